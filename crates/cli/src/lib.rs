@@ -1,0 +1,1 @@
+//! Prints, checks, optimizes, runs and compares tracelift graphs.

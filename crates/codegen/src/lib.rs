@@ -1,0 +1,1 @@
+//! Kernels and programs to machine code; the only crate that knows Cranelift.

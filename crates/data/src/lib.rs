@@ -1,0 +1,1 @@
+//! Readers, splits, scalers and batches.

@@ -1,0 +1,1 @@
+//! User tensors, the tracer, the signature cache, concrete functions, tapes, control flow.

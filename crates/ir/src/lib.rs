@@ -1,0 +1,1 @@
+//! The graph of tracelift: operations, types, builder, text, verifier, reference evaluator.

@@ -1,0 +1,1 @@
+//! Graph rewriting, fusion, scheduling and memory planning.

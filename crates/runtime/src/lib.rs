@@ -1,0 +1,1 @@
+//! Executables: buffers, variables, threads, library kernels.

@@ -1,0 +1,1 @@
+//! Filetest runner, differential tests, finite differences, strategies; not published.

@@ -1,0 +1,1 @@
+//! A graph compiler for Rust.
