@@ -1,1 +1,3 @@
 //! The meaning of scalar operations and of sums; the loop-level IR of one kernel; the scheduled program.
+
+pub mod text;

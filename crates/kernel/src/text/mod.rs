@@ -1,0 +1,9 @@
+//! Texts: the tokens that `func`, `kernel` and `program` share, and messages that point into a text.
+
+mod cursor;
+mod lexer;
+mod syntax_error;
+
+pub use cursor::Cursor;
+pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
+pub use syntax_error::{Source, SyntaxError};
