@@ -1,0 +1,300 @@
+//! Arrays: a dtype, a shape of known sizes, and aligned bytes that clones share.
+
+mod buffer;
+mod literal;
+mod print;
+
+pub use literal::Literal;
+
+use std::sync::Arc;
+
+use buffer::Buffer;
+
+use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elements};
+
+/// A block of numbers in memory: row-major, without gaps, starting at a multiple of 64 bytes.
+///
+/// Cloning is cheap, since clones share their bytes until one of them is written.
+///
+/// ```
+/// use tracelift_tensor::{Array, F32};
+///
+/// let a = Array::new([2, 3], vec![1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+/// let mut b = a.clone().reshape([3, 2])?;
+/// b.as_mut_slice::<f32>()[0] = -1.0;
+/// assert_eq!(b.to_vec::<f32>()?, [-1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+/// assert_eq!(a.as_slice::<f32>()[0], 1.0);
+/// assert_eq!((a.dtype(), a.shape(), a.len(), a.num_bytes()), (F32, [2, 3].as_slice(), 6, 24));
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Array {
+    dtype: DType,
+    shape: Dims,
+    data: Arc<Buffer>,
+}
+
+impl Array {
+    /// An array of these elements, in row-major order.
+    pub fn new<T: Element>(shape: impl AsRef<[usize]>, elements: impl AsRef<[T]>) -> Result<Array> {
+        let (shape, elements) = (shape.as_ref(), elements.as_ref());
+        let expected = count_elements(shape)?;
+        if expected != elements.len() {
+            return Err(Error::invalid(format!(
+                "{} elements do not fill the shape {shape:?}, which holds {expected}",
+                elements.len()
+            )));
+        }
+        let mut array = Array::zeros(T::DTYPE, shape)?;
+        for (raw, element) in array.as_mut_slice::<T::Raw>().iter_mut().zip(elements) {
+            *raw = element.to_raw();
+        }
+        Ok(array)
+    }
+
+    /// An array of one axis.
+    pub fn vector<T: Element>(elements: impl AsRef<[T]>) -> Result<Array> {
+        let elements = elements.as_ref();
+        Array::new([elements.len()], elements)
+    }
+
+    /// A single number: an array without axes.
+    pub fn scalar<T: Element>(element: T) -> Array {
+        Array::new([0; 0], [element]).expect("one element fills the shape [] and a few bytes can be had")
+    }
+
+    /// An array of zeros (of `false` for bool).
+    ///
+    /// Too many elements are an `InvalidArgument` error, too few bytes in the machine an `OutOfMemory` one.
+    ///
+    /// ```
+    /// use tracelift_tensor::{Array, ErrorKind, I32};
+    ///
+    /// assert_eq!(Array::zeros(I32, [2])?.to_vec::<i32>()?, [0, 0]);
+    /// assert_eq!(Array::zeros(I32, [usize::MAX, 3]).unwrap_err().kind, ErrorKind::InvalidArgument);
+    /// # Ok::<(), tracelift_tensor::Error>(())
+    /// ```
+    pub fn zeros(dtype: DType, shape: impl AsRef<[usize]>) -> Result<Array> {
+        let shape = shape.as_ref();
+        let bytes = count_elements(shape)?
+            .checked_mul(dtype.size())
+            .ok_or_else(|| Error::invalid(format!("the size of {dtype}{shape:?} in bytes overflows")))?;
+        let data = Buffer::zeros(bytes).map_err(|_| {
+            Error::out_of_memory(format!("there is no memory for {dtype}{shape:?}, which takes {bytes} bytes"))
+        })?;
+        Ok(Array { dtype, shape: Dims::from_slice(shape), data: Arc::new(data) })
+    }
+
+    /// An array of equal elements, given as any number: floats are rounded to the dtype, integers must fit.
+    ///
+    /// ```
+    /// use tracelift_tensor::{Array, F64, U8};
+    ///
+    /// assert_eq!(Array::full(F64, [2], 1)?.to_vec::<f64>()?, [1.0, 1.0]);
+    /// assert!(Array::full(U8, [2], 256).is_err());
+    /// # Ok::<(), tracelift_tensor::Error>(())
+    /// ```
+    pub fn full(dtype: DType, shape: impl AsRef<[usize]>, value: impl Into<Literal>) -> Result<Array> {
+        let value = value.into();
+        let mut array = Array::zeros(dtype, shape)?;
+        match dtype {
+            DType::F32 => array.as_mut_slice::<f32>().fill(value.to_f64() as f32),
+            DType::F64 => array.as_mut_slice::<f64>().fill(value.to_f64()),
+            DType::I32 => array.as_mut_slice().fill(value.to_int::<i32>(dtype)?),
+            DType::I64 => array.as_mut_slice().fill(value.to_int::<i64>(dtype)?),
+            DType::U8 => array.as_mut_slice().fill(value.to_int::<u8>(dtype)?),
+            DType::Bool => array.as_mut_slice().fill(u8::from(value.to_bool()?)),
+        }
+        Ok(array)
+    }
+
+    /// The element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.num_bytes() / self.dtype.size()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.num_bytes() == 0
+    }
+
+    /// The number of bytes.
+    pub fn num_bytes(&self) -> usize {
+        self.data.bytes().len()
+    }
+
+    /// Dtype and shape as texts write them: `f32[2, 3]`.
+    pub fn type_text(&self) -> String {
+        format!("{}{}", self.dtype, Shape::from(&self.shape))
+    }
+
+    /// The elements as they lie in memory.
+    ///
+    /// # Panics
+    ///
+    /// If the dtype is another: whoever asks must know it. [`Array::to_vec`] and [`Array::item`] are for those who do not.
+    #[track_caller]
+    pub fn as_slice<T: Raw>(&self) -> &[T] {
+        self.check_raw::<T>();
+        bytemuck::cast_slice(self.data.bytes())
+    }
+
+    /// The elements for writing; bytes shared with a clone are copied first.
+    ///
+    /// For a bool array only 0 and 1 may be written.
+    ///
+    /// # Panics
+    ///
+    /// If the dtype is another, as [`Array::as_slice`].
+    #[track_caller]
+    pub fn as_mut_slice<T: Raw>(&mut self) -> &mut [T] {
+        self.check_raw::<T>();
+        bytemuck::cast_slice_mut(self.bytes_mut())
+    }
+
+    #[track_caller]
+    fn check_raw<T: Raw>(&self) {
+        assert!(T::reads(self.dtype), "elements of {} read as {}", self.type_text(), std::any::type_name::<T>());
+    }
+
+    /// The elements; an error if the dtype is another.
+    ///
+    /// ```
+    /// use tracelift_tensor::Array;
+    ///
+    /// let a = Array::vector([true, false])?;
+    /// assert_eq!(a.to_vec::<bool>()?, [true, false]);
+    /// assert_eq!(a.to_vec::<f32>().unwrap_err().to_string(), "elements of bool[2] are not f32");
+    /// # Ok::<(), tracelift_tensor::Error>(())
+    /// ```
+    pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
+        self.check_element::<T>()?;
+        Ok(self.as_slice::<T::Raw>().iter().map(|&raw| T::from_raw(raw)).collect())
+    }
+
+    /// The only element of an array that has one, whatever its rank.
+    pub fn item<T: Element>(&self) -> Result<T> {
+        self.check_element::<T>()?;
+        match self.as_slice::<T::Raw>() {
+            &[raw] => Ok(T::from_raw(raw)),
+            _ => Err(Error::invalid(format!("{} is not a single number", self.type_text())).help("use `to_vec`")),
+        }
+    }
+
+    fn check_element<T: Element>(&self) -> Result {
+        match self.dtype == T::DTYPE {
+            true => Ok(()),
+            false => Err(Error::type_(format!("elements of {} are not {}", self.type_text(), T::DTYPE))),
+        }
+    }
+
+    /// Element number `i` in row-major order as f64; i64 beyond 2^53 is rounded.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such element.
+    #[track_caller]
+    pub fn get_f64(&self, i: usize) -> f64 {
+        match self.dtype {
+            DType::F32 => self.as_slice::<f32>()[i].into(),
+            DType::F64 => self.as_slice::<f64>()[i],
+            DType::I32 => self.as_slice::<i32>()[i].into(),
+            DType::I64 => self.as_slice::<i64>()[i] as f64,
+            DType::U8 | DType::Bool => self.as_slice::<u8>()[i].into(),
+        }
+    }
+
+    /// Element number `i` in row-major order as i64; floats are cut off at the point, as by Rust's `as`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such element.
+    #[track_caller]
+    pub fn get_i64(&self, i: usize) -> i64 {
+        match self.dtype {
+            DType::F32 => self.as_slice::<f32>()[i] as i64,
+            DType::F64 => self.as_slice::<f64>()[i] as i64,
+            DType::I32 => self.as_slice::<i32>()[i].into(),
+            DType::I64 => self.as_slice::<i64>()[i],
+            DType::U8 | DType::Bool => self.as_slice::<u8>()[i].into(),
+        }
+    }
+
+    /// All bytes, as they lie in memory; the first is aligned to 64.
+    pub fn bytes(&self) -> &[u8] {
+        self.data.bytes()
+    }
+
+    /// All bytes for writing; those shared with a clone are copied first.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        Arc::make_mut(&mut self.data).bytes_mut()
+    }
+
+    /// Whether no clone shares the bytes, so that writing copies nothing.
+    pub fn is_unique(&self) -> bool {
+        Arc::strong_count(&self.data) == 1
+    }
+
+    /// The same elements under another shape.
+    pub fn reshape(mut self, shape: impl AsRef<[usize]>) -> Result<Array> {
+        let shape = shape.as_ref();
+        if count_elements(shape)? != self.len() {
+            return Err(Error::invalid(format!(
+                "cannot reshape {} to {shape:?}: the element counts differ",
+                self.type_text()
+            )));
+        }
+        self.shape = Dims::from_slice(shape);
+        Ok(self)
+    }
+
+    /// Whether dtype, shape and all bits are equal; all NaNs count as equal, 0 and -0 do not.
+    ///
+    /// ```
+    /// use tracelift_tensor::Array;
+    ///
+    /// assert!(Array::scalar(f32::NAN).bit_eq(&Array::scalar(-f32::NAN)));
+    /// assert!(!Array::scalar(0.0f32).bit_eq(&Array::scalar(-0.0f32)));
+    /// ```
+    pub fn bit_eq(&self, other: &Array) -> bool {
+        fn equal<T: Raw>(a: &Array, b: &Array) -> bool {
+            let (a, b) = (a.as_slice::<T>(), b.as_slice::<T>());
+            // Only a NaN differs from itself.
+            let same = |(x, y): (&T, &T)| bytemuck::bytes_of(x) == bytemuck::bytes_of(y) || (*x != *x && *y != *y);
+            a.iter().zip(b).all(same)
+        }
+        (self.dtype, &self.shape) == (other.dtype, &other.shape)
+            && match self.dtype {
+                DType::F32 => equal::<f32>(self, other),
+                DType::F64 => equal::<f64>(self, other),
+                DType::I32 | DType::I64 | DType::U8 | DType::Bool => self.bytes() == other.bytes(),
+            }
+    }
+}
+
+impl std::fmt::Display for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        print::write(self, f)
+    }
+}
+
+impl std::fmt::Debug for Array {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        print::write_debug(self, f)
+    }
+}
