@@ -287,6 +287,13 @@ impl Array {
     }
 }
 
+/// As [`Array::bit_eq`]: type, shape and bits, all NaNs counting as one.
+impl PartialEq for Array {
+    fn eq(&self, other: &Array) -> bool {
+        self.bit_eq(other)
+    }
+}
+
 impl std::fmt::Display for Array {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         print::write(self, f)

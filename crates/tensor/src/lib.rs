@@ -18,6 +18,7 @@
 //! ```
 
 mod array;
+mod interchange;
 mod dim;
 mod dtype;
 mod element;
