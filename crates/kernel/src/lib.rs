@@ -1,5 +1,8 @@
 //! The meaning of scalar operations and of sums; the loop-level IR of one kernel; the scheduled program.
 
+pub mod guard;
 pub mod lane;
+pub mod loops;
 pub mod meaning;
+pub mod program;
 pub mod text;

@@ -207,15 +207,26 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads what is one level deeper; a text nested beyond reason is an error, not a stack overflow.
-    pub fn nested<T>(&mut self, inner: &mut dyn FnMut(&mut Self) -> Result<T, SyntaxError>) -> Result<T, SyntaxError> {
+    /// Goes one level deeper; a text nested beyond reason is an error, not a stack overflow.
+    pub fn enter(&mut self) -> Result<(), SyntaxError> {
         if self.depth == MAX_DEPTH {
             return Err(self.error(format!("nested more than {MAX_DEPTH} levels deep")));
         }
         self.depth += 1;
-        let answer = inner(self);
+        Ok(())
+    }
+
+    /// Comes back from where [`enter`](Self::enter) went. After an error nobody needs to.
+    pub fn leave(&mut self) {
         self.depth -= 1;
-        answer
+    }
+
+    /// Reads what is one level deeper.
+    pub fn nested<T>(&mut self, inner: &mut dyn FnMut(&mut Self) -> Result<T, SyntaxError>) -> Result<T, SyntaxError> {
+        self.enter()?;
+        let answer = inner(self)?;
+        self.leave();
+        Ok(answer)
     }
 }
 

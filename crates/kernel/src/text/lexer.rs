@@ -28,7 +28,7 @@ pub enum Token<'a> {
     Global(Cow<'a, str>),
     /// `$x`: a buffer.
     Buffer(Cow<'a, str>),
-    /// A keyword, an element type, an operation or an unknown size.
+    /// A keyword, an element type, an operation (`add`, `cast.f64`, `powi.-2`) or an unknown size.
     Word(&'a str),
     /// A number without its sign, and the element type written behind it (`1.5f64` is `1.5`, `f64`).
     Number {
@@ -141,7 +141,7 @@ impl<'a> Lexer<'_, 'a> {
             '$' => Ok(Token::Buffer(self.name("$")?)),
             '"' => Ok(Token::Text(self.quoted()?)),
             '0'..='9' => Ok(self.number()),
-            'a'..='z' | 'A'..='Z' | '_' => Ok(Token::Word(self.advance_while(is_name_char))),
+            'a'..='z' | 'A'..='Z' | '_' => Ok(self.word()),
             _ => match PUNCTS.iter().find(|(text, _)| self.rest.starts_with(text)) {
                 Some((text, punct)) => {
                     self.advance(text.len());
@@ -150,6 +150,17 @@ impl<'a> Lexer<'_, 'a> {
                 None => Err(self.source.error(self.position, format!("unexpected character `{first}`"))),
             },
         }
+    }
+
+    /// A name, with a parameter behind a point if there is one (`cast.f64`, `powi.-2`).
+    fn word(&mut self) -> Token<'a> {
+        let length = run(self.rest, 0, is_name_char);
+        let parameter = self.rest[length..].strip_prefix('.').map_or(0, |behind| {
+            let sign = usize::from(behind.starts_with('-'));
+            run(behind, sign, is_name_char) - sign
+        });
+        let sign = usize::from(self.rest[length..].starts_with(".-"));
+        Token::Word(self.advance(if parameter == 0 { length } else { length + 1 + sign + parameter }))
     }
 
     /// What follows a sigil: a plain name, or any name in quotes.
@@ -362,6 +373,13 @@ mod tests {
             })
             .collect();
         assert_eq!(numbers, [("1", ""), ("1.5", ""), ("1e-5", "f64"), ("3", "i64"), ("1", ""), ("2", ""), ("2", "e")]);
+    }
+
+    #[test]
+    fn words_keep_their_parameter() {
+        let words =
+            ["1:1 `cast.f64`", "1:10 `powi.-2`", "1:18 `A`", "1:19 `..`", "1:21 `B`", "1:22 the end of the text"];
+        assert_eq!(tokens("cast.f64 powi.-2 A..B"), words);
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! Texts: the tokens that `func`, `kernel` and `program` share, and messages that point into a text.
 
 mod cursor;
+mod expression;
 mod lexer;
+mod module;
+mod numbering;
 mod syntax_error;
 
 pub use cursor::Cursor;
 pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
+pub use module::Module;
+pub(crate) use numbering::number_names;
 pub use syntax_error::{Source, SyntaxError};
