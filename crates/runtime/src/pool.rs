@@ -1,0 +1,333 @@
+//! The one pool of worker threads of the process, for kernels that are worth splitting.
+//!
+//! A job is a number of tiles, claimed one by one through an atomic counter.
+//! The caller claims, too, so a job is finished even if no worker ever wakes up,
+//! and it waits only for tiles that a worker has already started.
+//! One job runs at a time: a second caller, a call from inside a tile and a forked child run their tiles alone.
+//! Which thread runs a tile never shows in a result, because tiles write to disjoint places.
+
+#![expect(unsafe_code, reason = "workers call a closure that lives on the caller's stack")]
+
+use crate::float_mode::FloatMode;
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::hint::spin_loop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+/// What a panicking tile threw, as [`std::panic::resume_unwind`] takes it.
+pub type Panic = Box<dyn Any + Send>;
+
+/// Calls `tile(0)`, …, `tile(tiles - 1)`, each once, on up to `threads` threads, and returns when all are done.
+///
+/// The workers compute in the caller's [`FloatMode`].
+/// A panic in a tile does not stop the others; the one of the lowest tile is returned.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// let sum = AtomicUsize::new(0);
+/// tracelift_runtime::pool::run(2, 10, &|tile| {
+///     sum.fetch_add(tile, Ordering::Relaxed);
+/// })
+/// .expect("no tile panics");
+/// assert_eq!(sum.into_inner(), 45);
+/// ```
+pub fn run(threads: usize, tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+    let threads = threads.min(tiles).min(MAX_THREADS);
+    if threads >= 2
+        && !INSIDE_TILE.get()
+        && let Some(lease) = POOL.lease()
+    {
+        lease.run(threads, tiles, tile)
+    } else {
+        run_alone(tiles, tile)
+    }
+}
+
+/// More threads than this are never used.
+const MAX_THREADS: usize = 255;
+/// Jobs with more tiles than this are run in several rounds.
+const MAX_TILES: usize = (1 << 28) - 1;
+/// How long a thread with nothing to do stays awake.
+const SPIN: Duration = Duration::from_micros(50);
+const STACK_BYTES: usize = 2 << 20;
+
+static POOL: Pool = Pool {
+    busy: AtomicBool::new(false),
+    process: AtomicU32::new(0),
+    tickets: AtomicU64::new(0),
+    job: JobCell(UnsafeCell::new(None)),
+    done: AtomicUsize::new(0),
+    caller_sleeps: AtomicBool::new(false),
+    finished: Condvar::new(),
+    finished_lock: Mutex::new(()),
+    panic: Mutex::new(None),
+    workers: Mutex::new(Vec::new()),
+};
+
+thread_local! {
+    static INSIDE_TILE: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Pool {
+    /// The try-lock: set while a caller owns the pool.
+    busy: AtomicBool,
+    /// The process that owns the workers, 0 before there are any. A forked child has none of them.
+    process: AtomicU32,
+    /// The [`Tickets`] of the job under way.
+    tickets: AtomicU64,
+    /// Written by the owner while no tile can be claimed, read by whoever has claimed one.
+    job: JobCell,
+    /// Tiles finished.
+    done: AtomicUsize,
+    caller_sleeps: AtomicBool,
+    finished: Condvar,
+    finished_lock: Mutex<()>,
+    /// The panic of the lowest tile.
+    panic: Mutex<Option<(usize, Panic)>>,
+    workers: Mutex<Vec<Worker>>,
+}
+
+struct Worker {
+    thread: Thread,
+    sleeps: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Copy)]
+struct Job {
+    tile: *const (dyn Fn(usize) + Sync),
+    /// The first tile of this round.
+    first: usize,
+    mode: FloatMode,
+}
+
+struct JobCell(UnsafeCell<Option<Job>>);
+
+// SAFETY: the owner of the pool writes it only while every tile is finished, and threads read it only between
+// claiming a tile and finishing it; `tickets` and `done` order the two. The closure behind it is `Sync`.
+unsafe impl Sync for JobCell {}
+
+/// The next tile, the number of tiles and the number of threads that may join, in one word:
+/// claiming is one compare-and-swap, and a claim proves that its job is still under way.
+#[derive(Clone, Copy)]
+struct Tickets {
+    next: usize,
+    tiles: usize,
+    threads: usize,
+}
+
+impl Tickets {
+    fn pack(self) -> u64 {
+        (self.next as u64) << 36 | (self.tiles as u64) << 8 | self.threads as u64
+    }
+
+    fn unpack(word: u64) -> Tickets {
+        Tickets { next: (word >> 36) as usize, tiles: (word >> 8) as usize & MAX_TILES, threads: (word & 255) as usize }
+    }
+}
+
+/// The right to use the pool, given back when dropped.
+struct Lease(&'static Pool);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.busy.store(false, Release);
+    }
+}
+
+impl Pool {
+    fn lease(&'static self) -> Option<Lease> {
+        let process = self.process.load(Relaxed);
+        if process != 0 && process != std::process::id() {
+            return None;
+        }
+        let free = self.busy.compare_exchange(false, true, Acquire, Relaxed).is_ok();
+        free.then_some(Lease(self))
+    }
+
+    /// Claims a tile for a thread (the caller is number 0) if the job under way has one left for it.
+    fn claim(&self, thread_idx: usize) -> Option<usize> {
+        let mut word = self.tickets.load(SeqCst);
+        loop {
+            let now = Tickets::unpack(word);
+            if now.next >= now.tiles || thread_idx >= now.threads {
+                return None;
+            }
+            let claimed = Tickets { next: now.next + 1, ..now }.pack();
+            match self.tickets.compare_exchange_weak(word, claimed, SeqCst, SeqCst) {
+                Ok(_) => return Some(now.next),
+                Err(current) => word = current,
+            }
+        }
+    }
+
+    /// Runs a claimed tile of this round and reports it finished.
+    fn finish(&self, idx: usize) {
+        // SAFETY: the tile is claimed and not finished, so the job is complete and nobody writes it.
+        let job = unsafe { *self.job.0.get() }.expect("a claimed tile belongs to a job");
+        // SAFETY: `Lease::run` keeps the closure alive until all tiles are finished.
+        let tile = unsafe { &*job.tile };
+        let guard = job.mode.enter();
+        let outcome = run_tile(job.first + idx, tile);
+        drop(guard);
+        if let Err(panic) = outcome {
+            keep_lowest(&mut lock(&self.panic), job.first + idx, panic);
+        }
+        let tiles = Tickets::unpack(self.tickets.load(Relaxed)).tiles;
+        if self.done.fetch_add(1, SeqCst) + 1 == tiles && self.caller_sleeps.load(SeqCst) {
+            drop(lock(&self.finished_lock));
+            self.finished.notify_all();
+        }
+    }
+
+    fn serve(&self, thread_idx: usize, sleeps: &AtomicBool) {
+        loop {
+            if let Some(idx) = spin(|| self.claim(thread_idx)) {
+                self.finish(idx);
+                continue;
+            }
+            // Either this thread sees the new tickets, or their publisher sees that it sleeps.
+            sleeps.store(true, SeqCst);
+            if let Some(idx) = self.claim(thread_idx) {
+                sleeps.store(false, SeqCst);
+                self.finish(idx);
+            } else {
+                while sleeps.load(SeqCst) {
+                    thread::park();
+                }
+            }
+        }
+    }
+
+    fn wait_until_done(&self, tiles: usize) {
+        let done = || (self.done.load(SeqCst) == tiles).then_some(());
+        if spin(done).is_some() {
+            return;
+        }
+        let mut guard = lock(&self.finished_lock);
+        self.caller_sleeps.store(true, SeqCst);
+        while done().is_none() {
+            guard = self.finished.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.caller_sleeps.store(false, SeqCst);
+    }
+}
+
+impl Lease {
+    fn run(self, threads: usize, tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+        let pool = self.0;
+        // SAFETY: only the lifetime is forgotten. The pointer is used by claimed tiles alone,
+        // and this function does not return before all of them are finished.
+        let tile =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(tile) };
+        let mut workers = lock(&pool.workers);
+        start_workers(&mut workers, threads - 1);
+        for first in (0..tiles).step_by(MAX_TILES) {
+            let round = MAX_TILES.min(tiles - first);
+            let job = Job { tile, first, mode: FloatMode::current() };
+            // SAFETY: all tiles of the round before are finished, so nobody reads the job.
+            unsafe { *pool.job.0.get() = Some(job) };
+            pool.done.store(0, SeqCst);
+            pool.tickets.store(Tickets { next: 0, tiles: round, threads }.pack(), SeqCst);
+            for worker in workers.iter().take(threads - 1) {
+                if worker.sleeps.swap(false, SeqCst) {
+                    worker.thread.unpark();
+                }
+            }
+            while let Some(idx) = pool.claim(0) {
+                pool.finish(idx);
+            }
+            pool.wait_until_done(round);
+        }
+        match lock(&pool.panic).take() {
+            Some((_, panic)) => Err(panic),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Makes up to `wanted` workers; where the system refuses, the job simply has fewer.
+fn start_workers(workers: &mut Vec<Worker>, wanted: usize) {
+    while workers.len() < wanted {
+        let thread_idx = workers.len() + 1;
+        let sleeps = Arc::new(AtomicBool::new(false));
+        let shared = Arc::clone(&sleeps);
+        let spawned = thread::Builder::new()
+            .name(format!("tracelift-{thread_idx}"))
+            .stack_size(STACK_BYTES)
+            .spawn(move || POOL.serve(thread_idx, &shared));
+        let Ok(handle) = spawned else { return };
+        POOL.process.store(std::process::id(), Relaxed);
+        workers.push(Worker { thread: handle.thread().clone(), sleeps });
+    }
+}
+
+fn run_alone(tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+    let mut lowest = None;
+    for idx in 0..tiles {
+        if let Err(panic) = run_tile(idx, tile) {
+            keep_lowest(&mut lowest, idx, panic);
+        }
+    }
+    lowest.map_or(Ok(()), |(_, panic)| Err(panic))
+}
+
+fn run_tile(idx: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+    let outside = INSIDE_TILE.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(|| tile(idx)));
+    INSIDE_TILE.set(outside);
+    outcome
+}
+
+fn keep_lowest(kept: &mut Option<(usize, Panic)>, idx: usize, panic: Panic) {
+    if kept.as_ref().is_none_or(|(lowest, _)| idx < *lowest) {
+        *kept = Some((idx, panic));
+    }
+}
+
+/// Asks until there is an answer or [`SPIN`] is over.
+fn spin<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let mut deadline = None;
+    loop {
+        for _ in 0..64 {
+            if let Some(answer) = ask() {
+                return Some(answer);
+            }
+            spin_loop();
+        }
+        let now = Instant::now();
+        if now > *deadline.get_or_insert(now + SPIN) {
+            return None;
+        }
+    }
+}
+
+/// No code that can panic runs under these locks, so a poisoned one is still in order.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_survive_packing_at_their_limits() {
+        let full = Tickets { next: MAX_TILES, tiles: MAX_TILES, threads: MAX_THREADS };
+        let back = Tickets::unpack(full.pack());
+        assert_eq!((back.next, back.tiles, back.threads), (MAX_TILES, MAX_TILES, MAX_THREADS));
+    }
+
+    #[test]
+    fn the_lowest_panic_is_kept() {
+        let mut kept = None;
+        for idx in [7, 3, 5] {
+            keep_lowest(&mut kept, idx, Box::new(idx));
+        }
+        assert_eq!(kept.expect("three were offered").0, 3);
+    }
+}
