@@ -1,0 +1,199 @@
+//! Which nodes go together.
+
+use crate::schedule::lowering;
+use tracelift_ir::{Graph, Lowering, NodeIndex, Op};
+use tracelift_kernel::meaning::ReduceOrder;
+use tracelift_tensor::Shape;
+
+/// Bodies above this size are split: register allocation grows faster than the body.
+const MAX_BODY: usize = 300;
+
+/// The group of each node, if it has one. Nodes that are copied into every group have none.
+pub(super) struct Groups {
+    of: Vec<Option<usize>>,
+    pub(super) count: usize,
+    free: Vec<bool>,
+}
+
+impl Groups {
+    /// The last node of each group: the only one that nodes outside use.
+    pub(super) fn roots(&self) -> Vec<NodeIndex> {
+        let mut roots = vec![NodeIndex(0); self.count];
+        for (index, group) in self.of.iter().enumerate() {
+            if let Some(group) = group {
+                roots[*group] = NodeIndex(index as u32);
+            }
+        }
+        roots
+    }
+
+    /// The group that a node belongs to.
+    pub(super) fn of(&self, id: NodeIndex) -> Option<usize> {
+        self.of[id.index()]
+    }
+
+    /// Whether a node costs nothing, so that each group has its own copy.
+    pub(super) fn is_free(&self, id: NodeIndex) -> bool {
+        self.free[id.index()]
+    }
+}
+
+/// What a group's loops run over.
+struct Domain {
+    shape: Shape,
+    /// The axes that the group's reductions remove, and their order.
+    reduced: Option<(Vec<usize>, ReduceOrder)>,
+    size: usize,
+}
+
+/// What a node may be in a group.
+enum Kind {
+    /// One value per element of a shape.
+    Element,
+    /// A reduction of a shape over axes.
+    Reduce(Shape, Vec<usize>, ReduceOrder),
+    /// Costs nothing: copied.
+    Free,
+    /// Never fused.
+    Barrier,
+}
+
+pub(super) fn find(graph: &Graph) -> Groups {
+    let mut groups = Groups { of: vec![None; graph.len()], count: 0, free: vec![false; graph.len()] };
+    let mut domains: Vec<Domain> = vec![];
+    let kinds: Vec<Kind> = graph.nodes().map(|(id, _)| kind(graph, id)).collect();
+    for (flag, kind) in groups.free.iter_mut().zip(&kinds) {
+        *flag = matches!(kind, Kind::Free);
+    }
+    let uses = Uses::of(graph, &groups);
+    for (id, _) in graph.nodes().rev() {
+        let kind = &kinds[id.index()];
+        if matches!(kind, Kind::Free | Kind::Barrier) {
+            continue;
+        }
+        let joined = uses.only_group(&groups, id).filter(|&g| joins(graph, &uses, &domains[g], id, kind));
+        let group = joined.unwrap_or_else(|| {
+            domains.push(root(graph, id, kind));
+            domains.len() - 1
+        });
+        let domain = &mut domains[group];
+        domain.size += 1;
+        if let Kind::Reduce(_, axes, order) = kind {
+            domain.reduced = Some((axes.clone(), *order));
+        }
+        groups.of[id.index()] = Some(group);
+    }
+    groups.count = domains.len();
+    groups
+}
+
+fn kind(graph: &Graph, id: NodeIndex) -> Kind {
+    let node = graph.node(id);
+    let value = id.value();
+    if graph.ty(value).as_tensor().is_none() {
+        return Kind::Barrier;
+    }
+    let rank = graph.ty(value).rank();
+    match lowering(graph, id) {
+        Lowering::Const if rank == 0 => Kind::Free,
+        Lowering::Iota { .. } => Kind::Free,
+        Lowering::Index(_) if matches!(node.op, Op::Broadcast(_)) => Kind::Free,
+        Lowering::Lane(_) | Lowering::Index(_) if rank > 0 => Kind::Element,
+        // The same elements in the same shape; other views are free as buffers, but are no index of a loop.
+        Lowering::View if rank > 0 && graph.ty(node.operands[0]) == graph.ty(value) => Kind::Element,
+        Lowering::Reduce(spec) if !spec.axes.is_empty() => {
+            Kind::Reduce(graph.ty(node.operands[0]).shape().clone(), spec.axes.to_vec(), spec.order)
+        }
+        _ => Kind::Barrier,
+    }
+}
+
+fn root(graph: &Graph, id: NodeIndex, kind: &Kind) -> Domain {
+    let shape = match kind {
+        Kind::Reduce(shape, ..) => shape.clone(),
+        _ => graph.ty(id.value()).shape().clone(),
+    };
+    Domain { shape, reduced: None, size: 0 }
+}
+
+/// Whether a node, all of whose users are in the group of this domain, may join it.
+fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind) -> bool {
+    if domain.size >= MAX_BODY {
+        return false;
+    }
+    let shape = graph.ty(id.value()).shape();
+    match kind {
+        Kind::Element if *shape == domain.shape => true,
+        // A value per row: computed outside of the inner loops. As a result it would need the group's row loop, which
+        // is there only with reductions along rows.
+        Kind::Element => match &domain.reduced {
+            Some((axes, ReduceOrder::Lanes)) => is_row(shape, &domain.shape, axes),
+            _ => false,
+        },
+        Kind::Reduce(of, axes, order) => {
+            let rows = *of == domain.shape && *order == ReduceOrder::Lanes && is_suffix(axes, of.rank());
+            // Over everything: others wait for it, so it stays a kernel of its own that may be split.
+            let whole = axes.len() == of.rank();
+            let fits = match &domain.reduced {
+                None => !uses.is_result(id),
+                Some(present) => present.0 == *axes && present.1 == *order,
+            };
+            rows && !whole && fits
+        }
+        Kind::Free | Kind::Barrier => false,
+    }
+}
+
+fn is_suffix(axes: &[usize], rank: usize) -> bool {
+    axes.iter().rev().enumerate().all(|(n, axis)| *axis == rank - 1 - n)
+}
+
+/// Whether a shape is that of the reduced values: without the axes, or with ones in their places.
+fn is_row(shape: &Shape, domain: &Shape, axes: &[usize]) -> bool {
+    let dropped: Shape = (0..domain.rank()).filter(|a| !axes.contains(a)).map(|a| domain[a].clone()).collect();
+    let kept = shape.rank() == domain.rank()
+        && (0..domain.rank()).all(|a| if axes.contains(&a) { shape[a].is_one() } else { shape[a] == domain[a] });
+    *shape == dropped || kept
+}
+
+/// Who uses each node's value, seen through the nodes that are copied.
+struct Uses {
+    users: Vec<Vec<NodeIndex>>,
+    result: Vec<bool>,
+}
+
+impl Uses {
+    fn of(graph: &Graph, groups: &Groups) -> Uses {
+        let mut uses = Uses { users: vec![vec![]; graph.len()], result: vec![false; graph.len()] };
+        for result in graph.results() {
+            uses.result[result.node.index()] = true;
+        }
+        // Backwards, so that a copied node's own users are complete when its operands are reached.
+        for (id, node) in graph.nodes().rev() {
+            let through = groups.is_free(id).then(|| uses.users[id.index()].clone());
+            for operand in &node.operands {
+                let users = &mut uses.users[operand.node.index()];
+                match &through {
+                    Some(beyond) => users.extend(beyond.iter().copied()),
+                    None => users.push(id),
+                }
+                users.dedup();
+            }
+            if through.is_some() && uses.result[id.index()] {
+                node.operands.iter().for_each(|x| uses.result[x.node.index()] = true);
+            }
+        }
+        uses
+    }
+
+    /// The one group that all users are in.
+    fn only_group(&self, groups: &Groups, id: NodeIndex) -> Option<usize> {
+        let users = &self.users[id.index()];
+        let group = groups.of(*users.first()?)?;
+        users.iter().all(|user| groups.of(*user) == Some(group)).then_some(group)
+    }
+
+    fn is_result(&self, id: NodeIndex) -> bool {
+        self.result[id.index()]
+    }
+}

@@ -1,0 +1,17 @@
+//! Fusion: elementwise work, and the reductions between it, joined into groups that become one kernel each.
+//!
+//! Walks backwards. A node joins the group of its users if all of them are in that one group (so no path can leave
+//! a group and come back), and if its values stand where the group's loops pass: at an element of the group's
+//! domain, or at a row of it. What costs nothing (literals, broadcasts, iota) is copied into every group that wants
+//! it. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
+
+mod groups;
+mod rebuild;
+
+use tracelift_ir::Graph;
+use tracelift_tensor::Result;
+
+/// Joins what can be computed in one loop nest.
+pub fn fuse(graph: &Graph) -> Result<Graph> {
+    rebuild::rebuild(graph, &groups::find(graph))
+}
