@@ -4,5 +4,6 @@ pub mod guard;
 pub mod lane;
 pub mod loops;
 pub mod meaning;
+pub mod memory;
 pub mod program;
 pub mod text;

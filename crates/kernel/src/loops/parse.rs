@@ -33,7 +33,7 @@ pub(crate) fn parse_kernel(cursor: &mut Cursor<'_>) -> Result<Kernel, SyntaxErro
     while reader.cursor.at_word("scratch") {
         reader.scratch()?;
     }
-    reader.kernel.body = reader.block()?;
+    reader.kernel.body = reader.body()?;
     Ok(reader.finish())
 }
 
@@ -47,6 +47,9 @@ struct Reader<'c, 'a> {
     /// The loop variables of the loops that are open.
     scope: Vec<LoopVar>,
 }
+
+/// The registers that a statement sets, before their types are known.
+type Targets = Vec<(String, Position)>;
 
 impl Reader<'_, '_> {
     fn head(&mut self) -> Result<(), SyntaxError> {
@@ -103,26 +106,40 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn block(&mut self) -> Result<Block, SyntaxError> {
-        let mut block = Block::default();
+    /// Reads up to the brace that closes the kernel; loops that are open wait on a stack.
+    fn body(&mut self) -> Result<Block, SyntaxError> {
+        let (mut open, mut block): (Vec<(Loop, Targets, Block)>, Block) = (vec![], Block::default());
         loop {
-            if self.cursor.eat(Punct::CloseBrace) {
-                return Ok(block);
-            }
-            if self.cursor.eat_word("yield") {
-                block.yields.push(self.operand()?);
-                while self.cursor.eat(Punct::Comma) {
-                    block.yields.push(self.operand()?);
-                }
+            let mut closed = self.cursor.eat(Punct::CloseBrace);
+            if !closed && self.cursor.eat_word("yield") {
+                block.yields.extend(self.operands()?);
                 self.cursor.expect(Punct::CloseBrace)?;
-                return Ok(block);
+                closed = true;
             }
-            block.stmts.push(self.stmt()?);
+            if closed {
+                let Some((opened, targets, outer)) = open.pop() else { return Ok(block) };
+                self.cursor.leave();
+                let stmt = self.close_loop(opened, &targets, block)?;
+                block = outer;
+                block.stmts.push(stmt);
+                continue;
+            }
+            let targets = self.targets()?;
+            match *self.cursor.peek() {
+                Token::Word(word @ ("par" | "seq" | "reduce")) => {
+                    self.cursor.advance();
+                    let opened = self.open_loop(word)?;
+                    open.push((opened, targets, std::mem::take(&mut block)));
+                    self.cursor.enter()?;
+                }
+                _ => block.stmts.push(self.stmt(&targets)?),
+            }
         }
     }
 
-    fn stmt(&mut self) -> Result<Stmt, SyntaxError> {
-        let mut targets: SmallVec<[(String, Position); 1]> = SmallVec::new();
+    /// `%a, %b =`, or nothing.
+    fn targets(&mut self) -> Result<Targets, SyntaxError> {
+        let mut targets = Targets::new();
         if matches!(self.cursor.peek(), Token::Value(_)) {
             loop {
                 let position = self.cursor.position();
@@ -133,10 +150,14 @@ impl Reader<'_, '_> {
             }
             self.cursor.expect(Punct::Eq)?;
         }
+        Ok(targets)
+    }
+
+    /// A statement that is no loop.
+    fn stmt(&mut self, targets: &[(String, Position)]) -> Result<Stmt, SyntaxError> {
         let position = self.cursor.position();
         let word = self.cursor.word("a statement")?;
-        match (word, targets.as_slice()) {
-            ("par" | "seq" | "reduce", _) => self.a_loop(word, &targets),
+        match (word, targets) {
             ("store", []) => {
                 let to = self.place()?;
                 self.cursor.expect(Punct::Comma)?;
@@ -156,11 +177,7 @@ impl Reader<'_, '_> {
             }
             (_, [target]) => {
                 let op: LaneOp = word.parse().map_err(|message: String| self.cursor.error_at(position, message))?;
-                let mut args: SmallVec<[Operand; 3]> = SmallVec::new();
-                args.push(self.operand()?);
-                while self.cursor.eat(Punct::Comma) {
-                    args.push(self.operand()?);
-                }
+                let args: SmallVec<[Operand; 3]> = self.operands()?.into();
                 let types: SmallVec<[DType; 3]> = args.iter().map(|arg| self.kernel.dtype(arg)).collect();
                 let dtype = op.result_type(&types).unwrap_or(types[0]);
                 Ok(Stmt::Lane { dst: self.set_target(target, dtype)?, op, args })
@@ -173,7 +190,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn a_loop(&mut self, word: &str, targets: &[(String, Position)]) -> Result<Stmt, SyntaxError> {
+    /// A loop up to its opening brace; its variables come into scope.
+    fn open_loop(&mut self, word: &str) -> Result<Loop, SyntaxError> {
         let kind = match word {
             "par" => LoopKind::Par,
             "seq" => LoopKind::Seq,
@@ -196,34 +214,32 @@ impl Reader<'_, '_> {
             }
         }
         self.cursor.expect(Punct::OpenBrace)?;
-        let outside = self.scope.len();
-        for name in names {
-            self.scope.push(LoopVar(self.loop_vars.len() as u32));
+        let mut axes = SmallVec::new();
+        for (name, extent) in names.into_iter().zip(extents) {
+            let var = LoopVar(self.loop_vars.len() as u32);
+            self.scope.push(var);
             self.loop_vars.push(name);
+            axes.push((var, extent));
         }
-        let axes = self.scope[outside..].iter().copied().zip(extents).collect();
-        let body = self.nested_block()?;
-        self.scope.truncate(outside);
-        let mut results: SmallVec<[Reg; 1]> = SmallVec::new();
+        Ok(Loop { kind, axes, carried, body: Block::default(), results: SmallVec::new() })
+    }
+
+    /// The loop with its body, and the registers that it sets.
+    fn close_loop(&mut self, mut closed: Loop, targets: &Targets, body: Block) -> Result<Stmt, SyntaxError> {
+        self.scope.truncate(self.scope.len() - closed.axes.len());
         for (n, target) in targets.iter().enumerate() {
             // Where the counts or types do not fit, any type will do: the verifier refuses the loop.
-            let dtype = match &kind {
+            let dtype = match &closed.kind {
                 LoopKind::Reduce { kinds, .. } => body.yields.get(n).zip(kinds.get(n)).map(|(value, kind)| {
                     let dtype = self.kernel.dtype(value);
                     kind.result_type(dtype).unwrap_or(dtype)
                 }),
-                _ => carried.get(n).map(|(reg, _)| self.kernel.registers[reg.0 as usize]),
+                _ => closed.carried.get(n).map(|(reg, _)| self.kernel.registers[reg.0 as usize]),
             };
-            results.push(self.set_target(target, dtype.unwrap_or(DType::F32))?);
+            closed.results.push(self.set_target(target, dtype.unwrap_or(DType::F32))?);
         }
-        Ok(Stmt::Loop(Loop { kind, axes, carried, body, results }))
-    }
-
-    fn nested_block(&mut self) -> Result<Block, SyntaxError> {
-        self.cursor.enter()?;
-        let block = self.block()?;
-        self.cursor.leave();
-        Ok(block)
+        closed.body = body;
+        Ok(Stmt::Loop(closed))
     }
 
     /// `sum lanes`, `(sum, max) chain`; `lanes` may be left out.
@@ -314,6 +330,14 @@ impl Reader<'_, '_> {
             found.ok_or_else(|| source.error(at, format!("`%{name}` is not the variable of a loop around this")))
         })?;
         Ok(Affine { terms: linear.terms.into_iter().collect(), offset: linear.constant })
+    }
+
+    fn operands(&mut self) -> Result<Vec<Operand>, SyntaxError> {
+        let mut operands = vec![self.operand()?];
+        while self.cursor.eat(Punct::Comma) {
+            operands.push(self.operand()?);
+        }
+        Ok(operands)
     }
 
     fn operand(&mut self) -> Result<Operand, SyntaxError> {

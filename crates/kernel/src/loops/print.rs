@@ -202,6 +202,7 @@ fn write_affine(f: &mut dyn Write, affine: &Affine) -> fmt::Result {
             Some(c) if n > 0 && c < 0 && c != i64::MIN => write!(f, " - {}*{var}", -c)?,
             Some(c) => write!(f, "{plus}{c}*{var}")?,
             None if coefficient.as_sym().is_some() => write!(f, "{plus}{coefficient}*{var}")?,
+            None if (-coefficient).as_sym().is_some() && n > 0 => write!(f, " - {}*{var}", -coefficient)?,
             None => write!(f, "{plus}({coefficient})*{var}")?,
         }
     }

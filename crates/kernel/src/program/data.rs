@@ -117,7 +117,7 @@ pub enum ScalarArg {
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Step {
-    /// `%s = launch @k0($x, $y; %a)`.
+    /// `%s = launch @k0($x, $y, %a)`.
     Launch(Launch),
     /// `lib matmul $x, $w -> $h`.
     Library(LibraryCall),

@@ -1,5 +1,6 @@
 //! Texts: the tokens that `func`, `kernel` and `program` share, and messages that point into a text.
 
+mod array;
 mod cursor;
 mod expression;
 mod lexer;
@@ -7,6 +8,7 @@ mod module;
 mod numbering;
 mod syntax_error;
 
+pub(crate) use array::write_array;
 pub use cursor::Cursor;
 pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
 pub use module::Module;

@@ -1,0 +1,355 @@
+//! Reading the steps of a program.
+
+use super::data::*;
+use super::parse::buffer_ref;
+use crate::lane::LaneOp;
+use crate::text::{Cursor, Position, Punct, SyntaxError, Token};
+use indexmap::IndexMap;
+use tracelift_tensor::{DType, Dim};
+
+/// Reads steps; names of registers are known everywhere behind the step that sets them.
+pub(super) struct Steps<'c, 'a> {
+    pub cursor: &'c mut Cursor<'a>,
+    program: Program,
+    registers: IndexMap<String, RegisterId>,
+}
+
+/// The registers a step sets, before their types are known.
+type Targets = Vec<(String, Position)>;
+
+impl<'c, 'a> Steps<'c, 'a> {
+    pub(super) fn new(cursor: &'c mut Cursor<'a>, program: Program) -> Self {
+        Steps { cursor, program, registers: IndexMap::new() }
+    }
+
+    /// The program with its registers, and their names.
+    pub(super) fn finish(self) -> (Program, Vec<String>) {
+        (self.program, self.registers.into_keys().collect())
+    }
+
+    /// Reads up to `yield`, `result` or a closing brace.
+    pub(super) fn steps(&mut self) -> Result<Vec<Step>, SyntaxError> {
+        let mut steps = vec![];
+        while !(self.cursor.at(Punct::CloseBrace) || self.cursor.at_word("yield") || self.cursor.at_word("result")) {
+            steps.push(self.step()?);
+        }
+        Ok(steps)
+    }
+
+    /// `result $y, %m`, if there is one.
+    pub(super) fn results(&mut self) -> Result<Vec<ResultPlace>, SyntaxError> {
+        let mut results = vec![];
+        if self.cursor.eat_word("result") {
+            loop {
+                results.push(match self.cursor.peek() {
+                    Token::Buffer(_) => ResultPlace::Buffer(self.buffer()?),
+                    _ => ResultPlace::Scalar(self.scalar()?),
+                });
+                if !self.cursor.eat(Punct::Comma) {
+                    break;
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    fn step(&mut self) -> Result<Step, SyntaxError> {
+        let targets = self.targets()?;
+        let position = self.cursor.position();
+        let word = self.cursor.word("a step")?;
+        let single = match word {
+            "scalar" | "dim" | "read" => Some(1),
+            "launch" | "if" | "loop" => None,
+            _ => Some(0),
+        };
+        if single.is_some_and(|count| count != targets.len()) {
+            let count = if single == Some(0) { "no register" } else { "one register" };
+            return Err(self.cursor.error_at(position, format!("`{word}` sets {count}, not {}", targets.len())));
+        }
+        match word {
+            "launch" => self.launch(targets),
+            "lib" => self.library(),
+            "scalar" => {
+                let position = self.cursor.position();
+                let name = self.cursor.word("a scalar operation")?;
+                let op: LaneOp = name.parse().map_err(|message: String| self.cursor.error_at(position, message))?;
+                let args = self.scalars()?;
+                let types: Vec<DType> = args.iter().map(|arg| self.program.dtype(arg)).collect();
+                let dst = self.set(&targets[0], op.result_type(&types).unwrap_or(types[0]))?;
+                Ok(Step::Scalar { dst, op, args, site: self.site()? })
+            }
+            "dim" => {
+                let dim = self.cursor.dim()?;
+                Ok(Step::Dim { dst: self.set(&targets[0], DType::I64)?, dim })
+            }
+            "read" => {
+                let from = self.buffer()?;
+                let dtype = self.program.buffer(from).dtype;
+                Ok(Step::Read { dst: self.set(&targets[0], dtype)?, from })
+            }
+            "write" => {
+                let to = self.buffer()?;
+                self.cursor.expect(Punct::Comma)?;
+                Ok(Step::Write { to, value: self.scalar()? })
+            }
+            "check" => self.check(),
+            "copy" => {
+                let (from, to) = self.pair(Punct::Arrow)?;
+                Ok(Step::Copy { from, to })
+            }
+            "swap" => {
+                let (a, b) = self.pair(Punct::Comma)?;
+                Ok(Step::Swap { a, b })
+            }
+            "commit" => {
+                let (to, from) = self.pair(Punct::BackArrow)?;
+                Ok(Step::Commit { to, from })
+            }
+            "if" => self.branch(targets),
+            "loop" => self.a_loop(targets),
+            "print" => self.print(),
+            other => Err(self.cursor.error_at(position, format!("no step is called `{other}`"))),
+        }
+    }
+
+    fn targets(&mut self) -> Result<Targets, SyntaxError> {
+        let mut targets = vec![];
+        if matches!(self.cursor.peek(), Token::Value(_)) {
+            loop {
+                let position = self.cursor.position();
+                targets.push((self.cursor.value("a register")?.into_owned(), position));
+                if !self.cursor.eat(Punct::Comma) {
+                    break;
+                }
+            }
+            self.cursor.expect(Punct::Eq)?;
+        }
+        Ok(targets)
+    }
+
+    fn launch(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
+        let (kernel, buffers, scalars) = self.call()?;
+        let site = self.site()?;
+        let types = self.program.kernel(kernel).results.clone();
+        let results = self.set_all(&targets, &types)?;
+        Ok(Step::Launch(Launch { kernel, buffers, scalars, results, site }))
+    }
+
+    /// `@k0($x, $y; %a)`.
+    fn call(&mut self) -> Result<(KernelId, Vec<BufferId>, Vec<ScalarArg>), SyntaxError> {
+        let position = self.cursor.position();
+        let name = self.cursor.global("a kernel")?;
+        let Some(kernel) = self.program.kernels.iter().position(|kernel| kernel.name == name) else {
+            let message = format!("the kernel `@{name}` is not in this program's list `kernels`");
+            return Err(self.cursor.error_at(position, message));
+        };
+        self.cursor.expect(Punct::Open)?;
+        let (mut buffers, mut scalars) = (vec![], vec![]);
+        while !self.cursor.eat(Punct::Close) {
+            match self.cursor.peek() {
+                Token::Buffer(_) => buffers.push(self.buffer()?),
+                _ => scalars.push(self.scalar()?),
+            }
+            if !self.cursor.at(Punct::Close) {
+                self.cursor.expect(Punct::Comma)?;
+            }
+        }
+        Ok((KernelId(kernel as u32), buffers, scalars))
+    }
+
+    /// `matmul $x, $w -> $h {vector=true} epilogue @k1($h, $b)`.
+    fn library(&mut self) -> Result<Step, SyntaxError> {
+        self.cursor.expect_word("matmul")?;
+        let mut operands = vec![self.buffer()?];
+        while self.cursor.eat(Punct::Comma) {
+            operands.push(self.buffer()?);
+        }
+        self.cursor.expect(Punct::Arrow)?;
+        let result = self.buffer()?;
+        let mut spec = self.program.written_matmul(&operands, result);
+        if self.cursor.eat(Punct::OpenBrace) {
+            self.cursor.list(Punct::CloseBrace, &mut |cursor| matmul_attribute(cursor, &mut spec))?;
+        }
+        let mut epilogue = None;
+        if self.cursor.eat_word("epilogue") {
+            let (kernel, buffers, scalars) = self.call()?;
+            epilogue = Some(Epilogue { kernel, buffers, scalars });
+        }
+        Ok(Step::Library(LibraryCall { op: LibraryOp::MatMul(spec), operands, result, epilogue }))
+    }
+
+    fn check(&mut self) -> Result<Step, SyntaxError> {
+        let position = self.cursor.position();
+        let check = match self.cursor.word("`bounds`, `index`, `assert` or `all`")? {
+            "bounds" => Check::Bounds { indices: self.buffer()?, extent: self.range()? },
+            "index" => Check::IndexBounds { index: self.scalar()?, extent: self.range()? },
+            "assert" => Check::Assert { condition: self.scalar()?, message: self.message()? },
+            "all" => Check::AssertAll { conditions: self.buffer()?, message: self.message()? },
+            other => return Err(self.cursor.error_at(position, format!("no check is called `{other}`"))),
+        };
+        match self.site()? {
+            Some(site) => Ok(Step::Check { check, site }),
+            None => Err(self.cursor.expected("`at` and the number of a site")),
+        }
+    }
+
+    /// `in 0..B`.
+    fn range(&mut self) -> Result<Dim, SyntaxError> {
+        self.cursor.expect_word("in")?;
+        let position = self.cursor.position();
+        if self.cursor.integer("`0`")? != 0 {
+            return Err(self.cursor.error_at(position, "a range of indices starts at 0"));
+        }
+        self.cursor.expect(Punct::Range)?;
+        self.cursor.dim()
+    }
+
+    fn message(&mut self) -> Result<String, SyntaxError> {
+        Ok(self.cursor.text("the message in quotes")?.into_owned())
+    }
+
+    fn branch(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
+        let condition = self.scalar()?;
+        let then = self.block()?;
+        let otherwise = if self.cursor.eat_word("else") { self.block()? } else { StepBlock::default() };
+        let types: Vec<DType> = then.yields.iter().map(|value| self.program.dtype(value)).collect();
+        let results = self.set_all(&targets, &types)?;
+        Ok(Step::If { condition, then, otherwise, results })
+    }
+
+    fn a_loop(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
+        self.cursor.expect(Punct::Open)?;
+        let mut carried = vec![];
+        while !self.cursor.eat(Punct::Close) {
+            let position = self.cursor.position();
+            let name = self.cursor.value("a register")?.into_owned();
+            self.cursor.expect(Punct::Eq)?;
+            let first = self.scalar()?;
+            let dtype = self.program.dtype(&first);
+            carried.push((self.set(&(name, position), dtype)?, first));
+            if !self.cursor.at(Punct::Close) {
+                self.cursor.expect(Punct::Comma)?;
+            }
+        }
+        self.cursor.expect_word("while")?;
+        let condition = self.block()?;
+        self.cursor.expect_word("do")?;
+        let body = self.block()?;
+        let types: Vec<DType> = carried.iter().map(|(_, first)| self.program.dtype(first)).collect();
+        let results = self.set_all(&targets, &types)?;
+        Ok(Step::Loop(LoopStep { carried, condition, body, results }))
+    }
+
+    fn block(&mut self) -> Result<StepBlock, SyntaxError> {
+        self.cursor.expect(Punct::OpenBrace)?;
+        self.cursor.enter()?;
+        let steps = self.steps()?;
+        let yields = if self.cursor.eat_word("yield") { self.scalars()? } else { vec![] };
+        self.cursor.leave();
+        self.cursor.expect(Punct::CloseBrace)?;
+        Ok(StepBlock { steps, yields })
+    }
+
+    fn print(&mut self) -> Result<Step, SyntaxError> {
+        let message = self.message()?;
+        let mut values = vec![];
+        while self.cursor.eat(Punct::Comma) {
+            values.push(match self.cursor.peek() {
+                Token::Buffer(_) => PrintArg::Buffer(self.buffer()?),
+                _ => PrintArg::Scalar(self.scalar()?),
+            });
+        }
+        Ok(Step::Print { message, values })
+    }
+
+    /// `at 3`, if it is there.
+    fn site(&mut self) -> Result<Option<SiteId>, SyntaxError> {
+        if !self.cursor.eat_word("at") {
+            return Ok(None);
+        }
+        Ok(Some(SiteId(self.cursor.count("the number of a site")?)))
+    }
+
+    fn buffer(&mut self) -> Result<BufferId, SyntaxError> {
+        buffer_ref(self.cursor, &self.program)
+    }
+
+    fn pair(&mut self, between: Punct) -> Result<(BufferId, BufferId), SyntaxError> {
+        let first = self.buffer()?;
+        self.cursor.expect(between)?;
+        Ok((first, self.buffer()?))
+    }
+
+    fn scalars(&mut self) -> Result<Vec<ScalarArg>, SyntaxError> {
+        let mut scalars = vec![self.scalar()?];
+        while self.cursor.eat(Punct::Comma) {
+            scalars.push(self.scalar()?);
+        }
+        Ok(scalars)
+    }
+
+    fn scalar(&mut self) -> Result<ScalarArg, SyntaxError> {
+        let position = self.cursor.position();
+        if !matches!(self.cursor.peek(), Token::Value(_)) {
+            if !self.cursor.at_literal() {
+                return Err(self.cursor.expected("a register or a literal"));
+            }
+            return Ok(ScalarArg::Const(self.cursor.literal()?));
+        }
+        let name = self.cursor.value("a register")?;
+        match self.registers.get(&*name) {
+            Some(register) => Ok(ScalarArg::Register(*register)),
+            None => Err(self.cursor.error_at(position, format!("the register `%{name}` is not set before this"))),
+        }
+    }
+
+    /// Where there are more registers than types, any type will do: the verifier refuses the step.
+    fn set_all(&mut self, targets: &Targets, types: &[DType]) -> Result<Vec<RegisterId>, SyntaxError> {
+        let types = types.iter().copied().chain(std::iter::repeat(DType::F32));
+        targets.iter().zip(types).map(|(target, dtype)| self.set(target, dtype)).collect()
+    }
+
+    /// A register that is set again keeps its number (the verifier objects), so its type must stay the same.
+    fn set(&mut self, (name, position): &(String, Position), dtype: DType) -> Result<RegisterId, SyntaxError> {
+        if let Some(register) = self.registers.get(name) {
+            let first = self.program.registers[register.0 as usize];
+            if first == dtype {
+                return Ok(*register);
+            }
+            let message = format!("the register `%{name}` is set twice, as {first} and as {dtype}");
+            return Err(self.cursor.error_at(*position, message));
+        }
+        let register = RegisterId(self.program.registers.len() as u32);
+        self.program.registers.push(dtype);
+        self.registers.insert(name.clone(), register);
+        Ok(register)
+    }
+}
+
+/// `m=B`, `a=[0, 8, 1]`, `vector=true`, `dtype=f64`.
+fn matmul_attribute(cursor: &mut Cursor<'_>, spec: &mut MatMulSpec) -> Result<(), SyntaxError> {
+    let position = cursor.position();
+    let name = cursor.word("an attribute")?;
+    cursor.expect(Punct::Eq)?;
+    match name {
+        "dtype" => spec.dtype = cursor.dtype()?,
+        "batch" => spec.batch = cursor.dim()?,
+        "m" => spec.m = cursor.dim()?,
+        "k" => spec.k = cursor.dim()?,
+        "n" => spec.n = cursor.dim()?,
+        "a" => spec.a = strides(cursor)?,
+        "b" => spec.b = strides(cursor)?,
+        "vector" if cursor.eat_word("true") => spec.vector = true,
+        "vector" if cursor.eat_word("false") => spec.vector = false,
+        "vector" => return Err(cursor.expected("`true` or `false`")),
+        other => return Err(cursor.error_at(position, format!("a product has no attribute `{other}`"))),
+    }
+    Ok(())
+}
+
+fn strides(cursor: &mut Cursor<'_>) -> Result<[Dim; 3], SyntaxError> {
+    let position = cursor.position();
+    let strides = cursor.shape()?;
+    let strides: Result<[Dim; 3], _> = strides.to_vec().try_into();
+    strides.map_err(|_| cursor.error_at(position, "expected three strides: of the batch, the row, and the column"))
+}
