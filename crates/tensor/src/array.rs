@@ -1,6 +1,7 @@
 //! Arrays: a dtype, a shape of known sizes, and aligned bytes that clones share.
 
 mod buffer;
+mod format;
 mod literal;
 mod print;
 

@@ -10,6 +10,7 @@
 //!
 //! let a = Array::new([2, 2], vec![1.0f32, 2.5, -3.0, 0.5])?;
 //! assert_eq!(a.dtype(), F32);
+//! assert_eq!(a.to_string(), "[[ 1.   2.5]\n [-3.   0.5]]");
 //!
 //! let batch = Dim::sym("B");
 //! let shape = Shape::from([batch.clone() * 2 + 1, Dim::from(784)]);
