@@ -273,16 +273,14 @@ impl Array {
     /// assert!(!Array::scalar(0.0f32).bit_eq(&Array::scalar(-0.0f32)));
     /// ```
     pub fn bit_eq(&self, other: &Array) -> bool {
-        fn equal<T: Raw>(a: &Array, b: &Array) -> bool {
-            let (a, b) = (a.as_slice::<T>(), b.as_slice::<T>());
-            // Only a NaN differs from itself.
-            let same = |(x, y): (&T, &T)| bytemuck::bytes_of(x) == bytemuck::bytes_of(y) || (*x != *x && *y != *y);
-            a.iter().zip(b).all(same)
+        /// Compares two slices with what makes elements equal.
+        fn equal<T: Raw>(a: &Array, b: &Array, same: impl Fn(T, T) -> bool) -> bool {
+            a.as_slice().iter().zip(b.as_slice()).all(|(&x, &y)| same(x, y))
         }
         (self.dtype, &self.shape) == (other.dtype, &other.shape)
             && match self.dtype {
-                DType::F32 => equal::<f32>(self, other),
-                DType::F64 => equal::<f64>(self, other),
+                DType::F32 => equal(self, other, |x: f32, y| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
+                DType::F64 => equal(self, other, |x: f64, y| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
                 DType::I32 | DType::I64 | DType::U8 | DType::Bool => self.bytes() == other.bytes(),
             }
     }
@@ -304,5 +302,92 @@ impl std::fmt::Display for Array {
 impl std::fmt::Debug for Array {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         print::write_debug(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ErrorKind, F32, F64, I64, U8};
+
+    #[test]
+    fn elements_go_in_and_out() {
+        fn check<T: Element>(elements: [T; 3]) {
+            let array = Array::new([3], elements).unwrap();
+            assert_eq!((array.dtype(), array.len()), (T::DTYPE, 3));
+            assert_eq!(array.to_vec::<T>().unwrap(), elements);
+            assert_eq!(array.bytes().as_ptr().addr() % 64, 0);
+            assert_eq!(Array::scalar(elements[1]).item::<T>().unwrap(), elements[1]);
+        }
+        check([1.5f32, -0.0, f32::MAX]);
+        check([1.5f64, -0.0, f64::MAX]);
+        check([i32::MIN, 0, i32::MAX]);
+        check([i64::MIN, 0, i64::MAX]);
+        check([0u8, 1, 255]);
+        check([true, false, true]);
+    }
+
+    #[test]
+    fn wrong_counts_shapes_and_dtypes_are_errors() {
+        let text = |result: Result<Array>| result.unwrap_err().to_string();
+        assert_eq!(text(Array::new([2, 2], [1.0f32])), "1 elements do not fill the shape [2, 2], which holds 4");
+        assert_eq!(
+            text(Array::zeros(F32, [6]).unwrap().reshape([4])),
+            "cannot reshape f32[6] to [4]: the element counts differ"
+        );
+        assert_eq!(text(Array::zeros(U8, [1; 33])), "an array of 33 axes: at most 32 are possible");
+        assert_eq!(
+            text(Array::zeros(U8, [1 << 40, 1 << 40])),
+            "the element count of [1099511627776, 1099511627776] overflows: 2^47 or more"
+        );
+        let error = Array::vector([1.0f32, 2.0]).unwrap().item::<f32>().unwrap_err();
+        assert_eq!(error.to_string(), "f32[2] is not a single number\n  help: use `to_vec`");
+        assert_eq!(Array::scalar(1i32).item::<i64>().unwrap_err().kind, ErrorKind::Type);
+    }
+
+    #[test]
+    fn more_memory_than_there_is_is_an_error() {
+        let error = Array::zeros(F64, [(1 << 47) - 1]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::OutOfMemory);
+        assert!(error.message.starts_with("there is no memory for f64[140737488355327]"), "{error}");
+    }
+
+    #[test]
+    fn writing_copies_shared_bytes() {
+        let a = Array::full(F32, [4], 1.0).unwrap();
+        let mut b = a.clone();
+        assert!(!a.is_unique() && a.bit_eq(&b));
+        b.as_mut_slice::<f32>()[0] = 2.0;
+        assert!(a.is_unique() && b.is_unique() && !a.bit_eq(&b));
+        assert_eq!(a.as_slice::<f32>(), [1.0; 4]);
+        let before = b.bytes().as_ptr();
+        b.bytes_mut()[0] = 0;
+        assert_eq!(b.bytes().as_ptr(), before);
+    }
+
+    #[test]
+    fn equal_bits_means_dtype_and_shape_too() {
+        let a = Array::vector([1i64, 2]).unwrap();
+        assert!(a.bit_eq(&a.clone()));
+        assert!(!a.bit_eq(&a.clone().reshape([2, 1]).unwrap()));
+        assert!(!Array::scalar(0.0f32).bit_eq(&Array::scalar(0i32)));
+        assert!(Array::zeros(F32, [0]).unwrap().bit_eq(&Array::zeros(F32, [0]).unwrap()));
+        let nans = [f64::NAN, f64::from_bits(0x7ff0_0000_0000_0001)];
+        assert!(Array::scalar(nans[0]).bit_eq(&Array::scalar(nans[1])));
+    }
+
+    #[test]
+    fn single_elements_as_wide_numbers() {
+        let array = Array::vector([1.75f32, f32::NAN, -1e30]).unwrap();
+        assert_eq!([array.get_i64(0), array.get_i64(1), array.get_i64(2)], [1, 0, i64::MIN]);
+        assert_eq!(array.get_f64(0), 1.75);
+        assert_eq!(Array::scalar(true).get_f64(0), 1.0);
+        assert_eq!(Array::full(I64, [1], i64::MAX).unwrap().get_i64(0), i64::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "elements of f32[1] read as i32")]
+    fn a_slice_of_the_wrong_type_is_our_bug() {
+        Array::vector([1.0f32]).unwrap().as_slice::<i32>();
     }
 }

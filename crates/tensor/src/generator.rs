@@ -204,3 +204,65 @@ impl<'a> From<&'a String> for KeyPart<'a> {
         KeyPart::Text(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_take_whole_blocks() {
+        let mut generator = Generator::new(5);
+        assert_eq!(generator.bits(5), (0..5).map(|i| philox::word(5, 0, i)).collect::<Vec<_>>());
+        assert_eq!(generator.counter, 2);
+        assert_eq!(generator.bits(4), philox::stream_block(5, 2));
+        assert!(generator.bits(0).is_empty());
+        assert_eq!(generator.counter, 3);
+    }
+
+    #[test]
+    fn below_is_fair_and_in_bounds() {
+        let mut generator = Generator::new(1);
+        let mut counts = [0; 7];
+        generator.indices(70_000, 7).into_iter().for_each(|i| counts[i] += 1);
+        // Ten standard deviations.
+        assert!(counts.iter().all(|count| (9_074..10_926).contains(count)), "{counts:?}");
+        assert_eq!([generator.below(0), generator.below(1)], [0, 0]);
+        let wide = generator.indices(1000, 3 << 61);
+        assert!(wide.iter().all(|&i| i < 3 << 61) && wide.iter().any(|&i| i > 1 << 61));
+    }
+
+    #[test]
+    fn permutations_are_fair() {
+        let mut generator = Generator::new(2);
+        let mut counts = std::collections::BTreeMap::new();
+        (0..6000).for_each(|_| *counts.entry(generator.permutation(3)).or_insert(0) += 1);
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|count| (711..1289).contains(count)), "{counts:?}");
+        assert_eq!(generator.permutation(0), Vec::<usize>::new());
+        assert_eq!(generator.permutation(1), [0]);
+    }
+
+    #[test]
+    fn derived_keys_differ() {
+        let texts = [
+            "",
+            "\0",
+            "a",
+            "b",
+            "ab",
+            "a/b",
+            "kernel\0",
+            "kernel",
+            "a path longer than eight bytes",
+            "a path longer than eight byteS",
+        ];
+        let mut keys: Vec<i64> = texts.into_iter().map(|text| fold_in(3, text)).collect();
+        keys.extend((0..100u64).map(|n| fold_in(3, n)));
+        keys.extend(texts.into_iter().map(|text| fold_in(4, text)));
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        assert_eq!(fold_in(3, "a"), fold_in(3, &"a".to_owned()));
+    }
+}

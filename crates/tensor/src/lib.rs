@@ -18,16 +18,16 @@
 //! # Ok::<(), tracelift_tensor::Error>(())
 //! ```
 
-mod array;
-mod interchange;
-mod dim;
 mod dtype;
-mod element;
-mod error;
-mod generator;
 mod origin;
-pub mod philox;
+mod error;
+mod dim;
 mod shape;
+mod element;
+mod array;
+mod serial;
+pub mod philox;
+mod generator;
 
 pub use array::{Array, Literal};
 pub use dim::{Atom, Atoms, Binding, Dim, Division, Sym, Term, Undefined};
@@ -37,4 +37,4 @@ pub use element::{Element, Raw};
 pub use error::{Error, ErrorData, ErrorKind, Result};
 pub use generator::{Generator, KeyPart, fold_in};
 pub use origin::Origin;
-pub use shape::{Dims, Shape, count_elements};
+pub use shape::{Dims, MAX_RANK, Shape, count_elements};

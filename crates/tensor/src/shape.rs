@@ -100,22 +100,33 @@ impl Shape {
     }
 }
 
-/// The number of elements of a shape of known sizes, or an error if it does not fit into the address space.
+/// The most axes an array may have.
+pub const MAX_RANK: usize = 32;
+
+/// The most elements an array may have: indices into it, in bytes, then fit into 64 bits with room to spare.
+const MAX_ELEMENTS: usize = 1 << 47;
+
+/// The number of elements of a shape of known sizes; an error if there are 2^47 or more, or more than 32 axes.
 ///
 /// ```
-/// assert_eq!(tracelift_tensor::count_elements(&[2, 3])?, 6);
-/// assert!(tracelift_tensor::count_elements(&[usize::MAX, 2]).is_err());
+/// use tracelift_tensor::count_elements;
+///
+/// assert_eq!(count_elements(&[2, 3])?, 6);
+/// assert_eq!(count_elements(&[usize::MAX, 2, 0])?, 0);
+/// assert!(count_elements(&[usize::MAX, 2]).is_err());
+/// assert!(count_elements(&[1; 33]).is_err());
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
 pub fn count_elements(dims: &[usize]) -> Result<usize> {
+    if dims.len() > MAX_RANK {
+        return Err(Error::invalid(format!("an array of {} axes: at most {MAX_RANK} are possible", dims.len())));
+    }
     if dims.contains(&0) {
         return Ok(0);
     }
-    let product = dims.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
-    match product {
-        // As with allocations, at most half the address space; elements are counted in i64 elsewhere.
-        Some(n) if n <= isize::MAX as usize => Ok(n),
-        _ => Err(Error::invalid(format!("the element count of {dims:?} overflows"))),
+    match dims.iter().try_fold(1usize, |product, &n| product.checked_mul(n)) {
+        Some(n) if n < MAX_ELEMENTS => Ok(n),
+        _ => Err(Error::invalid(format!("the element count of {dims:?} overflows: 2^47 or more"))),
     }
 }
 
@@ -218,5 +229,60 @@ impl FromStr for Shape {
             "" => Ok(Shape::scalar()),
             dims => dims.split(',').map(str::parse::<Dim>).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_read_back() {
+        for text in ["[]", "[3]", "[B, 784]", "[2*B + 1, (T + 1)//2, 0]"] {
+            assert_eq!(text.parse::<Shape>().unwrap().to_string(), text);
+        }
+        assert_eq!(" [ B,3 ] ".parse::<Shape>().unwrap().to_string(), "[B, 3]");
+        for text in ["", "[", "B, 3", "[B,]", "[B 3]", "[[3]]"] {
+            assert!(text.parse::<Shape>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn axes_count_from_both_ends() {
+        let shape = Shape::from([2usize, 3, 4]);
+        let found: Vec<_> = (-3..3).map(|axis| shape.axis(axis).unwrap()).collect();
+        assert_eq!(found, [0, 1, 2, 0, 1, 2]);
+        for axis in [3, -4, i64::MIN, i64::MAX] {
+            assert!(shape.axis(axis).is_err());
+        }
+        let error = shape.axis(3).unwrap_err().to_string();
+        assert_eq!(error, "there is no axis 3 in the shape [2, 3, 4]\n  help: axes go from -3 to 2");
+        let error = Shape::scalar().axis(0).unwrap_err().to_string();
+        assert_eq!(error, "there is no axis 0: the shape [] has no axes");
+    }
+
+    #[test]
+    fn counts_elements() {
+        let count = |text: &str| text.parse::<Shape>().unwrap().num_elements().to_string();
+        assert_eq!([count("[]"), count("[2, 3]"), count("[B, 2, T]")], ["1", "6", "2*B*T"]);
+        let huge = Shape::from([1i64 << 40, 1 << 40, 0]);
+        assert_eq!(huge.num_elements(), 0i64);
+        assert!(Shape::from([1i64 << 40, 1 << 40]).num_elements().why_undefined().is_some());
+    }
+
+    #[test]
+    fn known_needs_every_size() {
+        assert_eq!(Shape::from([2usize, 0]).known().unwrap().as_slice(), [2, 0]);
+        assert_eq!(Shape::from([-1i64]).known(), None);
+        assert!("[2, 3]".parse::<Shape>().unwrap() == [2, 3]);
+        assert!("[B, 3]".parse::<Shape>().unwrap() != [2, 3]);
+    }
+
+    #[test]
+    fn negative_sizes_are_found_at_evaluation() {
+        let shape: Shape = "[B - 2, 3]".parse().unwrap();
+        let binding = Binding::from_iter([("B", 1)]);
+        assert_eq!(shape.eval(&binding).unwrap_err().to_string(), "the size `B - 2` in [B - 2, 3] is -1 for B=1");
+        assert_eq!(shape.substitute(&[(Sym::new("B"), Dim::from(5))]).known().unwrap().as_slice(), [3, 3]);
     }
 }

@@ -54,8 +54,11 @@ impl ItemFormat {
                 format!("{whole:>left$}.{fraction:<right$}")
             }
             ItemFormat::Scientific { left, precision, exponent } if x.is_finite() => {
-                let text = format!("{x:.precision$e}");
-                let (mantissa, power) = text.split_once('e').expect("`{:e}` writes an exponent");
+                let mut text = scientific(x);
+                if halves(parts(&text).0).1.len() < precision {
+                    text = format!("{x:.precision$e}");
+                }
+                let (mantissa, power) = parts(&text);
                 let (whole, fraction) = halves(mantissa);
                 format!("{whole:>left$}.{fraction}e{}", exponent_text(power, exponent))
             }
@@ -87,12 +90,12 @@ fn float_scalar<F: Float>(x: F) -> String {
     if !x.is_finite() {
         return special(x).to_owned();
     }
-    if size == F::from_f64(0.0) || (size >= F::from_f64(1e-4) && size < F::from_f64(1e16)) {
-        let text = x.to_string();
+    if size == F::from_f64(0.0) || (size >= F::from_f64(1e-4) && size < F::from_f64(F::MAX_POSITIONAL_SCALAR)) {
+        let text = shortest(x);
         return if text.contains('.') { text } else { format!("{text}.0") };
     }
-    let text = format!("{x:e}");
-    let (mantissa, power) = text.split_once('e').expect("`{:e}` writes an exponent");
+    let text = shortest_with_exponent(x);
+    let (mantissa, power) = parts(&text);
     format!("{mantissa}e{}", exponent_text(power, 2))
 }
 
@@ -102,21 +105,23 @@ fn float_format<F: Float>(items: impl Iterator<Item = F> + Clone) -> ItemFormat 
     let sizes = finite.clone().map(Float::abs).filter(|&size| size != F::from_f64(0.0));
     let largest = sizes.clone().reduce(|a, b| if b > a { b } else { a });
     let smallest = sizes.reduce(|a, b| if b < a { b } else { a });
-    let scientific = largest.zip(smallest).is_some_and(|(largest, smallest)| {
-        largest >= F::from_f64(1e8) || smallest < F::from_f64(1e-4) || largest / smallest > F::from_f64(1000.0)
+    let exponents = largest.zip(smallest).is_some_and(|(largest, smallest)| {
+        largest >= F::from_f64(F::MAX_POSITIONAL)
+            || smallest < F::from_f64(1e-4)
+            || largest / smallest > F::from_f64(1000.0)
     });
     // Words such as `-inf` may need more room before the point than the numbers do.
     let widest_special = items.filter(|x| !x.is_finite()).map(|x| special(x).len()).max().unwrap_or(0);
     let (mut left, mut right, mut exponent) = (0, 0, 0);
     for x in finite {
-        let text = if scientific { shortest_scientific(x) } else { positional(x) };
-        let (mantissa, power) = text.split_once('e').unwrap_or((&text, ""));
+        let text = if exponents { scientific(x) } else { positional(x) };
+        let (mantissa, power) = parts(&text);
         let (whole, fraction) = halves(mantissa);
         left = left.max(whole.len());
         right = right.max(fraction.len());
         exponent = exponent.max(exponent_text(power, 2).len() - 1);
     }
-    if scientific {
+    if exponents {
         left = left.max(widest_special.saturating_sub(right + exponent + 3));
         ItemFormat::Scientific { left, precision: right, exponent }
     } else {
@@ -127,20 +132,41 @@ fn float_format<F: Float>(items: impl Iterator<Item = F> + Clone) -> ItemFormat 
 
 /// The fewest digits that read back as the same float, but at most eight after the point (the exact value rounded).
 fn positional<F: Float>(x: F) -> String {
-    let text = x.to_string();
+    let text = shortest(x);
     if halves(&text).1.len() <= PRECISION { text } else { trim_zeros(&format!("{x:.PRECISION$}")).to_owned() }
 }
 
 /// Likewise with an exponent.
-fn shortest_scientific<F: Float>(x: F) -> String {
-    let text = format!("{x:e}");
-    let (mantissa, _) = text.split_once('e').expect("`{:e}` writes an exponent");
-    if halves(mantissa).1.len() <= PRECISION {
+fn scientific<F: Float>(x: F) -> String {
+    let text = shortest_with_exponent(x);
+    if halves(parts(&text).0).1.len() <= PRECISION {
         return text;
     }
     let text = format!("{x:.PRECISION$e}");
-    let (mantissa, power) = text.split_once('e').expect("`{:e}` writes an exponent");
+    let (mantissa, power) = parts(&text);
     format!("{}e{power}", trim_zeros(mantissa))
+}
+
+/// The fewest digits that read back as the same float.
+///
+/// Where two texts of that length are equally near, Rust takes the larger and NumPy the even one; asking for that many
+/// digits gives the even one, but next to a power of two perhaps one that reads back as the neighbour.
+fn shortest<F: Float>(x: F) -> String {
+    let text = x.to_string();
+    let even = format!("{x:.*}", halves(&text).1.len());
+    if F::reads_back(x, &even) { even } else { text }
+}
+
+/// Likewise with an exponent.
+fn shortest_with_exponent<F: Float>(x: F) -> String {
+    let text = format!("{x:e}");
+    let even = format!("{x:.*e}", halves(parts(&text).0).1.len());
+    if F::reads_back(x, &even) { even } else { text }
+}
+
+/// The digits and the power of ten.
+fn parts(text: &str) -> (&str, &str) {
+    text.split_once('e').unwrap_or((text, ""))
 }
 
 fn trim_zeros(text: &str) -> &str {
@@ -171,15 +197,22 @@ fn special<F: Float>(x: F) -> &'static str {
 
 /// The two float types, as far as printing goes.
 trait Float: Copy + PartialOrd + std::ops::Div<Output = Self> + std::fmt::Display + std::fmt::LowerExp {
+    /// From here on arrays have exponents: 10 to the digits the type holds for certain, or to the eighth.
+    const MAX_POSITIONAL: f64;
+    /// Likewise for single numbers.
+    const MAX_POSITIONAL_SCALAR: f64;
     fn from_f64(x: f64) -> Self;
     fn is_finite(self) -> bool;
     fn is_nan(self) -> bool;
     fn abs(self) -> Self;
+    fn reads_back(self, text: &str) -> bool;
 }
 
 macro_rules! floats {
-    ($($ty:ident),*) => {$(
+    ($($ty:ident < $max:literal, $max_scalar:literal;)*) => {$(
         impl Float for $ty {
+            const MAX_POSITIONAL: f64 = $max;
+            const MAX_POSITIONAL_SCALAR: f64 = $max_scalar;
             fn from_f64(x: f64) -> $ty {
                 x as $ty
             }
@@ -192,10 +225,13 @@ macro_rules! floats {
             fn abs(self) -> $ty {
                 $ty::abs(self)
             }
+            fn reads_back(self, text: &str) -> bool {
+                text.parse() == Ok(self)
+            }
         }
     )*};
 }
-floats!(f32, f64);
+floats!(f32 < 1e6, 1e6; f64 < 1e8, 1e16;);
 
 #[cfg(test)]
 mod tests {
@@ -210,8 +246,11 @@ mod tests {
         // Exactly in the middle: to the even digit.
         assert_eq!(positional(0.001953125), "0.00195312");
         assert_eq!(positional(0.005859375), "0.00585938");
-        assert_eq!(positional(99_999_992f32), "99999990");
-        assert_eq!(shortest_scientific(std::f64::consts::PI * 1e9), "3.14159265e9");
+        let middle = 51_320.0f32 + 5.0 / 16.0;
+        assert_eq!(positional(middle), "51320.312");
+        assert_eq!(scalar(&Array::scalar(middle)), "51320.312");
+        assert_eq!(scalar(&Array::scalar(16_777_216f32)), "1.6777216e+07");
+        assert_eq!(scientific(std::f64::consts::PI * 1e9), "3.14159265e9");
     }
 
     #[test]

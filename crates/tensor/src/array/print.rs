@@ -152,7 +152,9 @@ mod tests {
         assert_eq!(text(&[2], &[1e-200f64, -1e100]), "[ 1.e-200 -1.e+100]");
         assert_eq!(text(&[2], &[1e-5f64, f64::INFINITY]), "[1.e-05    inf]");
         // The limit is compared in the array's own dtype.
-        assert_eq!(text(&[1], &[0.0001f32]), "[1.e-04]".replace("1.e-04", "0.0001"));
+        assert_eq!(text(&[1], &[0.0001f32]), "[0.0001]");
+        assert_eq!(text(&[1], &[9.99e-5f32]), "[9.99e-05]");
+        assert_eq!([text(&[1], &[999_999.0f32]), text(&[1], &[1e6f32])], ["[999999.]", "[1.e+06]"]);
         assert_eq!(text(&[2], &[1.0f32, 1000.0]), "[   1. 1000.]");
         assert_eq!(text(&[2], &[1.0f32, 1001.0]), "[1.000e+00 1.001e+03]");
     }

@@ -1,6 +1,8 @@
 //! Names of unknown sizes.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
+
+use crate::{Error, Result};
 
 /// The name of an unknown size; equal and ordered by its text.
 ///
@@ -53,6 +55,19 @@ impl From<&str> for Sym {
 impl From<&Sym> for Sym {
     fn from(sym: &Sym) -> Sym {
         sym.clone()
+    }
+}
+
+impl FromStr for Sym {
+    type Err = Error;
+
+    /// Takes a name as it stands, or refuses it.
+    fn from_str(text: &str) -> Result<Sym> {
+        match Sym::is_name(text) {
+            true => Ok(Sym(text.into())),
+            false => Err(Error::format(format!("bad name `{text}` of a size"))
+                .help("names are made of ASCII letters, digits and `_`, and do not begin with a digit")),
+        }
     }
 }
 
