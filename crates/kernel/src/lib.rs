@@ -5,5 +5,8 @@ pub mod lane;
 pub mod loops;
 pub mod meaning;
 pub mod memory;
+mod mistake;
 pub mod program;
 pub mod text;
+
+pub use mistake::Mistake;

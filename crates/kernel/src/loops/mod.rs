@@ -5,10 +5,13 @@
 //! said here: that never changes a bit of the result.
 
 mod build;
+mod disjoint;
 mod kernel;
 pub(crate) mod parse;
 pub(crate) mod print;
+mod range;
 mod renumber;
+mod verify;
 
 pub use build::KernelBuilder;
 pub use kernel::*;

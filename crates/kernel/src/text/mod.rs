@@ -12,5 +12,5 @@ pub(crate) use array::write_array;
 pub use cursor::Cursor;
 pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
 pub use module::Module;
-pub(crate) use numbering::number_names;
+pub(crate) use numbering::{number_names, own_number};
 pub use syntax_error::{Source, SyntaxError};
