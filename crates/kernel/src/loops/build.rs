@@ -1,8 +1,10 @@
 //! Writing kernels: a small builder that numbers registers and loop variables and nests blocks.
 
 use super::kernel::*;
+use super::print::LOOP_VAR_PREFIX;
 use crate::lane::{LaneOp, Scalar};
 use crate::meaning::{ReduceKind, ReduceOrder};
+use crate::text::own_number;
 use smallvec::SmallVec;
 use tracelift_tensor::{DType, Dim, Shape};
 
@@ -10,7 +12,7 @@ use tracelift_tensor::{DType, Dim, Shape};
 ///
 /// Loops are opened and closed in pairs: [`par`](Self::par) … [`end`](Self::end),
 /// [`reduce`](Self::reduce) … [`end_reduce`](Self::end_reduce), [`seq`](Self::seq) … [`end_seq`](Self::end_seq).
-/// Types of lane operations are computed; the checks are the verifier's.
+/// Types of lane operations are computed; the checks are the verifier's. Names that are taken get a number behind them.
 pub struct KernelBuilder {
     kernel: Kernel,
     open: Vec<(Loop, Block)>,
@@ -35,21 +37,34 @@ impl KernelBuilder {
 
     /// One more buffer.
     pub fn param(&mut self, name: impl Into<String>, dtype: DType, shape: Shape, access: Access) -> Base {
-        self.kernel.params.push(Param { name: name.into(), dtype, shape, access });
+        let name = self.buffer_name(name.into());
+        self.kernel.params.push(Param { name, dtype, shape, access });
         Base::Param(self.kernel.params.len() as u32 - 1)
     }
 
     /// One more rank-0 argument.
     pub fn scalar(&mut self, name: impl Into<String>, dtype: DType) -> Operand {
         let reg = self.reg(dtype);
-        self.kernel.scalars.push(ScalarParam { name: name.into(), reg });
+        let mut name = name.into();
+        // In texts numbers are registers, `i0` and the like are loop variables.
+        if own_number(&name, "").or_else(|| own_number(&name, LOOP_VAR_PREFIX)).is_some() {
+            name.insert(0, 'v');
+        }
+        let name = distinct(name, |name| self.kernel.scalars.iter().any(|scalar| scalar.name == name));
+        self.kernel.scalars.push(ScalarParam { name, reg });
         Operand::Reg(reg)
     }
 
     /// A scratch row.
     pub fn scratch(&mut self, name: impl Into<String>, dtype: DType, extent: Dim) -> Base {
-        self.kernel.scratch.push(Scratch { name: name.into(), dtype, extent });
+        let name = self.buffer_name(name.into());
+        self.kernel.scratch.push(Scratch { name, dtype, extent });
         Base::Scratch(self.kernel.scratch.len() as u32 - 1)
+    }
+
+    fn buffer_name(&self, name: String) -> String {
+        let Kernel { params, scratch, .. } = &self.kernel;
+        distinct(name, |name| params.iter().any(|p| p.name == name) || scratch.iter().any(|s| s.name == name))
     }
 
     fn reg(&mut self, dtype: DType) -> Reg {
@@ -189,5 +204,34 @@ impl KernelBuilder {
         self.block.yields = results.iter().copied().collect();
         self.kernel.body = self.block;
         self.kernel
+    }
+}
+
+/// The name itself, or with the first number behind it that makes it new.
+fn distinct(name: String, taken: impl Fn(&str) -> bool) -> String {
+    if !taken(&name) {
+        return name;
+    }
+    let mut numbered = (2u32..).map(|n| format!("{name}_{n}"));
+    numbered.find(|name| !taken(name)).expect("some number is free")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_distinct() {
+        let mut b = KernelBuilder::new("k");
+        b.param("x", DType::F32, Shape::scalar(), Access::Read);
+        b.scratch("x", DType::F32, Dim::ONE);
+        b.param("x", DType::F32, Shape::scalar(), Access::Read);
+        b.scalar("0", DType::F32);
+        b.scalar("i7", DType::F32);
+        b.scalar("v0", DType::F32);
+        let kernel = b.finish(&[]);
+        let text = "kernel @k(%x: f32[], %x_3: f32[], %v0: f32, %vi7: f32, %v0_2: f32) {\n  scratch %x_2: f32[1]\n}\n";
+        assert_eq!(kernel.to_string(), text);
+        assert_eq!(kernel.verify(), []);
     }
 }
