@@ -17,6 +17,26 @@ pub(super) struct Steps<'c, 'a> {
 /// The registers a step sets, before their types are known.
 type Targets = Vec<(String, Position)>;
 
+/// An `if` or a `loop` that is being read.
+struct Open {
+    head: Head,
+    targets: Targets,
+    /// Its first block, while the second one is read.
+    first: Option<StepBlock>,
+}
+
+/// What precedes the first block.
+enum Head {
+    If(ScalarArg),
+    Loop(Vec<(RegisterId, ScalarArg)>),
+}
+
+/// What the end of a block leads to.
+enum Closed {
+    Again(Box<Open>),
+    Done(Box<Step>),
+}
+
 impl<'c, 'a> Steps<'c, 'a> {
     pub(super) fn new(cursor: &'c mut Cursor<'a>, program: Program) -> Self {
         Steps { cursor, program, registers: IndexMap::new() }
@@ -27,13 +47,83 @@ impl<'c, 'a> Steps<'c, 'a> {
         (self.program, self.registers.into_keys().collect())
     }
 
-    /// Reads up to `yield`, `result` or a closing brace.
+    /// Reads up to `result` or the program's closing brace; blocks that are open wait on a stack.
     pub(super) fn steps(&mut self) -> Result<Vec<Step>, SyntaxError> {
-        let mut steps = vec![];
-        while !(self.cursor.at(Punct::CloseBrace) || self.cursor.at_word("yield") || self.cursor.at_word("result")) {
-            steps.push(self.step()?);
+        let (mut open, mut steps): (Vec<(Open, Vec<Step>)>, Vec<Step>) = (vec![], vec![]);
+        loop {
+            if self.cursor.at(Punct::CloseBrace) || self.cursor.at_word("yield") || self.cursor.at_word("result") {
+                let Some((opened, outer)) = open.pop() else { return Ok(steps) };
+                let yields = if self.cursor.eat_word("yield") { self.scalars()? } else { vec![] };
+                self.cursor.expect(Punct::CloseBrace)?;
+                self.cursor.leave();
+                match self.close(opened, StepBlock { steps: std::mem::take(&mut steps), yields })? {
+                    Closed::Again(opened) => open.push((*opened, outer)),
+                    Closed::Done(step) => {
+                        steps = outer;
+                        steps.push(*step);
+                    }
+                }
+                continue;
+            }
+            let targets = self.targets()?;
+            if self.cursor.at_word("if") || self.cursor.at_word("loop") {
+                let opened = self.open(targets)?;
+                open.push((opened, std::mem::take(&mut steps)));
+            } else {
+                steps.push(self.step(&targets)?);
+            }
         }
-        Ok(steps)
+    }
+
+    /// `if %c {` or `loop (%i = 0) while {`.
+    fn open(&mut self, targets: Targets) -> Result<Open, SyntaxError> {
+        let head = if self.cursor.eat_word("if") {
+            Head::If(self.scalar()?)
+        } else {
+            self.cursor.expect_word("loop")?;
+            let carried = self.carried()?;
+            self.cursor.expect_word("while")?;
+            Head::Loop(carried)
+        };
+        self.open_block()?;
+        Ok(Open { head, targets, first: None })
+    }
+
+    fn open_block(&mut self) -> Result<(), SyntaxError> {
+        self.cursor.expect(Punct::OpenBrace)?;
+        self.cursor.enter()
+    }
+
+    /// A block has ended: either the second block of the same step begins, or the step is complete.
+    fn close(&mut self, mut opened: Open, block: StepBlock) -> Result<Closed, SyntaxError> {
+        if opened.first.is_none() {
+            let goes_on = match opened.head {
+                Head::If(_) => self.cursor.eat_word("else"),
+                Head::Loop(_) => self.cursor.expect_word("do").map(|()| true)?,
+            };
+            if goes_on {
+                self.open_block()?;
+                opened.first = Some(block);
+                return Ok(Closed::Again(Box::new(opened)));
+            }
+        }
+        let (first, second) = match opened.first {
+            None => (block, StepBlock::default()),
+            Some(first) => (first, block),
+        };
+        let step = match opened.head {
+            Head::If(condition) => {
+                let types: Vec<DType> = first.yields.iter().map(|value| self.program.dtype(value)).collect();
+                let results = self.set_all(&opened.targets, &types)?;
+                Step::If { condition, then: first, otherwise: second, results }
+            }
+            Head::Loop(carried) => {
+                let types: Vec<DType> = carried.iter().map(|(_, first)| self.program.dtype(first)).collect();
+                let results = self.set_all(&opened.targets, &types)?;
+                Step::Loop(LoopStep { carried, condition: first, body: second, results })
+            }
+        };
+        Ok(Closed::Done(Box::new(step)))
     }
 
     /// `result $y, %m`, if there is one.
@@ -53,13 +143,13 @@ impl<'c, 'a> Steps<'c, 'a> {
         Ok(results)
     }
 
-    fn step(&mut self) -> Result<Step, SyntaxError> {
-        let targets = self.targets()?;
+    /// A step without blocks.
+    fn step(&mut self, targets: &Targets) -> Result<Step, SyntaxError> {
         let position = self.cursor.position();
         let word = self.cursor.word("a step")?;
         let single = match word {
             "scalar" | "dim" | "read" => Some(1),
-            "launch" | "if" | "loop" => None,
+            "launch" => None,
             _ => Some(0),
         };
         if single.is_some_and(|count| count != targets.len()) {
@@ -105,8 +195,6 @@ impl<'c, 'a> Steps<'c, 'a> {
                 let (to, from) = self.pair(Punct::BackArrow)?;
                 Ok(Step::Commit { to, from })
             }
-            "if" => self.branch(targets),
-            "loop" => self.a_loop(targets),
             "print" => self.print(),
             other => Err(self.cursor.error_at(position, format!("no step is called `{other}`"))),
         }
@@ -127,11 +215,11 @@ impl<'c, 'a> Steps<'c, 'a> {
         Ok(targets)
     }
 
-    fn launch(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
+    fn launch(&mut self, targets: &Targets) -> Result<Step, SyntaxError> {
         let (kernel, buffers, scalars) = self.call()?;
         let site = self.site()?;
         let types = self.program.kernel(kernel).results.clone();
-        let results = self.set_all(&targets, &types)?;
+        let results = self.set_all(targets, &types)?;
         Ok(Step::Launch(Launch { kernel, buffers, scalars, results, site }))
     }
 
@@ -208,16 +296,8 @@ impl<'c, 'a> Steps<'c, 'a> {
         Ok(self.cursor.text("the message in quotes")?.into_owned())
     }
 
-    fn branch(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
-        let condition = self.scalar()?;
-        let then = self.block()?;
-        let otherwise = if self.cursor.eat_word("else") { self.block()? } else { StepBlock::default() };
-        let types: Vec<DType> = then.yields.iter().map(|value| self.program.dtype(value)).collect();
-        let results = self.set_all(&targets, &types)?;
-        Ok(Step::If { condition, then, otherwise, results })
-    }
-
-    fn a_loop(&mut self, targets: Targets) -> Result<Step, SyntaxError> {
+    /// `(%i = 0, %v = %m)`.
+    fn carried(&mut self) -> Result<Vec<(RegisterId, ScalarArg)>, SyntaxError> {
         self.cursor.expect(Punct::Open)?;
         let mut carried = vec![];
         while !self.cursor.eat(Punct::Close) {
@@ -231,23 +311,7 @@ impl<'c, 'a> Steps<'c, 'a> {
                 self.cursor.expect(Punct::Comma)?;
             }
         }
-        self.cursor.expect_word("while")?;
-        let condition = self.block()?;
-        self.cursor.expect_word("do")?;
-        let body = self.block()?;
-        let types: Vec<DType> = carried.iter().map(|(_, first)| self.program.dtype(first)).collect();
-        let results = self.set_all(&targets, &types)?;
-        Ok(Step::Loop(LoopStep { carried, condition, body, results }))
-    }
-
-    fn block(&mut self) -> Result<StepBlock, SyntaxError> {
-        self.cursor.expect(Punct::OpenBrace)?;
-        self.cursor.enter()?;
-        let steps = self.steps()?;
-        let yields = if self.cursor.eat_word("yield") { self.scalars()? } else { vec![] };
-        self.cursor.leave();
-        self.cursor.expect(Punct::CloseBrace)?;
-        Ok(StepBlock { steps, yields })
+        Ok(carried)
     }
 
     fn print(&mut self) -> Result<Step, SyntaxError> {

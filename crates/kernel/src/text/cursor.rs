@@ -5,7 +5,7 @@ use super::syntax_error::{Source, SyntaxError};
 use std::borrow::Cow;
 
 /// How deep loops, branches and brackets may be nested.
-const MAX_DEPTH: u32 = 64;
+const MAX_DEPTH: u32 = 128;
 
 /// The tokens of a text and how far they are read.
 pub struct Cursor<'a> {
@@ -250,7 +250,7 @@ mod tests {
         let text = "[".repeat(100_000);
         let mut cursor = Cursor::new(Source::new("t.tl", &text)).unwrap();
         let mistake = brackets(&mut cursor).unwrap_err();
-        assert_eq!(mistake.message, "nested more than 64 levels deep");
+        assert_eq!(mistake.message, "nested more than 128 levels deep");
     }
 
     #[test]

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(dim("%i + 1").unwrap_err(), "expected a size, found the value `%i`");
         assert_eq!(dim("9223372036854775807 + 1").unwrap_err(), "this size has no value: overflow!");
         assert_eq!(dim("1.5").unwrap_err(), "expected a whole number of at most 64 bits, found `1.5`");
-        assert_eq!(dim(&"(".repeat(100_000)).unwrap_err(), "nested more than 64 levels deep");
+        assert_eq!(dim(&"(".repeat(100_000)).unwrap_err(), "nested more than 128 levels deep");
         assert_eq!(dim("B//0").unwrap_err(), "this size has no value: division_by_zero!");
     }
 

@@ -202,7 +202,7 @@ program @every/form {
             let text = format!("{head}{}", level.repeat(100_000));
             let small_stack = std::thread::Builder::new().stack_size(512 << 10);
             let thread = small_stack.spawn(move || Module::parse(Source::new("t", &text)).unwrap_err().message);
-            assert_eq!(thread.unwrap().join().unwrap(), "nested more than 64 levels deep");
+            assert_eq!(thread.unwrap().join().unwrap(), "nested more than 128 levels deep");
         }
     }
 
