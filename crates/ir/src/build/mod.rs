@@ -1,0 +1,8 @@
+//! Making graphs: the builder, its helpers, and expressions over it.
+
+mod builder;
+mod expr;
+mod helpers;
+
+pub use builder::{Builder, MAX_DEPTH};
+pub use expr::{Expr, Gradients, Scope, local, with_exprs};

@@ -1,0 +1,75 @@
+//! What an op is given besides its operands when it is evaluated.
+
+use super::run::Evaluator;
+use crate::graph::Graph;
+use crate::lowering::IndexMap;
+use crate::types::Type;
+use tracelift_tensor::{Array, Binding, DType, Dim, Dims, Error, Result};
+
+/// The sizes of the call, the types of the results, and the way into regions.
+pub struct EvalCx<'a> {
+    pub(super) types: &'a [Type],
+    pub(super) sizes: &'a Binding,
+    pub(super) evaluator: &'a mut Evaluator,
+}
+
+/// One axis of an operand under a call's sizes; see [`AxisMap`](crate::AxisMap).
+#[derive(Clone, Copy, Debug)]
+pub struct KnownAxis {
+    /// The axis of the result.
+    pub axis: Option<usize>,
+    /// How far one step on it goes.
+    pub step: i64,
+    /// Where index 0 is found.
+    pub start: i64,
+}
+
+impl EvalCx<'_> {
+    /// The sizes of a result.
+    pub fn result_dims(&self, result: usize) -> Result<Dims> {
+        self.types[result].shape().eval(self.sizes)
+    }
+
+    /// The element type of a result.
+    pub fn result_dtype(&self, result: usize) -> DType {
+        self.types[result].dtype()
+    }
+
+    /// The number that a size stands for.
+    pub fn size(&self, dim: &Dim) -> Result<i64> {
+        dim.eval(self.sizes)
+    }
+
+    /// The number that a size stands for, which is not negative.
+    pub fn len(&self, dim: &Dim) -> Result<usize> {
+        let n = self.size(dim)?;
+        usize::try_from(n).map_err(|_| Error::invalid(format!("needs a size that is not negative, but `{dim}` is {n}")))
+    }
+
+    /// An index map under the call's sizes.
+    pub fn affine(&self, map: &IndexMap) -> Result<Vec<KnownAxis>> {
+        map.iter()
+            .map(|axis| Ok(KnownAxis { axis: axis.axis, step: axis.step, start: self.size(&axis.start)? }))
+            .collect()
+    }
+
+    /// Runs a region: closed, but for the sizes that it shares with the graph around it.
+    pub fn run(&mut self, region: &Graph, operands: &[Array]) -> Result<Vec<Array>> {
+        self.evaluator.run(region, operands, self.sizes)
+    }
+
+    /// Runs a function of its own sizes.
+    pub fn call(&mut self, callee: &Graph, operands: &[Array]) -> Result<Vec<Array>> {
+        self.evaluator.run(callee, operands, &Binding::new())
+    }
+
+    /// Shows a line to the user.
+    pub fn print(&mut self, line: &str) {
+        (self.evaluator.print)(line);
+    }
+}
+
+/// What stands for a token, which has no data.
+pub fn token() -> Array {
+    Array::zeros(DType::Bool, [0]).expect("no elements need no memory")
+}

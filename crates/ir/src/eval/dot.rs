@@ -1,0 +1,80 @@
+//! Products of matrices in the defined order.
+
+use super::reduce::offsets;
+use crate::ops::DotGeneral;
+use tracelift_tensor::{Array, DType, Result};
+
+/// Scalars that a product can be made of.
+trait Multiply: tracelift_tensor::Raw {
+    fn zero() -> Self;
+    fn add(self, other: Self) -> Self;
+    fn multiply_add(self, by: Self, acc: Self) -> Self;
+}
+
+macro_rules! multiply {
+    ($($float:ty)*; $($int:ty)*) => {
+        $(impl Multiply for $float {
+            fn zero() -> Self { 0.0 }
+            fn add(self, other: Self) -> Self { self + other }
+            fn multiply_add(self, by: Self, acc: Self) -> Self { self.mul_add(by, acc) }
+        })*
+        $(impl Multiply for $int {
+            fn zero() -> Self { 0 }
+            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
+            fn multiply_add(self, by: Self, acc: Self) -> Self { self.wrapping_mul(by).wrapping_add(acc) }
+        })*
+    };
+}
+multiply!(f32 f64; i32 i64 u8);
+
+/// The product, of shape `dims`.
+pub(crate) fn dot_general(op: &DotGeneral, x: &Array, y: &Array, dims: &[usize]) -> Result<Array> {
+    let mut z = Array::zeros(x.dtype(), dims)?;
+    match x.dtype() {
+        DType::F32 => product::<f32>(op, x, y, &mut z),
+        DType::F64 => product::<f64>(op, x, y, &mut z),
+        DType::I32 => product::<i32>(op, x, y, &mut z),
+        DType::I64 => product::<i64>(op, x, y, &mut z),
+        _ => product::<u8>(op, x, y, &mut z),
+    }
+    Ok(z)
+}
+
+fn product<T: Multiply>(op: &DotGeneral, x: &Array, y: &Array, z: &mut Array) {
+    let (x_free, y_free) = op.free_axes(x.rank(), y.rank());
+    let columns: usize = y_free.iter().map(|axis| y.shape()[*axis]).product();
+    let (x_batch, y_batch) = (offsets(x, &op.lhs_batch), offsets(y, &op.rhs_batch));
+    let (x_row, y_column) = (offsets(x, &x_free), offsets(y, &y_free));
+    let (x_k, y_k) = (offsets(x, &op.lhs_contract), offsets(y, &op.rhs_contract));
+    let (x, y) = (x.as_slice::<T>(), y.as_slice::<T>());
+    let mut out = z.as_mut_slice::<T>().iter_mut();
+    for (x_batch, y_batch) in x_batch.iter().zip(&y_batch) {
+        for x_row in &x_row {
+            for y_column in &y_column {
+                let pair = |(i, j): (&usize, &usize)| (x[x_batch + x_row + i], y[y_batch + y_column + j]);
+                let pairs = x_k.iter().zip(&y_k).map(pair);
+                let item = out.next().expect("the result has an element for each row and column");
+                *item = if columns == 1 { lanes(pairs) } else { chain(pairs) };
+            }
+        }
+    }
+}
+
+/// One chain of fused multiply-adds, from zero.
+fn chain<T: Multiply>(pairs: impl Iterator<Item = (T, T)>) -> T {
+    pairs.fold(T::zero(), |acc, (a, b)| a.multiply_add(b, acc))
+}
+
+/// 16 chains, pair k in chain k mod 16, then the tree 8-4-2-1.
+fn lanes<T: Multiply>(pairs: impl Iterator<Item = (T, T)>) -> T {
+    let mut lanes = [T::zero(); 16];
+    for (k, (a, b)) in pairs.enumerate() {
+        lanes[k % 16] = a.multiply_add(b, lanes[k % 16]);
+    }
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] = lanes[lane].add(lanes[lane + half]);
+        }
+    }
+    lanes[0]
+}

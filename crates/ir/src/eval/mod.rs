@@ -1,0 +1,44 @@
+//! The reference evaluator: what every op and every graph means.
+
+mod context;
+mod dot;
+mod gather;
+mod lanes;
+mod reduce;
+mod run;
+
+pub use context::{EvalCx, token};
+pub(crate) use dot::dot_general;
+pub(crate) use gather::{for_each_index, gather_affine, row_major};
+pub(crate) use lanes::eval_lane;
+pub(crate) use reduce::reduce_array;
+pub use run::{Evaluator, evaluate};
+
+/// Runs `$body` with `$t` as the type in which elements of a dtype lie in memory.
+macro_rules! with_raw {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            tracelift_tensor::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            tracelift_tensor::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            tracelift_tensor::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            tracelift_tensor::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            _ => {
+                type $t = u8;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_raw;

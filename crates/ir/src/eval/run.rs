@@ -1,0 +1,147 @@
+//! Evaluating whole graphs.
+
+use super::context::EvalCx;
+use crate::graph::Graph;
+use crate::op::Op;
+use crate::types::Type;
+use crate::value::{Value, ValueMap};
+use tracelift_tensor::{Array, Binding, Error, Result};
+
+/// Runs a graph on arrays: one per parameter, states included; answers one per result.
+///
+/// ```
+/// use tracelift_ir::{Builder, ParamRole, Type, evaluate};
+/// use tracelift_tensor::{Array, Dim, F32};
+///
+/// let mut b = Builder::new("f");
+/// let x = b.param("x", Type::tensor(F32, [Dim::sym("B")]), ParamRole::Input);
+/// let y = b.mul(x, x)?;
+/// let graph = b.finish(&[y])?;
+/// let y = evaluate(&graph, &[Array::vector([1.0f32, -3.0])?])?;
+/// assert_eq!(y[0].to_vec::<f32>()?, [1.0, 9.0]);
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
+pub fn evaluate(graph: &Graph, arguments: &[Array]) -> Result<Vec<Array>> {
+    Evaluator::new().evaluate(graph, arguments)
+}
+
+/// The reference evaluator with its surroundings.
+pub struct Evaluator {
+    pub(super) print: Box<dyn FnMut(&str)>,
+}
+
+impl Default for Evaluator {
+    fn default() -> Self {
+        Evaluator::new()
+    }
+}
+
+impl Evaluator {
+    /// Prints go to standard output.
+    pub fn new() -> Evaluator {
+        Evaluator { print: Box::new(|line| println!("{line}")) }
+    }
+
+    /// Prints go to `sink`, line by line.
+    pub fn with_print(sink: impl FnMut(&str) + 'static) -> Evaluator {
+        Evaluator { print: Box::new(sink) }
+    }
+
+    /// Runs a graph on arrays.
+    pub fn evaluate(&mut self, graph: &Graph, arguments: &[Array]) -> Result<Vec<Array>> {
+        self.run(graph, arguments, &Binding::new())
+    }
+
+    /// Runs one op on arrays: eager execution.
+    pub fn apply(&mut self, op: &Op, operands: &[Array]) -> Result<Vec<Array>> {
+        let types: Vec<Type> = operands.iter().map(Type::of).collect();
+        let describe = |error: Error| {
+            let error = if error.op.is_none() { error.op(op.name()) } else { error };
+            if error.operands.is_empty() { error.operands(&types) } else { error }
+        };
+        let results = op.infer(&mut crate::infer::Infer::new(), &types).map_err(describe)?;
+        let sizes = Binding::new();
+        let mut cx = EvalCx { types: &results, sizes: &sizes, evaluator: self };
+        op.eval(&mut cx, operands).map_err(describe)
+    }
+
+    /// `outer` are the sizes that a region shares with the graph around it.
+    pub(super) fn run(&mut self, graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Vec<Array>> {
+        let sizes = bind(graph, arguments, outer)?;
+        let mut last_use: ValueMap<usize> = ValueMap::with_capacity(graph.len());
+        for (index, node) in graph.nodes() {
+            for operand in &node.operands {
+                last_use.insert(*operand, index.index());
+            }
+        }
+        for result in graph.results() {
+            last_use.insert(*result, usize::MAX);
+        }
+        let mut values: ValueMap<Array> = ValueMap::with_capacity(graph.len());
+        for (param, argument) in graph.params().iter().zip(arguments) {
+            values.insert(*param, argument.clone());
+        }
+        for (index, node) in graph.nodes() {
+            if matches!(node.op, Op::Parameter(_)) {
+                continue;
+            }
+            let mut operands: Vec<Array> = Vec::with_capacity(node.operands.len());
+            for (position, operand) in node.operands.iter().enumerate() {
+                // The last use takes the array, so that its memory may be reused.
+                let again = node.operands[position + 1..].contains(operand);
+                let taken = if last_use.get(*operand) == Some(&index.index()) && !again {
+                    values.remove(*operand)
+                } else {
+                    values.get(*operand).cloned()
+                };
+                operands.push(taken.expect("operands stand before their users"));
+            }
+            let mut cx = EvalCx { types: &node.types, sizes: &sizes, evaluator: self };
+            let results = node.op.eval(&mut cx, &operands).map_err(|error| {
+                let error = if error.op.is_none() { error.op(node.op.name()) } else { error };
+                if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error }
+            })?;
+            for (n, result) in results.into_iter().enumerate() {
+                let value = index.result(n);
+                if last_use.contains(value) {
+                    values.insert(value, result);
+                }
+            }
+        }
+        Ok(graph.results().iter().map(|result| values[*result].clone()).collect())
+    }
+}
+
+/// Reads the unknown sizes off the arguments, and checks dtypes, sizes and guards.
+fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> {
+    if arguments.len() != graph.params().len() {
+        let message = format!("@{} takes {} arguments, not {}", graph.name(), graph.params().len(), arguments.len());
+        return Err(Error::invalid(message));
+    }
+    let mut sizes = outer.clone();
+    for (sym, position, axis) in graph.unknowns() {
+        if let Some(size) = arguments[position].shape().get(axis) {
+            sizes.bind(sym, *size as i64);
+        }
+    }
+    for (param, argument) in graph.params().iter().zip(arguments) {
+        let Type::Tensor(tensor) = graph.ty(*param) else { continue };
+        let fits = tensor.dtype == argument.dtype() && tensor.dims(&sizes)?.as_slice() == argument.shape();
+        if !fits {
+            let name = graph.name_of(*param).map_or_else(|| describe(*param), |name| format!("`{name}`"));
+            let message = format!("@{} takes {tensor} as {name}, not {}", graph.name(), argument.type_text());
+            return Err(Error::invalid(message));
+        }
+    }
+    for (guard, origin) in graph.guards_with_origins() {
+        if !guard.holds(&sizes)? {
+            let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
+            return Err(Error::invalid(message).at(origin.clone()));
+        }
+    }
+    Ok(sizes)
+}
+
+fn describe(param: Value) -> String {
+    format!("parameter {}", param.node.0)
+}

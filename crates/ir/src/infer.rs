@@ -1,0 +1,112 @@
+//! Type inference: what ops use to check operands and to state what they assume of unknown sizes.
+
+use crate::types::{TensorType, Type, Types};
+use tracelift_kernel::guard::Guard;
+use tracelift_tensor::{DType, Dim, Error, Result, Shape};
+
+/// Collects the guards that one inference makes necessary.
+///
+/// Equal sizes are equal dims; of different dims, at least one unknown, equality is assumed and becomes a guard that
+/// every call checks.
+#[derive(Debug, Default)]
+pub struct Infer {
+    guards: Vec<Guard>,
+}
+
+impl Infer {
+    /// Nothing assumed yet.
+    pub fn new() -> Infer {
+        Infer::default()
+    }
+
+    /// What was assumed, each once, in the order of need.
+    pub fn into_guards(self) -> Vec<Guard> {
+        self.guards
+    }
+
+    /// Assumes a guard.
+    pub fn assume(&mut self, guard: Guard) {
+        if !self.guards.contains(&guard) {
+            self.guards.push(guard);
+        }
+    }
+
+    /// Whether two sizes are equal or can be: if that is open, it is assumed.
+    pub fn same_dim(&mut self, a: &Dim, b: &Dim) -> bool {
+        if a == b {
+            return true;
+        }
+        // `B` and `B + 1` are equal for no binding.
+        if (a - b).known().is_some() {
+            return false;
+        }
+        self.assume(Guard::eq(a.clone(), b.clone()));
+        true
+    }
+
+    /// Whether two shapes are equal or can be: if that is open, it is assumed.
+    pub fn same_shape(&mut self, a: &Shape, b: &Shape) -> bool {
+        // Both are gone through before anything is assumed, so that an error leaves no guard behind.
+        let possible = a.rank() == b.rank() && a.iter().zip(b).all(|(a, b)| a == b || (a - b).known().is_none());
+        possible && a.iter().zip(b).all(|(a, b)| self.same_dim(a, b))
+    }
+
+    /// Whether a size is at least `least` or can be: if that is open, it is assumed.
+    pub fn at_least(&mut self, dim: &Dim, least: i64) -> bool {
+        match dim.known() {
+            Some(n) => n >= least,
+            None => {
+                self.assume(Guard::ge(dim.clone(), Dim::from(least)));
+                true
+            }
+        }
+    }
+
+    /// Whether two types are equal or can be.
+    pub fn same_type(&mut self, a: &Type, b: &Type) -> bool {
+        match (a, b) {
+            (Type::Tensor(a), Type::Tensor(b)) | (Type::Stack(a), Type::Stack(b)) => {
+                a.dtype == b.dtype && self.same_shape(&a.shape, &b.shape)
+            }
+            (Type::Token, Type::Token) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Exactly `N` operands, all of them tensors.
+pub fn tensors<const N: usize>(x: &[Type]) -> Result<[&TensorType; N]> {
+    let all = all_tensors(x)?;
+    <[&TensorType; N]>::try_from(all).map_err(|all| wrong_count(N, all.len()))
+}
+
+/// All operands, every one a tensor.
+pub fn all_tensors(x: &[Type]) -> Result<Vec<&TensorType>> {
+    x.iter()
+        .enumerate()
+        .map(|(i, ty)| ty.as_tensor().ok_or_else(|| Error::type_(format!("wants a tensor as operand {i}, not {ty}"))))
+        .collect()
+}
+
+/// The error of a wrong number of operands.
+pub fn wrong_count(wanted: usize, given: usize) -> Error {
+    Error::type_(format!("takes {wanted} operand{}, not {given}", if wanted == 1 { "" } else { "s" }))
+}
+
+/// One tensor as the only result.
+pub fn one(dtype: DType, shape: impl Into<Shape>) -> Types {
+    Types::from_iter([Type::tensor(dtype, shape)])
+}
+
+/// Checks that axes are in range and different from each other; they may come in any order.
+pub fn check_axes(what: &str, axes: &[usize], rank: usize) -> Result {
+    for (i, axis) in axes.iter().enumerate() {
+        if *axis >= rank {
+            return Err(Error::invalid(format!("has no {what} {axis}: the operand has {rank} axes")));
+        }
+        if axes[..i].contains(axis) {
+            return Err(Error::invalid(format!("names {what} {axis} twice")));
+        }
+    }
+    Ok(())
+}

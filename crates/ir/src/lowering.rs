@@ -1,0 +1,100 @@
+//! What the scheduler makes of an op.
+
+use smallvec::SmallVec;
+use tracelift_kernel::lane::LaneOp;
+use tracelift_kernel::loops::Kernel;
+use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
+use tracelift_tensor::Dim;
+
+/// How an op becomes steps and kernels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lowering {
+    /// One scalar operation per element; all operands have the result's shape.
+    Lane(LaneOp),
+    /// Each element of the result is one element of operand 0.
+    Index(IndexMap),
+    /// The elements of operand 0 in the same order: no work at all.
+    View,
+    /// A reduction of operand 0.
+    Reduce(Reduction),
+    /// A library kernel may do it.
+    Library(Library),
+    /// A kernel of its own.
+    Kernel(CustomKernel),
+    /// The position along an axis of the result, as its element type.
+    Iota {
+        /// The axis.
+        axis: usize,
+    },
+    /// A group of nodes that becomes one kernel.
+    Fusion,
+    /// A literal.
+    Const,
+    /// An argument.
+    Parameter,
+    /// A size that is read when the function is called.
+    Dim(Dim),
+    /// Loops, branches and calls.
+    Control,
+    /// Something only the host does: printing, asserting.
+    Host,
+}
+
+/// A kernel written by the op.
+///
+/// Its buffers are the operands that have axes, in order, then the result; its rank-0 arguments are the other operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CustomKernel {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The operand whose elements the result starts with, if the kernel only changes some.
+    pub starts_as: Option<usize>,
+    /// Operands that hold indices, with the size that bounds them.
+    pub checks: Vec<(usize, Dim)>,
+}
+
+/// For each axis of the operand: where the element of a result index is found.
+pub type IndexMap = Vec<AxisMap>;
+
+/// `operand index = start + step * result index [axis]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AxisMap {
+    /// The axis of the result; `None` if the operand's index is always `start`.
+    pub axis: Option<usize>,
+    /// How far one step on the result's axis goes; may be negative.
+    pub step: i64,
+    /// Where result index 0 is found.
+    pub start: Dim,
+}
+
+impl AxisMap {
+    /// The index on that axis of the result.
+    pub fn same(axis: usize) -> AxisMap {
+        AxisMap { axis: Some(axis), step: 1, start: Dim::ZERO }
+    }
+
+    /// Always the same index.
+    pub fn fixed(start: impl Into<Dim>) -> AxisMap {
+        AxisMap { axis: None, step: 0, start: start.into() }
+    }
+}
+
+/// A reduction over some axes of the operand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reduction {
+    /// What is combined.
+    pub kind: ReduceKind,
+    /// The axes that are reduced, ascending.
+    pub axes: SmallVec<[usize; 4]>,
+    /// In which order: part of the meaning.
+    pub order: ReduceOrder,
+    /// Whether reduced axes stay, with size one.
+    pub keep: bool,
+}
+
+/// The library kernels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Library {
+    /// A product of matrices; see [`DotGeneral`](crate::ops::DotGeneral).
+    MatMul(crate::ops::DotGeneral),
+}

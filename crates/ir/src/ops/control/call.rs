@@ -1,0 +1,120 @@
+//! Calls of other functions.
+
+use super::results;
+use crate::attrs::{AttrReader, Attrs};
+use crate::build::Builder;
+use crate::eval::EvalCx;
+use crate::graph::{Graph, ParamRole};
+use crate::infer::{Infer, wrong_count};
+use crate::laws::Laws;
+use crate::lowering::Lowering;
+use crate::op::OpDef;
+use crate::sample::{Sample, special_values};
+use crate::types::{TensorType, Type, Types};
+use crate::vjp::{Vjp, VjpRule};
+use std::sync::Arc;
+use tracelift_kernel::guard::Guard;
+use tracelift_tensor::{Array, Binding, DType, Dim, Error, Result, Sym};
+
+/// Runs another function, whose unknown sizes are its own.
+///
+/// Its states are operands and results like all others: the caller threads them through.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Call {
+    /// The function.
+    pub callee: Arc<Graph>,
+}
+
+impl Call {
+    /// The callee's unknown sizes in terms of the operands' sizes.
+    pub fn sizes(&self, x: &[Type]) -> Vec<(Sym, Dim)> {
+        let size = |(sym, position, axis): (Sym, usize, usize)| {
+            let dim = x.get(position)?.as_tensor()?.shape.get(axis)?.clone();
+            Some((sym, dim))
+        };
+        self.callee.unknowns().into_iter().filter_map(size).collect()
+    }
+}
+
+fn substitute(ty: &Type, sizes: &[(Sym, Dim)]) -> Type {
+    let tensor = |tensor: &TensorType| TensorType::new(tensor.dtype, tensor.shape.substitute(sizes));
+    match ty {
+        Type::Tensor(t) => Type::Tensor(tensor(t)),
+        Type::Stack(t) => Type::Stack(tensor(t)),
+        Type::Token => Type::Token,
+    }
+}
+
+impl OpDef for Call {
+    const NAMES: &'static [&'static str] = &["call"];
+
+    fn name(&self) -> &'static str {
+        "call"
+    }
+
+    fn infer(&self, cx: &mut Infer, x: &[Type]) -> Result<Types> {
+        let name = self.callee.name();
+        if self.callee.params().len() != x.len() {
+            return Err(wrong_count(self.callee.params().len(), x.len()));
+        }
+        let sizes = self.sizes(x);
+        for (i, (param, given)) in self.callee.param_types().zip(x).enumerate() {
+            if !cx.same_type(given, &substitute(param, &sizes)) {
+                return Err(Error::invalid(format!("gives {given} to @{name}, which takes {param} as argument {i}")));
+            }
+        }
+        for guard in self.callee.guards() {
+            let Guard { lhs, op, rhs } = guard;
+            let here = Guard { lhs: lhs.substitute(&sizes), op: *op, rhs: rhs.substitute(&sizes) };
+            if here.lhs.known().is_none() || here.rhs.known().is_none() {
+                if here.lhs != here.rhs {
+                    cx.assume(here);
+                }
+            } else if !here.holds(&Binding::new())? {
+                return Err(Error::invalid(format!("calls @{name}, which was built for {guard}: here that is {here}")));
+            }
+        }
+        Ok(results(&self.callee).iter().map(|ty| substitute(ty, &sizes)).collect())
+    }
+
+    fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
+        cx.call(&self.callee, x)
+    }
+
+    fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
+        Ok(VjpRule::Region)
+    }
+
+    fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {
+        Lowering::Control
+    }
+
+    fn attributes(&self) -> Attrs {
+        Attrs::new().region("callee", &self.callee)
+    }
+
+    fn from_attributes(_: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
+        Ok(Call { callee: attrs.region("callee")? })
+    }
+
+    fn laws(&self, _: DType) -> Laws {
+        Laws::NONE
+    }
+
+    fn samples() -> Vec<Sample> {
+        let square = |rows: Dim| {
+            let mut b = Builder::new("square");
+            let x = b.param("x", Type::tensor(DType::F32, [rows]), ParamRole::Input);
+            let y = b.mul(x, x).expect("the operands of the sample fit");
+            Call { callee: Arc::new(b.finish(&[y]).expect("the sample is a graph")) }
+        };
+        let sample = |rows: usize| Sample::new(square(Dim::sym("N")), vec![special_values(DType::F32, &[rows])]);
+        vec![
+            sample(13),
+            sample(1),
+            sample(0),
+            sample(5).unknown_first_axis(),
+            Sample::new(square(Dim::from(4)), vec![special_values(DType::F32, &[4])]),
+        ]
+    }
+}
