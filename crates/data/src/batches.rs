@@ -70,6 +70,13 @@ impl<'a> IntoIterator for &'a BatchIndices {
 }
 
 /// The order in which an epoch visits the rows: a function of seed and epoch alone.
+///
+/// ```
+/// use tracelift_data::epoch_permutation;
+///
+/// assert_eq!(epoch_permutation(100, 42, 3), epoch_permutation(100, 42, 3));
+/// assert_ne!(epoch_permutation(100, 42, 3), epoch_permutation(100, 42, 4));
+/// ```
 pub fn epoch_permutation(n_rows: usize, seed: i64, epoch: u64) -> Vec<usize> {
     Generator::new(fold_in(fold_in(seed, "shuffle"), epoch)).permutation(n_rows)
 }

@@ -40,6 +40,16 @@ struct Row {
 }
 
 /// How a CSV file is read.
+///
+/// ```
+/// use tracelift_data::{Csv, CsvOptions, Missing};
+///
+/// let mut options = CsvOptions::default();
+/// options.delimiter = b';';
+/// let table = Csv::from_reader(&mut "a;b\n1;2\n".as_bytes(), "a table", &options)?;
+/// assert_eq!(table.column("b", Missing::Error)?, [2.0]);
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct CsvOptions {

@@ -68,7 +68,13 @@ pub fn housing(path: impl AsRef<Path>) -> Result<Housing> {
 }
 
 /// Splits the rows twice, a quarter for testing and then a quarter of the rest for validation, as scikit-learn's
-/// `train_test_split(random_state=seed)` does: of 20,640 rows 11,610, 3,870 and 5,160.
+/// `train_test_split(random_state=seed)` does.
+///
+/// ```
+/// let rows = tracelift_data::housing_rows(20_640, 42)?;
+/// assert_eq!((rows.train.len(), rows.valid.len(), rows.test.len()), (11_610, 3_870, 5_160));
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 pub fn housing_rows(n_rows: usize, seed: u32) -> Result<HousingRows> {
     let (rest, test) = split_rows(n_rows, 0.25, seed)?;
     let (train, valid) = split_rows(rest.len(), 0.25, seed)?;

@@ -27,6 +27,16 @@ pub fn take_rows(array: &Array, rows: &[usize]) -> Result<Array> {
 /// Likewise into an array of the right shape, whose bytes are used again unless a clone shares them.
 ///
 /// On an error `into` is as before.
+///
+/// ```
+/// use tracelift_data::take_rows_into;
+/// use tracelift_tensor::{Array, I32};
+///
+/// let mut batch = Array::zeros(I32, [2])?;
+/// take_rows_into(&Array::vector([5, 6, 7])?, &[2, 2], &mut batch)?;
+/// assert_eq!(batch.to_vec::<i32>()?, [7, 7]);
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 pub fn take_rows_into(array: &Array, rows: &[usize], into: &mut Array) -> Result {
     let (Some((&n_rows, row_shape)), Some((&n_taken, taken_shape))) =
         (array.shape().split_first(), into.shape().split_first())

@@ -45,6 +45,12 @@ pub fn train_test_split(x: &Array, y: &Array, test_size: f64, seed: u32) -> Resu
 }
 
 /// The row numbers of both parts, as [`train_test_split`] takes them: those to train with, those to test with.
+///
+/// ```
+/// let (train, test) = tracelift_data::split_rows(5, 0.25, 42)?;
+/// assert_eq!((train, test), (vec![2, 0, 3], vec![1, 4]));
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 pub fn split_rows(n_rows: usize, test_size: f64, seed: u32) -> Result<(Vec<usize>, Vec<usize>)> {
     if !(test_size > 0.0 && test_size < 1.0) {
         return Err(Error::value(format!("the test size is {test_size}, no share between 0 and 1")));

@@ -49,6 +49,14 @@ enum Repr {
 }
 
 /// Why a dim has no value.
+///
+/// ```
+/// use tracelift_tensor::{Binding, Dim, Undefined};
+///
+/// let dim = Dim::from(i64::MAX) * 2;
+/// assert_eq!(dim.why_undefined(), Some(Undefined::Overflow));
+/// assert!(dim.eval(&Binding::new()).is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[non_exhaustive]
 pub enum Undefined {

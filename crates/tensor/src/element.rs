@@ -3,6 +3,18 @@
 use crate::DType;
 
 /// A Rust type that is an element of a tensor: `f32 f64 i32 i64 u8 bool`.
+///
+/// ```
+/// use tracelift_tensor::{Array, DType, Element, Result};
+///
+/// fn doubled<T: Element + std::ops::Add<Output = T>>(array: &Array) -> Result<Array> {
+///     Array::new(array.shape(), array.to_vec::<T>()?.into_iter().map(|x| x + x).collect::<Vec<T>>())
+/// }
+///
+/// assert_eq!(f32::DTYPE, DType::F32);
+/// assert_eq!(doubled::<f32>(&Array::vector([1.0f32, 2.5])?)?.to_vec::<f32>()?, [2.0, 5.0]);
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 pub trait Element: Copy + PartialEq + std::fmt::Debug + Send + Sync + sealed::Sealed + 'static {
     /// The element type.
     const DTYPE: DType;

@@ -30,7 +30,16 @@ pub const fn stream_block(key: i64, counter: i64) -> [u32; 4] {
     block([counter as u32, (counter >> 32) as u32, 0, 0], [key as u32, (key >> 32) as u32])
 }
 
-/// Word `i` of a draw that begins at a counter: word `i % 4` of the block `i / 4` further on.
+/// One word of a draw.
+///
+/// ```
+/// use tracelift_tensor::{Generator, philox};
+///
+/// let words = Generator::new(7).bits(6);
+/// assert_eq!(words[5], philox::word(7, 0, 5));
+/// ```
+///
+/// Word `i` of a draw that begins at a counter is word `i % 4` of the block `i / 4` further on.
 pub const fn word(key: i64, counter: i64, i: u64) -> u32 {
     stream_block(key, counter.wrapping_add((i / 4) as i64))[(i % 4) as usize]
 }

@@ -5,6 +5,12 @@ use std::fmt;
 use crate::{DType, Error, Result};
 
 /// A number written by the user, to be stored in whatever dtype is asked for.
+///
+/// ```
+/// use tracelift_tensor::Literal;
+///
+/// assert_eq!([Literal::from(2), Literal::from(0.5), Literal::from(true)].map(Literal::to_f64), [2.0, 0.5, 1.0]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Literal {
     /// A float.
