@@ -141,6 +141,8 @@ impl<'a> AttrReader<'a> {
         flag -> bool = Attr::Bool(value) => Some(*value), "`true` or `false`";
         /// An integer.
         int -> i64 = Attr::Dim(value) => value.known(), "an integer";
+        /// An integer that is not negative, such as an axis.
+        number -> usize = Attr::Dim(value) => value.known_len(), "an integer that is not negative";
         /// A size.
         dim -> Dim = Attr::Dim(value) => Some(value.clone()), "a size";
         /// A list of small numbers.

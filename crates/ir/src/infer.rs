@@ -75,13 +75,13 @@ impl Infer {
 }
 
 /// Exactly `N` operands, all of them tensors.
-pub fn tensors<const N: usize>(x: &[Type]) -> Result<[&TensorType; N]> {
+pub(crate) fn tensors<const N: usize>(x: &[Type]) -> Result<[&TensorType; N]> {
     let all = all_tensors(x)?;
     <[&TensorType; N]>::try_from(all).map_err(|all| wrong_count(N, all.len()))
 }
 
 /// All operands, every one a tensor.
-pub fn all_tensors(x: &[Type]) -> Result<Vec<&TensorType>> {
+pub(crate) fn all_tensors(x: &[Type]) -> Result<Vec<&TensorType>> {
     x.iter()
         .enumerate()
         .map(|(i, ty)| ty.as_tensor().ok_or_else(|| Error::type_(format!("wants a tensor as operand {i}, not {ty}"))))
@@ -89,17 +89,17 @@ pub fn all_tensors(x: &[Type]) -> Result<Vec<&TensorType>> {
 }
 
 /// The error of a wrong number of operands.
-pub fn wrong_count(wanted: usize, given: usize) -> Error {
+pub(crate) fn wrong_count(wanted: usize, given: usize) -> Error {
     Error::type_(format!("takes {wanted} operand{}, not {given}", if wanted == 1 { "" } else { "s" }))
 }
 
 /// One tensor as the only result.
-pub fn one(dtype: DType, shape: impl Into<Shape>) -> Types {
+pub(crate) fn one(dtype: DType, shape: impl Into<Shape>) -> Types {
     Types::from_iter([Type::tensor(dtype, shape)])
 }
 
 /// Checks that axes are in range and different from each other; they may come in any order.
-pub fn check_axes(what: &str, axes: &[usize], rank: usize) -> Result {
+pub(crate) fn check_axes(what: &str, axes: &[usize], rank: usize) -> Result {
     for (i, axis) in axes.iter().enumerate() {
         if *axis >= rank {
             return Err(Error::invalid(format!("has no {what} {axis}: the operand has {rank} axes")));

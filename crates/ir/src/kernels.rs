@@ -3,6 +3,7 @@
 use crate::lowering::{CustomKernel, Lowering};
 use crate::types::Type;
 use smallvec::SmallVec;
+use std::ops::Range;
 use tracelift_kernel::loops::{Access, Affine, Base, Index, KernelBuilder, Operand};
 use tracelift_tensor::{Dim, Shape};
 
@@ -49,10 +50,27 @@ impl KernelWriter {
 
     /// Loops over all indices of a shape.
     pub(crate) fn for_each(&mut self, shape: &Shape, body: impl FnOnce(&mut Self, &[Affine])) {
-        let index: SmallVec<[Affine; 4]> = shape.iter().map(|dim| Affine::var(self.b.par(dim.clone()))).collect();
+        self.for_each_with_order(shape, 0..0, body);
+    }
+
+    /// Loops over all indices of a shape, along some axes one after the other.
+    pub(crate) fn for_each_with_order(
+        &mut self,
+        shape: &Shape,
+        ordered: Range<usize>,
+        body: impl FnOnce(&mut Self, &[Affine]),
+    ) {
+        let open = |(axis, dim): (usize, &Dim)| match ordered.contains(&axis) {
+            true => self.b.seq(dim.clone(), &[]).0,
+            false => self.b.par(dim.clone()),
+        };
+        let index: SmallVec<[Affine; 4]> = shape.iter().enumerate().map(open).map(Affine::var).collect();
         body(self, &index);
-        for _ in shape {
-            self.b.end();
+        for axis in (0..shape.rank()).rev() {
+            match ordered.contains(&axis) {
+                true => drop(self.b.end_seq(&[])),
+                false => self.b.end(),
+            }
         }
     }
 

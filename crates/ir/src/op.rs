@@ -98,7 +98,7 @@ macro_rules! ops {
 
 // One line per file of `ops/`.
 ops! { $
-    Parameter, Constant,
+    Parameter, Constant, Iota, Dim,
     Identity, StopGradient,
     Neg, Add, Sub, Mul, Div, FloorDiv, Rem,
     Abs, Sign, Floor, Ceil, Round, IsNan, IsFinite,
@@ -110,9 +110,12 @@ ops! { $
     Lt, Le, Gt, Ge, Equal, NotEqual,
     Select, Cast,
     Reduce,
-    Broadcast, Reshape, Transpose, Slice, Reverse, Pad,
+    Broadcast, Reshape, Transpose, Slice, UpdateSlice, Reverse, Pad, Concat,
+    Gather, ScatterAdd,
     DotGeneral,
+    Random,
     While, Cond, Call, Fusion,
+    Token, Print, Assert,
 }
 
 impl Op {

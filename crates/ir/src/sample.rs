@@ -77,7 +77,7 @@ pub fn special_values(dtype: DType, shape: &[usize]) -> Array {
 }
 
 /// Like [`special_values`], begun at another place, so that pairs of operands meet in many combinations.
-pub fn special_values_from(dtype: DType, shape: &[usize], start: usize) -> Array {
+pub(crate) fn special_values_from(dtype: DType, shape: &[usize], start: usize) -> Array {
     let floats = [f64::NAN, 2.0, -0.0, 0.0, f64::NEG_INFINITY, -1.5, 1.0, f64::INFINITY, 0.25, -3.0];
     let ints = [3, -1, 2, 5, -4, 1, -129, 9];
     cycle(dtype, shape, &floats, &ints, start)

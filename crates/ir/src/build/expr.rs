@@ -61,7 +61,7 @@ impl Gradients<'_> {
 }
 
 /// One cotangent per operand.
-pub fn local<'b, const N: usize>(gradients: [Expr<'b>; N]) -> Gradients<'b> {
+pub(crate) fn local<'b, const N: usize>(gradients: [Expr<'b>; N]) -> Gradients<'b> {
     Gradients::Local(gradients.into_iter().map(Some).collect())
 }
 

@@ -5,4 +5,5 @@ mod expr;
 mod helpers;
 
 pub use builder::{Builder, MAX_DEPTH};
-pub use expr::{Expr, Gradients, Scope, local, with_exprs};
+pub(crate) use expr::local;
+pub use expr::{Expr, Gradients, Scope, with_exprs};

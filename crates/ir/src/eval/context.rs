@@ -70,6 +70,6 @@ impl EvalCx<'_> {
 }
 
 /// What stands for a token, which has no data.
-pub fn token() -> Array {
+pub(crate) fn token() -> Array {
     Array::zeros(DType::Bool, [0]).expect("no elements need no memory")
 }

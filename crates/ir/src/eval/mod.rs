@@ -7,7 +7,8 @@ mod lanes;
 mod reduce;
 mod run;
 
-pub use context::{EvalCx, token};
+pub use context::EvalCx;
+pub(crate) use context::token;
 pub(crate) use dot::dot_general;
 pub(crate) use gather::{for_each_index, gather_affine, row_major};
 pub(crate) use lanes::eval_lane;
@@ -42,3 +43,22 @@ macro_rules! with_raw {
     };
 }
 pub(crate) use with_raw;
+
+/// Runs `$body` with `$t` as the type of a number and `$add` as its addition.
+macro_rules! with_number {
+    ($dtype:expr, $t:ident, $add:ident => $body:expr) => {
+        match $dtype {
+            tracelift_tensor::DType::F32 => with_number!(@f32, $t, $add, |a, b| a + b, $body),
+            tracelift_tensor::DType::F64 => with_number!(@f64, $t, $add, |a, b| a + b, $body),
+            tracelift_tensor::DType::I32 => with_number!(@i32, $t, $add, i32::wrapping_add, $body),
+            tracelift_tensor::DType::I64 => with_number!(@i64, $t, $add, i64::wrapping_add, $body),
+            _ => with_number!(@u8, $t, $add, u8::wrapping_add, $body),
+        }
+    };
+    (@$raw:ident, $t:ident, $add:ident, $how:expr, $body:expr) => {{
+        type $t = $raw;
+        let $add: fn($t, $t) -> $t = $how;
+        $body
+    }};
+}
+pub(crate) use with_number;

@@ -1,32 +1,44 @@
 //! The ops: each has all its facts in one place.
 
 mod broadcast;
+mod concat;
 mod constant;
 mod control;
 mod dot_general;
+mod effect;
 mod elementwise;
+mod gather;
 mod identity;
+mod iota;
 mod pad;
 mod parameter;
+mod random;
 mod reduce;
 mod reshape;
 mod reverse;
 mod slice;
 mod transpose;
+mod update_slice;
 
 pub use broadcast::Broadcast;
+pub use concat::Concat;
 pub use constant::{Constant, number};
 pub use control::*;
 pub use dot_general::DotGeneral;
+pub use effect::{Assert, Print, Token};
 pub use elementwise::*;
+pub use gather::{Gather, ScatterAdd};
 pub use identity::{Identity, StopGradient};
+pub use iota::{Dim, Iota};
 pub use pad::Pad;
 pub use parameter::Parameter;
+pub use random::{Distribution, Random, blocks_of_draw};
 pub use reduce::Reduce;
 pub use reshape::Reshape;
 pub use reverse::Reverse;
 pub use slice::{Slice, SliceAxis};
 pub use transpose::Transpose;
+pub use update_slice::UpdateSlice;
 
 /// Axis numbers of an attribute.
 pub type Axes = smallvec::SmallVec<[usize; 4]>;

@@ -3,4 +3,4 @@
 mod names;
 mod print;
 
-pub(crate) use print::{literal_text, node_text};
+pub(crate) use print::node_text;

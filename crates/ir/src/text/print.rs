@@ -110,7 +110,7 @@ impl<'c> Printer<'c> {
     fn body(&mut self, graph: &Graph, names: &mut Names, end: &str) {
         for guard in graph.guards() {
             self.line();
-            let _ = write!(self.out, "guard {guard}\n");
+            let _ = writeln!(self.out, "guard {guard}");
         }
         for (index, node) in graph.nodes() {
             if !matches!(node.op, Op::Parameter(_)) {

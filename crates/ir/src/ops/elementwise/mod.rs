@@ -216,10 +216,9 @@ mod tests {
 
     #[test]
     fn messages_name_the_op_once() {
-        let error = Infer::new();
-        let mut cx = error;
+        let mut cx = Infer::new();
         let x = Type::tensor(DType::I32, [2]);
-        let error = Exp.infer(&mut cx, &[x.clone()]).unwrap_err().op("exp");
+        let error = Exp.infer(&mut cx, std::slice::from_ref(&x)).unwrap_err().op("exp");
         assert_eq!(error.to_string(), "`exp` takes f32 or f64, not i32");
         let y = Type::tensor(DType::F32, [2]);
         let error = Add.infer(&mut cx, &[x, y]).unwrap_err().op("add");
