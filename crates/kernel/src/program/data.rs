@@ -403,4 +403,54 @@ impl Program {
             }
         }
     }
+
+    /// Visits every mention of a buffer in steps, results and views, to be changed.
+    pub fn for_each_buffer_mut(&mut self, visit: &mut dyn FnMut(&mut BufferId)) {
+        for buffer in &mut self.buffers {
+            if let Role::View(of) = &mut buffer.role {
+                visit(of);
+            }
+        }
+        for result in &mut self.results {
+            if let ResultPlace::Buffer(buffer) = result {
+                visit(buffer);
+            }
+        }
+        let mut pending: Vec<&mut Step> = self.steps.iter_mut().collect();
+        while let Some(step) = pending.pop() {
+            match step {
+                Step::Launch(launch) => launch.buffers.iter_mut().for_each(&mut *visit),
+                Step::Library(call) => {
+                    call.operands.iter_mut().for_each(&mut *visit);
+                    visit(&mut call.result);
+                    if let Some(epilogue) = &mut call.epilogue {
+                        epilogue.buffers.iter_mut().for_each(&mut *visit);
+                    }
+                }
+                Step::Read { from: buffer, .. } | Step::Write { to: buffer, .. } => visit(buffer),
+                Step::Copy { from: a, to: b } | Step::Commit { to: b, from: a } | Step::Swap { a, b } => {
+                    visit(a);
+                    visit(b);
+                }
+                Step::Check { check, .. } => match check {
+                    Check::Bounds { indices: buffer, .. } | Check::AssertAll { conditions: buffer, .. } => visit(buffer),
+                    Check::IndexBounds { .. } | Check::Assert { .. } => {}
+                },
+                Step::Print { values, .. } => values.iter_mut().for_each(|value| {
+                    if let PrintArg::Buffer(buffer) = value {
+                        visit(buffer);
+                    }
+                }),
+                Step::If { then, otherwise, .. } => {
+                    pending.extend(then.steps.iter_mut());
+                    pending.extend(otherwise.steps.iter_mut());
+                }
+                Step::Loop(inner) => {
+                    pending.extend(inner.condition.steps.iter_mut());
+                    pending.extend(inner.body.steps.iter_mut());
+                }
+                Step::Scalar { .. } | Step::Dim { .. } => {}
+            }
+        }
+    }
 }
