@@ -5,7 +5,8 @@
 //! of steps. States are committed at the end, after everything that may fault.
 
 mod control;
-mod indexed;
+mod custom;
+mod host;
 mod matmul;
 mod nest;
 mod program;
@@ -192,9 +193,10 @@ impl<'g, 'p> Region<'g, 'p> {
                 self.group(Group::new(graph, node.operands.to_vec(), vec![value], vec![id]), &[value], id)?;
             }
             Lowering::Library(library) => matmul::schedule(self, id, &library)?,
-            Lowering::Kernel(kernel) => indexed::schedule(self, id, &kernel)?,
+            Lowering::Kernel(kernel) => custom::schedule(self, id, &kernel)?,
+            Lowering::Fusion => control::fusion(self, id)?,
             Lowering::Control => control::schedule(self, id)?,
-            Lowering::Host => self.host(id)?,
+            Lowering::Host => host::schedule(self, id)?,
         }
         Ok(())
     }
@@ -237,7 +239,7 @@ impl<'g, 'p> Region<'g, 'p> {
         Ok(())
     }
 
-    fn read(&mut self, from: BufferId) -> Place {
+    pub(super) fn read(&mut self, from: BufferId) -> Place {
         let dst = self.parts.register(self.parts.buffers[from.0 as usize].dtype);
         self.steps.push(Step::Read { dst, from });
         Place::Scalar(ScalarArg::Register(dst))
