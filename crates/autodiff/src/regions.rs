@@ -65,11 +65,8 @@ fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Resu
     let targets: Vec<(Value, Value)> = cotangents.into_iter().map(|(y, dy)| (made[y], dy)).collect();
     let wanted: Vec<Value> = sources.iter().map(|n| arguments[*n]).collect();
     let found = gradients(&mut b, &targets, &wanted)?;
-    let results = wanted
-        .iter()
-        .zip(found)
-        .map(|(x, dx)| dx.map_or_else(|| b.zeros_like(*x), Ok))
-        .collect::<Result<Vec<_>>>()?;
+    let results =
+        wanted.iter().zip(found).map(|(x, dx)| dx.map_or_else(|| b.zeros_like(*x), Ok)).collect::<Result<Vec<_>>>()?;
     for (guard, _) in graph.guards_with_origins() {
         b.assume(guard.clone());
     }

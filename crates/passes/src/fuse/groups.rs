@@ -1,35 +1,43 @@
 //! Which nodes go together.
 
+use super::merge;
 use crate::schedule::lowering;
 use tracelift_ir::{Graph, Lowering, NodeIndex, Op};
 use tracelift_kernel::meaning::ReduceOrder;
 use tracelift_tensor::Shape;
 
 /// Bodies above this size are split: register allocation grows faster than the body.
-const MAX_BODY: usize = 300;
+pub(super) const MAX_BODY: usize = 300;
 
 /// The group of each node, if it has one. Nodes that are copied into every group have none.
 pub(super) struct Groups {
     of: Vec<Option<usize>>,
-    pub(super) count: usize,
+    count: usize,
     free: Vec<bool>,
 }
 
 impl Groups {
-    /// The last node of each group: the only one that nodes outside use.
-    pub(super) fn roots(&self) -> Vec<NodeIndex> {
-        let mut roots = vec![NodeIndex(0); self.count];
+    /// The nodes of each group, in program order; a group that went into another has none.
+    pub(super) fn members(&self) -> Vec<Vec<NodeIndex>> {
+        let mut members = vec![vec![]; self.count];
         for (index, group) in self.of.iter().enumerate() {
             if let Some(group) = group {
-                roots[*group] = NodeIndex(index as u32);
+                members[*group].push(NodeIndex(index as u32));
             }
         }
-        roots
+        members
     }
 
     /// The group that a node belongs to.
     pub(super) fn of(&self, id: NodeIndex) -> Option<usize> {
         self.of[id.index()]
+    }
+
+    /// Puts every node of one group into another.
+    pub(super) fn rename(&mut self, renamed: &[usize]) {
+        for group in self.of.iter_mut().flatten() {
+            *group = renamed[*group];
+        }
     }
 
     /// Whether a node costs nothing, so that each group has its own copy.
@@ -39,11 +47,11 @@ impl Groups {
 }
 
 /// What a group's loops run over.
-struct Domain {
-    shape: Shape,
+pub(super) struct Domain {
+    pub(super) shape: Shape,
     /// The axes that the group's reductions remove, and their order.
-    reduced: Option<(Vec<usize>, ReduceOrder)>,
-    size: usize,
+    pub(super) reduced: Option<(Vec<usize>, ReduceOrder)>,
+    pub(super) size: usize,
 }
 
 /// What a node may be in a group.
@@ -84,6 +92,7 @@ pub(super) fn find(graph: &Graph) -> Groups {
         groups.of[id.index()] = Some(group);
     }
     groups.count = domains.len();
+    merge::consumers(graph, &mut groups, &mut domains);
     groups
 }
 

@@ -1,35 +1,31 @@
 //! Writing the graph anew, with a `fusion` for each group.
 
 use super::groups::Groups;
+use indexmap::IndexSet;
+use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_ir::ops::Fusion;
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value, ValueMap};
 use tracelift_tensor::Result;
 
-/// The graph with its groups as `fusion` nodes, each where its last member was.
-///
-/// That is a valid place: nothing outside a group uses other members than the last (apart from the graph's results),
-/// and what a member uses stands before it.
+/// The graph with its groups as `fusion` nodes, in the order of the old graph as far as what they read allows.
 pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
-    let mut members: Vec<Vec<NodeIndex>> = vec![vec![]; groups.count];
-    for (id, _) in graph.nodes() {
-        if let Some(group) = groups.of(id) {
-            members[group].push(id);
-        }
-    }
-    let roots = groups.roots();
-    let mut new = Rebuild { graph, groups, b: Builder::new(graph.name()), made: ValueMap::with_capacity(graph.len()) };
+    let mut new = Rebuild {
+        graph,
+        groups,
+        members: groups.members(),
+        b: Builder::new(graph.name()),
+        made: ValueMap::with_capacity(graph.len()),
+    };
     new.params();
     for (id, node) in graph.nodes() {
-        match groups.of(id) {
-            Some(group) if roots[group] == id => new.fusion(&members[group])?,
-            Some(_) => {}
-            None if groups.is_free(id) || matches!(node.op, Op::Parameter(_)) => {}
-            None => new.plain(id)?,
+        if !groups.is_free(id) && !matches!(node.op, Op::Parameter(_)) {
+            new.unit(id)?;
         }
     }
-    let results = graph.results().iter().map(|v| new.outer(*v)).collect::<Result<Vec<_>>>()?;
+    let results =
+        graph.results().iter().map(|v| new.unit(v.node).map(|()| new.made[*v])).collect::<Result<Vec<_>>>()?;
     for (guard, _) in graph.guards_with_origins() {
         new.b.assume(guard.clone());
     }
@@ -39,6 +35,7 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
 struct Rebuild<'g> {
     graph: &'g Graph,
     groups: &'g Groups,
+    members: Vec<Vec<NodeIndex>>,
     b: Builder,
     made: ValueMap<Value>,
 }
@@ -53,25 +50,39 @@ impl Rebuild<'_> {
         }
     }
 
-    /// The value in the new graph; a node that is copied into groups is made here only if something needs it.
-    fn outer(&mut self, value: Value) -> Result<Value> {
-        let mut pending = vec![value];
+    fn is_made(&self, id: NodeIndex) -> bool {
+        match self.groups.of(id) {
+            // Of a group only the values that others need are there; its last member always is.
+            Some(group) => self.made.contains(self.members[group].last().expect("a group has a member").value()),
+            None => self.made.contains(id.value()),
+        }
+    }
+
+    /// Makes the node, or the group it is in, after everything that is read there.
+    fn unit(&mut self, id: NodeIndex) -> Result {
+        let mut pending = vec![id];
         while let Some(&top) = pending.last() {
-            if !self.made.contains(top) {
-                let node = self.graph.node(top);
-                let missing: Vec<Value> = node.operands.iter().copied().filter(|x| !self.made.contains(*x)).collect();
-                if !missing.is_empty() {
-                    pending.extend(missing);
+            if !self.is_made(top) {
+                let reads = match self.groups.of(top) {
+                    Some(group) => body_inputs(self.graph, self.groups, &self.members[group]),
+                    None => self.graph.node(top).operands.to_vec(),
+                };
+                let before = pending.len();
+                pending.extend(reads.iter().map(|x| x.node).filter(|x| !self.is_made(*x)));
+                if pending.len() > before {
                     continue;
                 }
-                self.push(top.node)?;
+                match self.groups.of(top) {
+                    Some(group) => self.fusion(group, &reads)?,
+                    None => self.plain(top)?,
+                }
             }
             pending.pop();
         }
-        Ok(self.made[value])
+        Ok(())
     }
 
-    fn push(&mut self, id: NodeIndex) -> Result {
+    fn plain(&mut self, id: NodeIndex) -> Result {
         let node = self.graph.node(id);
         let operands: SmallVec<[Value; 3]> = node.operands.iter().map(|x| self.made[*x]).collect();
         for (n, value) in self.b.push_like(node, &operands)?.into_iter().enumerate() {
@@ -80,35 +91,29 @@ impl Rebuild<'_> {
         Ok(())
     }
 
-    fn plain(&mut self, id: NodeIndex) -> Result {
-        for operand in &self.graph.node(id).operands {
-            self.outer(*operand)?;
-        }
-        self.push(id)
-    }
-
-    fn fusion(&mut self, members: &[NodeIndex]) -> Result {
+    fn fusion(&mut self, group: usize, reads: &[Value]) -> Result {
+        let members = self.members[group].clone();
         let copies = |id: &NodeIndex| self.graph.node(*id).operands.iter().any(|x| self.groups.is_free(x.node));
-        if let [only] = members
+        if let [only] = members.as_slice()
             && !copies(only)
         {
             return self.plain(*only);
         }
         let mut body = Body::new(self);
-        for &id in members {
+        reads.iter().for_each(|x| body.input(*x));
+        for &id in &members {
             body.push(id)?;
         }
-        let root = members.last().expect("a group has a member");
+        let last = *members.last().expect("a group has a member");
         let outputs: Vec<Value> = members
             .iter()
             .map(|id| id.value())
-            .filter(|v| v.node == *root || self.graph.results().contains(v) || body.is_needed_outside(*v))
+            .filter(|v| v.node == last || self.is_needed_outside(*v, group))
             .collect();
         let results: Vec<Value> = outputs.iter().map(|v| body.made[*v]).collect();
-        let inputs = body.inputs;
         let region = body.b.finish(&results)?;
-        let operands = inputs.into_iter().map(|x| self.outer(x)).collect::<Result<Vec<_>>>()?;
-        self.b.at(self.graph.node(*root).origin.clone());
+        let operands: Vec<Value> = reads.iter().map(|x| self.made[*x]).collect();
+        self.b.at(self.graph.node(last).origin.clone());
         let made = self.b.push_multi(Fusion { body: Arc::new(region) }, &operands)?;
         for (old, new) in outputs.into_iter().zip(made) {
             if let Some(name) = self.graph.name_of(old) {
@@ -118,6 +123,44 @@ impl Rebuild<'_> {
         }
         Ok(())
     }
+
+    /// Whether a member is read by another group or node (perhaps through a copied node that is made outside, too), or is
+    /// a result.
+    fn is_needed_outside(&self, value: Value, group: usize) -> bool {
+        let mut pending = vec![value];
+        while let Some(top) = pending.pop() {
+            if self.graph.results().contains(&top) {
+                return true;
+            }
+            for (user, _) in self.graph.users(top) {
+                if self.groups.is_free(user) {
+                    pending.push(user.value());
+                } else if self.groups.of(user) != Some(group) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+}
+
+/// What the members of a group read from outside, in the order of first use; copied nodes are part of the body.
+fn body_inputs(graph: &Graph, groups: &Groups, members: &[NodeIndex]) -> Vec<Value> {
+    let mut inputs: IndexSet<Value, FxBuildHasher> = IndexSet::default();
+    let group = groups.of(members[0]);
+    for &member in members {
+        let mut pending = vec![member];
+        while let Some(id) = pending.pop() {
+            for &operand in &graph.node(id).operands {
+                if groups.is_free(operand.node) {
+                    pending.push(operand.node);
+                } else if groups.of(operand.node) != group {
+                    inputs.insert(operand);
+                }
+            }
+        }
+    }
+    inputs.into_iter().collect()
 }
 
 /// The region of one fusion.
@@ -126,12 +169,11 @@ struct Body<'g> {
     groups: &'g Groups,
     b: Builder,
     made: ValueMap<Value>,
-    inputs: Vec<Value>,
 }
 
 impl<'g> Body<'g> {
     fn new(outer: &Rebuild<'g>) -> Self {
-        Body { graph: outer.graph, groups: outer.groups, b: Builder::new("body"), made: ValueMap::new(), inputs: vec![] }
+        Body { graph: outer.graph, groups: outer.groups, b: Builder::new("body"), made: ValueMap::new() }
     }
 
     fn push(&mut self, id: NodeIndex) -> Result {
@@ -143,12 +185,9 @@ impl<'g> Body<'g> {
                 if self.made.contains(*operand) {
                     continue;
                 }
-                if self.groups.is_free(operand.node) {
-                    pending.push(operand.node);
-                    waiting = true;
-                } else {
-                    self.input(*operand);
-                }
+                assert!(self.groups.is_free(operand.node), "what a body reads from outside is its parameter");
+                pending.push(operand.node);
+                waiting = true;
             }
             if waiting {
                 continue;
@@ -167,23 +206,5 @@ impl<'g> Body<'g> {
         let name = self.graph.name_of(value).cloned().unwrap_or_default();
         let param = self.b.param(name, self.graph.ty(value).clone(), ParamRole::Input);
         self.made.insert(value, param);
-        self.inputs.push(value);
-    }
-
-    /// Whether a copied node that is made outside, too, reads this member.
-    fn is_needed_outside(&self, value: Value) -> bool {
-        let mut pending = vec![value];
-        while let Some(top) = pending.pop() {
-            for (user, _) in self.graph.users(top) {
-                if self.groups.is_free(user) {
-                    let next = user.value();
-                    if self.graph.results().contains(&next) {
-                        return true;
-                    }
-                    pending.push(next);
-                }
-            }
-        }
-        false
     }
 }

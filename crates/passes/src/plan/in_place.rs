@@ -1,7 +1,7 @@
 //! Kernels that write over an input which nobody needs any more.
 
 use super::uses::{self, may_share};
-use tracelift_kernel::program::{BufferId, Program, Role, Step};
+use tracelift_kernel::program::{Program, Role, Step};
 
 /// Gives the result of a launch the memory of one of its inputs, if that dies there.
 pub(super) fn reuse_dead_inputs(program: &mut Program) {

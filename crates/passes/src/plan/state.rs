@@ -55,9 +55,12 @@ fn is_direct(
             let position = |id: BufferId| launch.buffers.iter().position(|b| *b == id);
             let Some(written) = position(from) else { return false };
             // Every way in which the kernel reads the old state, views included, must be the shareable one.
-            launch.buffers.iter().enumerate().filter(|(_, b)| old == Some(program.owner(**b).0 as usize)).all(
-                |(read, _)| may_share(program.kernel(launch.kernel), read, written),
-            )
+            launch
+                .buffers
+                .iter()
+                .enumerate()
+                .filter(|(_, b)| old == Some(program.owner(**b).0 as usize))
+                .all(|(read, _)| may_share(program.kernel(launch.kernel), read, written))
         }
         Step::Library(call) => call.epilogue.is_none() && !reads_old,
         Step::Copy { .. } => !reads_old,

@@ -124,7 +124,8 @@ pub(super) fn may_share(kernel: &Kernel, read: usize, written: usize) -> bool {
     if r.access != Access::Read || w.access != Access::Write || r.dtype != w.dtype || r.shape != w.shape {
         return false;
     }
-    let mut shared = Shared { read: Base::Param(read as u32), written: Base::Param(written as u32), at: None, ok: true };
+    let mut shared =
+        Shared { read: Base::Param(read as u32), written: Base::Param(written as u32), at: None, ok: true };
     let mut blocks: Vec<&Block> = vec![&kernel.body];
     let mut touched = 0;
     while let Some(block) = blocks.pop() {

@@ -29,7 +29,7 @@ pub(super) fn fusion(region: &mut Region<'_, '_>, id: NodeIndex) -> Result {
     let members = body.nodes().filter(|(_, node)| !matches!(node.op, Op::Parameter(_))).map(|(id, _)| id).collect();
     let group = Group::new(body, body.params().to_vec(), body.results().to_vec(), members);
     let values: Vec<Value> = (0..body.results().len()).map(|n| id.result(n)).collect();
-    region.group(group, &values, id)
+    region.group(group, &graph.node(id).operands, &values, id)
 }
 
 /// Schedules a region whose parameters have these places; answers its steps and the places of its results.

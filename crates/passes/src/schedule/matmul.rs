@@ -1,8 +1,8 @@
 //! Products of matrices: axes are collapsed to batch, row, summed and column, and transposes become strides.
 
+use super::Region;
 use super::nest::{Group, lowering};
 use super::program::Place;
-use super::Region;
 use smallvec::SmallVec;
 use tracelift_ir::{Library, Lowering, NodeIndex, Op, Value};
 use tracelift_kernel::loops::{Access, Affine, Index, KernelBuilder};
@@ -72,7 +72,7 @@ pub(super) fn materialise(region: &mut Region<'_, '_>, value: Value) -> Result {
     let graph = region.graph;
     let node = graph.node(value);
     let group = Group::new(graph, node.operands.to_vec(), vec![value], vec![value.node]);
-    region.group(group, &[value], value.node)
+    region.group(group, &node.operands, &[value], value.node)
 }
 
 fn strided(region: &mut Region<'_, '_>, value: Value) -> Result<Strided> {
@@ -154,4 +154,3 @@ fn permuted(region: &mut Region<'_, '_>, view: &Strided, order: &[usize], value:
     region.steps.push(Step::Launch(Launch { kernel, buffers, scalars: vec![], results: vec![], site: None }));
     Strided::dense(buffer, &shape)
 }
-

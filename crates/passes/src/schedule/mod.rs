@@ -6,20 +6,19 @@
 
 mod control;
 mod custom;
-mod host;
 mod matmul;
 mod nest;
 mod program;
 
-pub(crate) use nest::lowering;
 use nest::Group;
+pub(crate) use nest::lowering;
 use program::{Parts, Place};
 use tracelift_ir::{Graph, Lowering, NodeIndex, Op, ParamRole, Value, ValueMap};
 use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::program::{
     BufferId, Launch, Program, ResultPlace, Role, ScalarArg, SiteId, State, Step, Unknown,
 };
-use tracelift_tensor::{DType, Error, Result};
+use tracelift_tensor::{Array, DType, Error, Result};
 
 /// Makes the program of a graph, fused or not.
 pub fn schedule(graph: &Graph) -> Result<Program> {
@@ -70,15 +69,15 @@ fn unknowns(graph: &Graph) -> Result<Vec<Unknown>> {
 }
 
 /// One graph (the function, or a region of a loop or branch) on its way to steps.
-pub(super) struct Region<'g, 'p> {
-    pub(super) graph: &'g Graph,
-    pub(super) parts: &'p mut Parts,
-    pub(super) places: ValueMap<Place>,
-    pub(super) steps: Vec<Step>,
+struct Region<'g, 'p> {
+    graph: &'g Graph,
+    parts: &'p mut Parts,
+    places: ValueMap<Place>,
+    steps: Vec<Step>,
 }
 
 impl<'g, 'p> Region<'g, 'p> {
-    pub(super) fn new(graph: &'g Graph, parts: &'p mut Parts) -> Self {
+    fn new(graph: &'g Graph, parts: &'p mut Parts) -> Self {
         Region { graph, parts, places: ValueMap::with_capacity(graph.len()), steps: vec![] }
     }
 
@@ -113,7 +112,7 @@ impl<'g, 'p> Region<'g, 'p> {
     }
 
     /// Schedules every node.
-    pub(super) fn nodes(&mut self) -> Result {
+    fn nodes(&mut self) -> Result {
         for (id, _) in self.graph.nodes() {
             self.node(id)?;
         }
@@ -190,13 +189,15 @@ impl<'g, 'p> Region<'g, 'p> {
             Lowering::Index(_) if matmul::is_only_read_by_products(graph, id) => matmul::defer(self, id)?,
             Lowering::Reduce(spec) if spec.axes.is_empty() => self.view(node.operands[0], value)?,
             Lowering::Lane(_) | Lowering::Index(_) | Lowering::Reduce(_) | Lowering::Iota { .. } => {
-                self.group(Group::new(graph, node.operands.to_vec(), vec![value], vec![id]), &[value], id)?;
+                let mut inputs = node.operands.to_vec();
+                inputs.dedup();
+                self.group(Group::new(graph, inputs.clone(), vec![value], vec![id]), &inputs, &[value], id)?;
             }
             Lowering::Library(library) => matmul::schedule(self, id, &library)?,
             Lowering::Kernel(kernel) => custom::schedule(self, id, &kernel)?,
             Lowering::Fusion => control::fusion(self, id)?,
             Lowering::Control => control::schedule(self, id)?,
-            Lowering::Host => host::schedule(self, id)?,
+            Lowering::Host => return Err(Error::internal(format!("`{}` has no step yet", node.op.name()))),
         }
         Ok(())
     }
@@ -207,7 +208,7 @@ impl<'g, 'p> Region<'g, 'p> {
         };
         let array = constant.value();
         let place = if array.rank() == 0 {
-            Place::Scalar(ScalarArg::Const(Scalar::from_array(array, 0)))
+            Place::Scalar(ScalarArg::Const(literal(array)))
         } else {
             let ty = self.graph.ty(value);
             Place::Buffer(self.parts.buffer("c", ty.dtype(), ty.shape().clone(), Role::Constant(array.clone())))
@@ -239,19 +240,13 @@ impl<'g, 'p> Region<'g, 'p> {
         Ok(())
     }
 
-    pub(super) fn read(&mut self, from: BufferId) -> Place {
+    fn read(&mut self, from: BufferId) -> Place {
         let dst = self.parts.register(self.parts.buffers[from.0 as usize].dtype);
         self.steps.push(Step::Read { dst, from });
         Place::Scalar(ScalarArg::Register(dst))
     }
 
-    pub(super) fn scalar_step(
-        &mut self,
-        op: LaneOp,
-        args: Vec<ScalarArg>,
-        dtype: DType,
-        site: Option<SiteId>,
-    ) -> ScalarArg {
+    fn scalar_step(&mut self, op: LaneOp, args: Vec<ScalarArg>, dtype: DType, site: Option<SiteId>) -> ScalarArg {
         let dst = self.parts.register(dtype);
         self.steps.push(Step::Scalar { dst, op, args, site });
         ScalarArg::Register(dst)
@@ -264,9 +259,8 @@ impl<'g, 'p> Region<'g, 'p> {
         }
     }
 
-    /// Launches the kernel of a group. `values` are what its outputs are called in this region.
-    pub(super) fn group(&mut self, group: Group<'_>, values: &[Value], at: NodeIndex) -> Result {
-        let inputs = self.graph.node(at).operands.to_vec();
+    /// Launches the kernel of a group. `inputs` and `values` are what its inputs and outputs are in this region.
+    fn group(&mut self, group: Group<'_>, inputs: &[Value], values: &[Value], at: NodeIndex) -> Result {
         let nest = nest::lower(self.parts.kernel_name(), &group);
         let faults = nest.kernel.can_fault();
         let mut buffers = nest.reads.iter().map(|n| self.buffer(inputs[*n])).collect::<Result<Vec<_>>>()?;
@@ -289,18 +283,18 @@ impl<'g, 'p> Region<'g, 'p> {
     }
 
     /// A new arena buffer for a value.
-    pub(super) fn arena(&mut self, value: Value) -> BufferId {
+    fn arena(&mut self, value: Value) -> BufferId {
         let ty = self.graph.ty(value);
         let name = self.graph.name_of(value).map_or("t", |name| name);
         self.parts.buffer(name, ty.dtype(), ty.shape().clone(), Role::Arena)
     }
 
-    pub(super) fn site(&mut self, id: NodeIndex) -> SiteId {
+    fn site(&mut self, id: NodeIndex) -> SiteId {
         let node = self.graph.node(id);
         self.parts.site(node.op.name(), &node.origin)
     }
 
-    pub(super) fn place(&mut self, value: Value) -> Result<Place> {
+    fn place(&mut self, value: Value) -> Result<Place> {
         if let Place::Strided(_) = &self.places[value] {
             matmul::materialise(self, value)?;
         }
@@ -308,7 +302,7 @@ impl<'g, 'p> Region<'g, 'p> {
     }
 
     /// The buffer of a value of rank above 0.
-    pub(super) fn buffer(&mut self, value: Value) -> Result<BufferId> {
+    fn buffer(&mut self, value: Value) -> Result<BufferId> {
         match self.place(value)? {
             Place::Buffer(buffer) => Ok(buffer),
             other => panic!("{value:?} is {other:?}, not a buffer:\n{}", self.graph),
@@ -316,10 +310,24 @@ impl<'g, 'p> Region<'g, 'p> {
     }
 
     /// A rank-0 value.
-    pub(super) fn scalar(&mut self, value: Value) -> Result<ScalarArg> {
+    fn scalar(&mut self, value: Value) -> Result<ScalarArg> {
         match self.place(value)? {
             Place::Scalar(arg) => Ok(arg),
             other => panic!("{value:?} is {other:?}, not a rank-0 value:\n{}", self.graph),
         }
+    }
+}
+
+/// The one element of a rank-0 array.
+pub(crate) fn literal(array: &Array) -> Scalar {
+    const ONE: &str = "a rank-0 array has one element of its own type";
+    match array.dtype() {
+        DType::F32 => Scalar::F32(array.item().expect(ONE)),
+        DType::F64 => Scalar::F64(array.item().expect(ONE)),
+        DType::I32 => Scalar::I32(array.item().expect(ONE)),
+        DType::I64 => Scalar::I64(array.item().expect(ONE)),
+        DType::U8 => Scalar::U8(array.item().expect(ONE)),
+        DType::Bool => Scalar::Bool(array.item().expect(ONE)),
+        other => panic!("there are no literals of {other}"),
     }
 }

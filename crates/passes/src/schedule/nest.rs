@@ -10,7 +10,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tracelift_ir::{AxisMap, Graph, Lowering, NodeIndex, Op, Reduction, Type, Value};
-use tracelift_kernel::lane::{LaneOp, Scalar};
+use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Access, Affine, Base, Index, Kernel, KernelBuilder, LoopVar, Operand};
 use tracelift_tensor::{Dim, Shape};
 
@@ -114,13 +114,11 @@ impl<'a> Domain<'a> {
         self.shape.rank() > 0
             && whole
             && group.inputs.iter().all(plain)
-            && group.members.iter().all(|&id| {
-                match &group.lowerings[&id] {
-                    Lowering::Index(_) => group.shape(group.graph.node(id).operands[0]).rank() == 0,
-                    Lowering::View => *group.shape(id.value()) == *group.shape(group.graph.node(id).operands[0]),
-                    Lowering::Iota { .. } => self.shape.rank() == 1,
-                    _ => true,
-                }
+            && group.members.iter().all(|&id| match &group.lowerings[&id] {
+                Lowering::Index(_) => group.shape(group.graph.node(id).operands[0]).rank() == 0,
+                Lowering::View => *group.shape(id.value()) == *group.shape(group.graph.node(id).operands[0]),
+                Lowering::Iota { .. } => self.shape.rank() == 1,
+                _ => true,
             })
     }
 
@@ -371,7 +369,7 @@ impl<'a, 'g> Emit<'a, 'g> {
                 let needs = self.needs(v, &at);
                 let missing: Vec<_> = needs.into_iter().filter(|(v, at)| self.known(*v, at).is_none()).collect();
                 if !missing.is_empty() {
-                    pending.extend(missing);
+                    pending.extend(missing.into_iter().rev());
                     continue;
                 }
                 let operand = self.emit(v, &at);
@@ -416,7 +414,12 @@ impl<'a, 'g> Emit<'a, 'g> {
         match &group.lowerings[&value.node] {
             Lowering::Lane(op) => self.b.lane(*op, &args),
             Lowering::View | Lowering::Index(_) => args[0],
-            Lowering::Const(array) => self.b.literal(Scalar::from_array(array, 0)),
+            Lowering::Const => {
+                let Op::Constant(constant) = &group.graph.node(value).op else {
+                    panic!("only `const` is lowered as a literal:\n{}", group.graph)
+                };
+                self.b.literal(super::literal(constant.value()))
+            }
             Lowering::Iota { axis } => {
                 let index = self.b.index(at[if self.flat { 0 } else { *axis }].clone());
                 self.cast(index, dtype)
