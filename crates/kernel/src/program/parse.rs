@@ -3,7 +3,6 @@
 use super::data::*;
 use super::parse_steps::Steps;
 use super::renumber::renumber;
-use crate::guard::{Guard, GuardOp};
 use crate::loops::Kernel;
 use crate::memory::Memory;
 use crate::text::{Cursor, Punct, SyntaxError, Token, number_names};
@@ -70,7 +69,7 @@ fn head_line(cursor: &mut Cursor<'_>, program: &mut Program, kernels: &[Arc<Kern
         }
         "guard" => {
             cursor.advance();
-            program.guards.push(guard(cursor)?);
+            program.guards.push(cursor.guard()?);
         }
         // A line of the head, not the role of a buffer.
         "state" => {
@@ -91,24 +90,6 @@ fn head_line(cursor: &mut Cursor<'_>, program: &mut Program, kernels: &[Arc<Kern
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// `B >= 1`, `B == 2*C`, `N != 1`.
-fn guard(cursor: &mut Cursor<'_>) -> Result<Guard, SyntaxError> {
-    let lhs = cursor.dim()?;
-    let op = match cursor.peek() {
-        Token::Punct(Punct::EqEq) => GuardOp::Eq,
-        Token::Punct(Punct::Ne) => GuardOp::Ne1,
-        Token::Punct(Punct::Ge) => GuardOp::Ge,
-        _ => return Err(cursor.expected("`==`, `!=` or `>=`")),
-    };
-    cursor.advance();
-    let position = cursor.position();
-    let rhs = cursor.dim()?;
-    if op == GuardOp::Ne1 && !rhs.is_one() {
-        return Err(cursor.error_at(position, "a guard with `!=` excludes 1 only"));
-    }
-    Ok(Guard { lhs, op, rhs })
 }
 
 /// `$h : f32[B, 30] arena`.

@@ -9,14 +9,16 @@ use std::fmt::{self, Write};
 use tracelift_tensor::{Array, DType};
 
 /// Elements as they were read, with the shape that the brackets say.
-pub(crate) struct ArrayText {
+pub struct ArrayText {
+    /// Lengths of the lists, outermost first, as far as lists are there to tell.
     pub shape: Vec<usize>,
+    /// In row-major order.
     pub elements: Vec<Scalar>,
 }
 
 impl Cursor<'_> {
     /// Reads a literal or nested lists of literals; lists of one level are of equal length.
-    pub(crate) fn array_of(&mut self, dtype: DType) -> Result<ArrayText, SyntaxError> {
+    pub fn array_of(&mut self, dtype: DType) -> Result<ArrayText, SyntaxError> {
         let mut array = ArrayText { shape: vec![], elements: vec![] };
         let mut seen = vec![];
         self.array_level(dtype, 0, &mut seen, &mut array.elements)?;
@@ -70,7 +72,7 @@ impl Cursor<'_> {
 }
 
 /// Writes an array as nested lists that [`Cursor::array_of`] reads.
-pub(crate) fn write_array(f: &mut dyn Write, array: &Array) -> fmt::Result {
+pub fn write_array(f: &mut dyn Write, array: &Array) -> fmt::Result {
     match Memory::of(array) {
         Ok(memory) => write_level(f, &memory, array.shape(), &mut 0),
         Err(_) => Err(fmt::Error),

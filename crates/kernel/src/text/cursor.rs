@@ -16,6 +16,10 @@ pub struct Cursor<'a> {
     depth: u32,
 }
 
+/// A place that [`Cursor::rewind`] goes back to.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(usize);
+
 impl<'a> Cursor<'a> {
     /// Cuts a text into tokens and stands before the first one.
     pub fn new(source: Source<'a>) -> Result<Self, SyntaxError> {
@@ -53,6 +57,16 @@ impl<'a> Cursor<'a> {
         let token = self.tokens[self.next].token.clone();
         self.next = (self.next + 1).min(self.tokens.len() - 1);
         token
+    }
+
+    /// Where it stands, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark(self.next)
+    }
+
+    /// Goes back (or ahead again) to where it stood.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.next = mark.0;
     }
 
     /// A mistake at the next token.

@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::lexer::{Position, Punct, Token};
 use super::syntax_error::SyntaxError;
+use crate::guard::{Guard, GuardOp};
 use crate::lane::Scalar;
 use tracelift_tensor::{DType, Dim, Shape};
 
@@ -189,6 +190,24 @@ impl<'a> Cursor<'a> {
         Ok(dtype)
     }
 
+    /// Reads `B == 2*C`, `N != 1` or `B >= 1`.
+    pub fn guard(&mut self) -> Result<Guard, SyntaxError> {
+        let lhs = self.dim()?;
+        let op = match self.peek() {
+            Token::Punct(Punct::EqEq) => GuardOp::Eq,
+            Token::Punct(Punct::Ne) => GuardOp::Ne1,
+            Token::Punct(Punct::Ge) => GuardOp::Ge,
+            _ => return Err(self.expected("`==`, `!=` or `>=`")),
+        };
+        self.advance();
+        let position = self.position();
+        let rhs = self.dim()?;
+        if op == GuardOp::Ne1 && !rhs.is_one() {
+            return Err(self.error_at(position, "a guard with `!=` excludes 1 only"));
+        }
+        Ok(Guard { lhs, op, rhs })
+    }
+
     /// Reads `[B, 784]`.
     pub fn shape(&mut self) -> Result<Shape, SyntaxError> {
         self.expect(Punct::OpenBracket)?;
@@ -198,7 +217,8 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::lane::Scalar;
+    use crate::guard::{Guard, GuardOp};
+use crate::lane::Scalar;
     use crate::text::{Cursor, Source};
     use tracelift_tensor::{DType, Dim};
 

@@ -8,8 +8,8 @@ mod module;
 mod numbering;
 mod syntax_error;
 
-pub(crate) use array::write_array;
-pub use cursor::Cursor;
+pub use array::{ArrayText, write_array};
+pub use cursor::{Cursor, Mark};
 pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
 pub use module::Module;
 pub(crate) use numbering::{number_names, own_number};
