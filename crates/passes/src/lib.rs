@@ -1,9 +1,19 @@
 //! Graph rewriting, fusion, scheduling and memory planning.
+//!
+//! Passes take a graph and answer a new one; [`schedule`] makes a program of a graph, and [`plan`] improves it.
+//! [`Pipeline`] is the ordered list of all.
 
+mod pipeline;
+mod rewrite;
+mod cse;
+mod inline;
 mod fuse;
-mod plan;
 mod schedule;
+mod plan;
 
+pub use cse::cse;
 pub use fuse::fuse;
+pub use inline::inline;
+pub use pipeline::{Made, Observer, Pipeline, Stage};
 pub use plan::plan;
 pub use schedule::schedule;

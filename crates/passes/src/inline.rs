@@ -1,0 +1,119 @@
+//! Calls replaced by what they call.
+
+use crate::rewrite::Rewrite;
+use tracelift_ir::ops::Call;
+use tracelift_ir::{Attr, Attrs, Graph, Op, Value, ValueMap};
+use tracelift_tensor::{Dim, Result, Sym};
+
+/// Puts the nodes of callees in the places of calls, until there are no calls left.
+pub fn inline(graph: &Graph) -> Result<Graph> {
+    let mut current = once(graph)?;
+    while has_calls(&current) {
+        current = once(&current)?;
+    }
+    Ok(current)
+}
+
+fn has_calls(graph: &Graph) -> bool {
+    let mut pending = vec![];
+    for (_, node) in graph.nodes() {
+        match &node.op {
+            Op::Call(_) => return true,
+            op => pending.extend(op.regions()),
+        }
+    }
+    while let Some(region) = pending.pop() {
+        for (_, node) in region.nodes() {
+            match &node.op {
+                Op::Call(_) => return true,
+                op => pending.extend(op.regions()),
+            }
+        }
+    }
+    false
+}
+
+fn once(graph: &Graph) -> Result<Graph> {
+    let mut new = Rewrite::new(graph);
+    for (id, node) in graph.nodes() {
+        match &node.op {
+            Op::Parameter(_) => {}
+            Op::Call(call) => {
+                let results = expand(&mut new, call, id.value())?;
+                for (n, value) in results.into_iter().enumerate() {
+                    new.set(id.result(n), value);
+                }
+            }
+            _ => new.keep(id, &mut once)?,
+        }
+    }
+    new.finish()
+}
+
+fn expand(new: &mut Rewrite<'_>, call: &Call, at: Value) -> Result<Vec<Value>> {
+    let callee = &call.callee;
+    let arguments = new.operands(at.node);
+    let types: Vec<_> = arguments.iter().map(|x| new.b.ty(*x).clone()).collect();
+    let sizes = call.sizes(&types);
+    let mut made: ValueMap<Value> = ValueMap::with_capacity(callee.len());
+    for (param, argument) in callee.params().iter().zip(&arguments) {
+        made.insert(*param, *argument);
+    }
+    for (id, node) in callee.nodes() {
+        if matches!(node.op, Op::Parameter(_)) {
+            continue;
+        }
+        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
+        let mut node = node.clone();
+        node.op = substitute(&node.op, &sizes)?;
+        for (n, value) in new.b.push_like(&node, &operands)?.into_iter().enumerate() {
+            made.insert(id.result(n), value);
+        }
+    }
+    Ok(callee.results().iter().map(|v| made[*v]).collect())
+}
+
+/// The op with the callee's unknown sizes in terms of the caller's; what a callee calls has unknowns of its own.
+fn substitute(op: &Op, sizes: &[(Sym, Dim)]) -> Result<Op> {
+    if sizes.is_empty() || matches!(op, Op::Call(_)) {
+        return Ok(op.clone());
+    }
+    let mut attrs = Attrs::new();
+    for (name, value) in op.attributes().iter() {
+        let value = match value {
+            Attr::Dim(dim) => Attr::Dim(dim.substitute(sizes)),
+            Attr::List(dims) => Attr::List(dims.iter().map(|dim| dim.substitute(sizes)).collect()),
+            Attr::Region(region) => Attr::Region(std::sync::Arc::new(substitute_graph(region, sizes)?)),
+            other => other.clone(),
+        };
+        attrs = attrs.with(name.to_string(), value);
+    }
+    Op::from_attributes(op.name(), &attrs)
+}
+
+fn substitute_graph(graph: &Graph, sizes: &[(Sym, Dim)]) -> Result<Graph> {
+    use tracelift_ir::{Builder, Type};
+    let mut b = Builder::new(graph.name());
+    let mut made: ValueMap<Value> = ValueMap::with_capacity(graph.len());
+    for (param, role) in graph.params().iter().zip(graph.roles()) {
+        let ty = match graph.ty(*param) {
+            Type::Tensor(t) => Type::tensor(t.dtype, t.shape.substitute(sizes)),
+            other => other.clone(),
+        };
+        let name = graph.name_of(*param).cloned().unwrap_or_default();
+        made.insert(*param, b.param(name, ty, *role));
+    }
+    for (id, node) in graph.nodes() {
+        if matches!(node.op, Op::Parameter(_)) {
+            continue;
+        }
+        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
+        let mut node = node.clone();
+        node.op = substitute(&node.op, sizes)?;
+        for (n, value) in b.push_like(&node, &operands)?.into_iter().enumerate() {
+            made.insert(id.result(n), value);
+        }
+    }
+    let results: Vec<Value> = graph.results().iter().map(|v| made[*v]).collect();
+    b.finish(&results)
+}
