@@ -2,7 +2,7 @@
 //!
 //! What each computes is defined in [`meaning`](crate::meaning).
 
-pub use crate::meaning::{Fault, Scalar};
+pub use crate::meaning::{Fault, Lane, LaneOf, Scalar, Support, eval, eval_scalar};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -2,13 +2,40 @@
 //!
 //! Every engine runs these definitions, so their results are equal and compared with `==`. Only here are results held to
 //! an outside truth: each function states its error in units in the last place (ulp), and tests check it.
+//!
+//! Most functions are written once over [`Ops`], for both widths of floats; no engine may fuse or reorder their steps. A
+//! few are plain functions of scalars, which engines call for each lane ([`Support`] says which).
 
 mod ops;
-mod order;
 mod scalar;
 mod value;
+mod float;
+mod exp;
+mod log;
+mod hyperbolic;
+mod erf;
+mod trig;
+mod power;
+mod division;
+mod select;
+mod cast;
+mod random;
+mod definitions;
+mod eval;
+mod order;
 
+pub use cast::cast_scalar;
+pub use division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
+pub use erf::erf;
+pub use eval::{Lane, LaneOf, Support, eval, eval_scalar};
+pub use exp::{exp, expm1, logistic};
+pub use hyperbolic::tanh;
+pub use log::{ln, ln_1p};
 pub use ops::{Cmp, Ops, Width};
 pub use order::{ReduceKind, ReduceOrder};
+pub use power::{pow_f32, pow_f64, pow_i64, powi, powi_i, rsqrt};
+pub use random::{random_bits, random_normal_f32, random_normal_f64, random_uniform_f32, random_uniform_f64};
 pub use scalar::{Scalar32, Scalar64};
+pub use select::{is_finite, is_nan, maximum, maximum_i, maximum_of_number, minimum, minimum_i, minimum_of_number, sign};
+pub use trig::{cos_f32, cos_f64, sin_f32, sin_f64};
 pub use value::{Fault, Scalar};

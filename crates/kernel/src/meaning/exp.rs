@@ -1,0 +1,163 @@
+//! The exponential function and its kin: `exp`, `expm1`, `logistic`.
+//!
+//! x is split into n ln 2 + r with |r| ≤ ln 2 / 2. Then eˣ = 2ⁿ (1 + q), where q = r + r² P(r) is eʳ − 1 by a polynomial
+//! fitted for the least error on that interval. n is found by adding 1.5·2^(mantissa bits): the sum's low bits are n.
+
+use super::float::{compare, polynomial};
+use super::ops::{Cmp, Ops, Width};
+
+/// P in eʳ = 1 + r + r² P(r), |r| ≤ 0.347; relative error of eʳ 2^-31.
+const EXP_32: &[f64] = &[
+    0.5,
+    0.16666647791862488,
+    0.041666481643915176,
+    0.008337869308888912,
+    0.0013933238806203008,
+    0.00017334401491098106,
+];
+
+/// The same for f64; relative error of eʳ 2^-60.
+const EXP_64: &[f64] = &[
+    0.5,
+    0.16666666666666666,
+    0.041666666666666706,
+    0.008333333333333269,
+    0.0013888888888865603,
+    0.0001984126984147533,
+    2.4801587360862867e-05,
+    2.755731893226443e-06,
+    2.75572436077837e-07,
+    2.5052289531083094e-08,
+    2.09239527395802e-09,
+    1.602920175183212e-10,
+];
+
+/// A number split into n ln 2 + r.
+pub(super) struct Split<O: Ops> {
+    /// Integers whose low bits are n; high bits are those of [`magic`].
+    n: O::I,
+    /// eʳ − 1
+    q: O::F,
+}
+
+/// 1.5·2^(mantissa bits): floats near it are the whole numbers, in steps of one.
+fn magic(width: Width) -> f64 {
+    1.5 * (1u64 << width.mantissa()) as f64
+}
+
+/// Its bits.
+fn magic_bits(width: Width) -> i64 {
+    width.pick((magic(width) as f32).to_bits() as i64, magic(width).to_bits() as i64)
+}
+
+/// Splits x, which is at most a few thousand in magnitude; NaN makes q NaN and n anything.
+#[inline(always)]
+pub(super) fn split<O: Ops>(o: &mut O, x: O::F) -> Split<O> {
+    let magic = o.f(magic(O::WIDTH));
+    let log2_e = o.f(std::f64::consts::LOG2_E);
+    let shifted = o.fma(x, log2_e, magic);
+    let n = o.sub(shifted, magic);
+    // ln 2 in two floats. The first product is subtracted without error, as r is small and its last bit large enough.
+    let high = o.f(O::WIDTH.pick(-(std::f32::consts::LN_2 as f64), -std::f64::consts::LN_2));
+    let low = o.f(O::WIDTH.pick(1.904_654_299_957_768e-9, -2.319_046_813_846_299_6e-17));
+    let r = o.fma(n, high, x);
+    let r = o.fma(n, low, r);
+    let p = polynomial(o, r, O::WIDTH.pick(EXP_32, EXP_64));
+    let r_squared = o.mul(r, r);
+    let q = o.fma(p, r_squared, r);
+    Split { n: o.f_to_bits(shifted), q }
+}
+
+/// 2ⁿ of a split whose n is an exponent of normal floats.
+#[inline(always)]
+fn power_of_two<O: Ops>(o: &mut O, n: O::I) -> O::F {
+    // The magic number's bits fall out at the left.
+    let exponent = o.shl(n, O::WIDTH.mantissa());
+    let one = o.i(O::WIDTH.one_bits());
+    let bits = o.iadd(exponent, one);
+    o.bits_to_f(bits)
+}
+
+/// eˣ where the result is normal and finite, else garbage; NaN for NaN.
+#[inline(always)]
+pub(super) fn exp_normal<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let Split { n, q } = split(o, x);
+    let scale = power_of_two(o, n);
+    o.fma(q, scale, scale)
+}
+
+/// eˣ for any x, its 2ⁿ in two factors as n may be beyond the exponents of floats.
+struct Factors<O: Ops> {
+    /// eʳ − 1
+    q: O::F,
+    /// The biased exponents of the two powers of two.
+    exponents: [O::I; 2],
+}
+
+#[inline(always)]
+fn factors<O: Ops>(o: &mut O, x: O::F) -> Factors<O> {
+    // Beyond these bounds eˣ is ∞ or 0 anyway. NaN passes, being the second operand.
+    let (highest, lowest) = O::WIDTH.pick((104.0, -104.0), (746.0, -746.0));
+    let (highest, lowest) = (o.f(highest), o.f(lowest));
+    let x = o.min_lt(highest, x);
+    let x = o.max_lt(lowest, x);
+    let Split { n, q } = split(o, x);
+    let offset = o.i(2 * O::WIDTH.bias() - magic_bits(O::WIDTH));
+    let both = o.iadd(n, offset);
+    let first = o.shr(both, 1);
+    let second = o.isub(both, first);
+    Factors { q, exponents: [first, second] }
+}
+
+/// The float 2^(exponent − bias).
+#[inline(always)]
+fn from_exponent<O: Ops>(o: &mut O, exponent: O::I) -> O::F {
+    let bits = o.shl(exponent, O::WIDTH.mantissa());
+    o.bits_to_f(bits)
+}
+
+/// eˣ. Within 1 ulp, subnormal results included; overflow gives ∞.
+#[inline(always)]
+pub fn exp<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let Factors { q, exponents } = factors(o, x);
+    let [first, second] = exponents.map(|exponent| from_exponent(o, exponent));
+    let y = o.fma(q, first, first);
+    o.mul(y, second)
+}
+
+/// eˣ − 1. Within 2 ulp; keeps −0.
+#[inline(always)]
+pub fn expm1<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let (highest, lowest, tiny) = O::WIDTH.pick((89.0, -20.0, 2.0f64.powi(-26)), (710.0, -40.0, 2.0f64.powi(-55)));
+    let (highest, lowest) = (o.f(highest), o.f(lowest));
+    let clamped = o.min_lt(highest, x);
+    let clamped = o.max_lt(lowest, clamped);
+    let Split { n, q } = split(o, clamped);
+    // 2ⁿ (1 + q) − 1 = 2 (2ⁿ⁻¹ q + (2ⁿ⁻¹ − 1/2)); the halves keep n = 128 (1024) in range.
+    let one = o.i(1);
+    let n = o.isub(n, one);
+    let scale = power_of_two(o, n);
+    let half = o.f(0.5);
+    let rest = o.sub(scale, half);
+    let y = o.fma(scale, q, rest);
+    let y = o.add(y, y);
+    // So small an x is the result itself, with its sign; halving would lose the last bit of subnormals.
+    let magnitude = o.abs(x);
+    let is_tiny = compare(o, Cmp::Lt, magnitude, tiny);
+    o.select_f(is_tiny, x, y)
+}
+
+/// 1 / (1 + e⁻ˣ). Within 2 ulp, subnormal results included.
+#[inline(always)]
+pub fn logistic<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let minus = o.neg(x);
+    let Factors { q, exponents: [first, second] } = factors(o, minus);
+    // With e⁻ˣ = a b (1 + q) this is a⁻¹ / (a⁻¹ + b + b q): one rounding below the line for all but huge e⁻ˣ, and no
+    // overflow.
+    let twice_bias = o.i(2 * O::WIDTH.bias());
+    let inverse = o.isub(twice_bias, first);
+    let [inverse, second] = [inverse, second].map(|exponent| from_exponent(o, exponent));
+    let powers = o.add(inverse, second);
+    let below = o.fma(q, second, powers);
+    o.div(inverse, below)
+}

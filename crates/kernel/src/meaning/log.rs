@@ -1,0 +1,137 @@
+//! The natural logarithm: `ln`, `ln_1p`.
+//!
+//! x = 2ᵏ (1 + f) with √½ ≤ 1 + f < √2. With s = f / (2 + f), ln(1 + f) = 2 artanh s = f − f²/2 + s (f²/2 + R(s²)), where
+//! R(z) = z P(z) is a polynomial fitted for the least error. The large part, f, stays exact to the end.
+
+use super::float::{compare, keep_nan, polynomial};
+use super::ops::{Cmp, Ops};
+
+/// P in R(z) = z P(z), z ≤ 0.0295; relative error 2^-34.
+const LOG_32: &[f64] = &[0.6666666269302368, 0.40000972151756287, 0.2849879264831543, 0.24278824031352997];
+
+/// The same for f64; relative error 2^-65.
+const LOG_64: &[f64] = &[
+    0.6666666666666666,
+    0.40000000000004954,
+    0.28571428569395363,
+    0.22222222609985656,
+    0.181817780761103,
+    0.15387002326733148,
+    0.13251821784490783,
+    0.1323790912251886,
+];
+
+/// A positive normal number as 2ᵏ (1 + f).
+struct Parts<O: Ops> {
+    k: O::F,
+    f: O::F,
+}
+
+#[inline(always)]
+fn parts<O: Ops>(o: &mut O, x: O::F) -> Parts<O> {
+    let width = O::WIDTH;
+    let bits = o.f_to_bits(x);
+    // Counted from √½ instead of 1, the exponent field is k + bias.
+    let root_half = width.pick(0x3f35_04f3, 0x3fe6_a09e_667f_3bcd);
+    let offset = o.i(width.one_bits() - root_half);
+    let counted = o.iadd(bits, offset);
+    let field = o.shr(counted, width.mantissa());
+    // Put into the low bits of 2^(mantissa bits), the field is added to it; no conversion is needed.
+    let base = (1u64 << width.mantissa()) as f64;
+    let base_bits = o.i(width.pick((base as f32).to_bits() as i64, base.to_bits() as i64));
+    let k = o.ior(field, base_bits);
+    let k = o.bits_to_f(k);
+    let offset = o.f(base + width.bias() as f64);
+    let k = o.sub(k, offset);
+    let mantissa = o.i((1 << width.mantissa()) - 1);
+    let mantissa = o.iand(counted, mantissa);
+    let root_half = o.i(root_half);
+    let bits = o.iadd(mantissa, root_half);
+    let m = o.bits_to_f(bits);
+    let one = o.f(1.0);
+    Parts { k, f: o.sub(m, one) }
+}
+
+/// k ln 2 + ln(1 + f) + correction.
+#[inline(always)]
+fn from_parts<O: Ops>(o: &mut O, Parts { k, f }: Parts<O>, correction: Option<O::F>) -> O::F {
+    let two = o.f(2.0);
+    let denominator = o.add(two, f);
+    let s = o.div(f, denominator);
+    let z = o.mul(s, s);
+    let p = polynomial(o, z, O::WIDTH.pick(LOG_32, LOG_64));
+    let half = o.f(0.5);
+    let half_f = o.mul(half, f);
+    let half_square = o.mul(half_f, f);
+    let r = o.fma(z, p, half_square);
+    // ln 2 in two floats; the product with the first is not rounded, being in a fused step.
+    let (high, low) = O::WIDTH.pick(
+        (std::f32::consts::LN_2 as f64, -1.904_654_299_957_768e-9),
+        (std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17),
+    );
+    let (high, low) = (o.f(high), o.f(low));
+    let small = match correction {
+        None => o.mul(k, low),
+        Some(correction) => o.fma(k, low, correction),
+    };
+    let small = o.fma(s, r, small);
+    let small = o.sub(small, half_square);
+    let small = o.add(small, f);
+    o.fma(k, high, small)
+}
+
+/// ln x. Within 1 ulp; −∞ at ±0, NaN below.
+#[inline(always)]
+pub fn ln<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    // Subnormals are made normal first.
+    let shift = O::WIDTH.mantissa() as i32 + 1;
+    let is_subnormal = compare(o, Cmp::Lt, x, O::WIDTH.min_normal());
+    let scale = o.f(2.0f64.powi(shift));
+    let scaled = o.mul(x, scale);
+    let normal = o.select_f(is_subnormal, scaled, x);
+    let mut split = parts(o, normal);
+    let shift = o.f(f64::from(shift));
+    let shifted = o.sub(split.k, shift);
+    split.k = o.select_f(is_subnormal, shifted, split.k);
+    let y = from_parts(o, split, None);
+    outside_domain(o, x, y)
+}
+
+/// ln(1 + x). Within 2 ulp; keeps −0; −∞ at −1, NaN below.
+#[inline(always)]
+pub fn ln_1p<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let one = o.f(1.0);
+    let u = o.add(one, x);
+    let Parts { k, f } = parts(o, u);
+    // What the sum u lost: both differences are exact where they are chosen.
+    let big = o.sub(u, x);
+    let big = o.sub(one, big);
+    let small = o.sub(u, one);
+    let small = o.sub(x, small);
+    let is_big = compare(o, Cmp::Ge, x, 1.0);
+    let lost = o.select_f(is_big, big, small);
+    let correction = o.div(lost, u);
+    // For k = 0, 1 + x needs no sum: f is x itself.
+    let zero = o.f(0.0);
+    let is_near = o.fcmp(Cmp::Eq, k, zero);
+    let f = o.select_f(is_near, x, f);
+    let correction = o.select_f(is_near, zero, correction);
+    let y = from_parts(o, Parts { k, f }, Some(correction));
+    let y = outside_domain(o, u, y);
+    let is_zero = o.fcmp(Cmp::Eq, x, zero);
+    o.select_f(is_zero, x, y)
+}
+
+/// Puts in what is not a finite number: x = ±0, below, ∞ and NaN.
+#[inline(always)]
+fn outside_domain<O: Ops>(o: &mut O, x: O::F, y: O::F) -> O::F {
+    let zero = o.f(0.0);
+    let positive = o.fcmp(Cmp::Gt, x, zero);
+    let negative = o.fcmp(Cmp::Lt, x, zero);
+    let (nan, minus_infinity) = (o.f(f64::NAN), o.f(f64::NEG_INFINITY));
+    let low = o.select_f(negative, nan, minus_infinity);
+    let y = o.select_f(positive, y, low);
+    let infinite = compare(o, Cmp::Eq, x, f64::INFINITY);
+    let y = o.select_f(infinite, x, y);
+    keep_nan(o, x, y)
+}

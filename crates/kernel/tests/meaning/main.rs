@@ -1,0 +1,4 @@
+//! The meaning of lane operations against outside truths.
+
+mod oracle;
+mod ulps;
