@@ -3,6 +3,7 @@
 //! Pages are written first and made executable at the end (`finalize_definitions`), never both at once.
 #![expect(unsafe_code, reason = "executable memory is freed by hand: Cranelift leaks it by design")]
 
+use crate::abi::KernelFn;
 use crate::unit::Unit;
 use cranelift_codegen::ir::{AbiParam, Signature, types::I64};
 use cranelift_codegen::isa::TargetIsa;
@@ -49,6 +50,15 @@ impl Drop for Code {
 /// The address of a function of some [`Code`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry(pub usize);
+
+impl Entry {
+    /// The function at this address, which must have been compiled from a kernel.
+    pub(crate) fn kernel(self) -> KernelFn {
+        // SAFETY: entries come from `link`, so this is the address of a function; that of a kernel has this signature.
+        // Calling it is unsafe: the caller keeps the `Code` alive and the slots right.
+        unsafe { std::mem::transmute::<usize, KernelFn>(self.0) }
+    }
+}
 
 /// Puts functions into one piece of executable memory; answers their addresses in the order given.
 pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>, Vec<Entry>)> {

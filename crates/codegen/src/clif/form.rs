@@ -1,6 +1,6 @@
 //! How values of each element type stand in registers and in memory, one at a time and four or two at a time.
 
-use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8, I8X16, I16X8, I32, I32X4, I64, I64X2};
+use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{ConstantData, Endianness, Immediate, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
 use tracelift_kernel::lane::Scalar;
@@ -199,8 +199,7 @@ fn widen_truth(builder: &mut FunctionBuilder<'_>, dtype: DType, ty: Type, value:
 
 /// Two masks of 64-bit lanes as one of 32-bit lanes.
 pub(crate) fn narrow_masks(builder: &mut FunctionBuilder<'_>, low: Value, high: Value) -> Value {
-    let (low, high) = (bitcast(builder, I8X16, low), bitcast(builder, I8X16, high));
-    let bytes = shuffle(builder, low, high, &[0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]);
+    let bytes = shuffle_bytes(builder, low, high, &[0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27]);
     bitcast(builder, I32X4, bytes)
 }
 
@@ -217,20 +216,40 @@ pub(crate) fn upper_half(builder: &mut FunctionBuilder<'_>, vector: Value) -> Va
 /// A vector moved down by `bytes`; what comes in from above is its own beginning.
 pub(crate) fn shift_down(builder: &mut FunctionBuilder<'_>, vector: Value, bytes: u8) -> Value {
     let ty = builder.func.dfg.value_type(vector);
-    let raw = bitcast(builder, I8X16, vector);
     let picks: Vec<u8> = (0..16).map(|i| (i + bytes) % 16).collect();
-    let moved = shuffle(builder, raw, raw, &picks);
+    let moved = shuffle_bytes(builder, vector, vector, &picks);
     bitcast(builder, ty, moved)
 }
 
-fn shuffle(builder: &mut FunctionBuilder<'_>, a: Value, b: Value, picks: &[u8]) -> Value {
-    debug_assert_eq!(builder.func.dfg.value_type(a), I8X16);
+/// The bytes of two vectors picked by number, as `i8x16`.
+pub(crate) fn shuffle_bytes(builder: &mut FunctionBuilder<'_>, a: Value, b: Value, picks: &[u8]) -> Value {
+    let (a, b) = (bitcast(builder, I8X16, a), bitcast(builder, I8X16, b));
     let mask: Immediate = builder.func.dfg.immediates.push(ConstantData::from(picks));
     builder.ins().shuffle(a, b, mask)
 }
 
-/// Four bytes in the low lanes of a vector of words; named for the width that `u8` arithmetic is done in.
-pub(crate) const BYTE_MASK: u64 = 0xff;
+/// A scalar as the 64 bits of a slot, zero-extended.
+pub(crate) fn to_slot(builder: &mut FunctionBuilder<'_>, value: Value) -> Value {
+    match builder.func.dfg.value_type(value) {
+        F32 => {
+            let bits = builder.ins().bitcast(I32, MemFlagsData::new(), value);
+            builder.ins().uextend(I64, bits)
+        }
+        F64 => builder.ins().bitcast(I64, MemFlagsData::new(), value),
+        I64 => value,
+        _ => builder.ins().uextend(I64, value),
+    }
+}
 
-// `I16X8` is what widening bytes passes through.
-const _: Type = I16X8;
+/// What [`to_slot`] made of a value of `dtype`.
+pub(crate) fn from_slot(builder: &mut FunctionBuilder<'_>, dtype: DType, slot: Value) -> Value {
+    match scalar_type(dtype) {
+        I64 => slot,
+        F64 => builder.ins().bitcast(F64, MemFlagsData::new(), slot),
+        F32 => {
+            let bits = builder.ins().ireduce(I32, slot);
+            builder.ins().bitcast(F32, MemFlagsData::new(), bits)
+        }
+        ty => builder.ins().ireduce(ty, slot),
+    }
+}
