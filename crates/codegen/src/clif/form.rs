@@ -3,7 +3,6 @@
 use cranelift_codegen::ir::types::{F32, F32X4, F64, F64X2, I8, I8X16, I32, I32X4, I64, I64X2};
 use cranelift_codegen::ir::{ConstantData, Endianness, Immediate, InstBuilder, MemFlagsData, Type, Value};
 use cranelift_frontend::FunctionBuilder;
-use tracelift_kernel::lane::Scalar;
 use tracelift_tensor::DType;
 
 /// The register type of one value: u8 as a zero-extended i32, bool as an i8 of 0 or 1.
@@ -28,11 +27,6 @@ pub(crate) fn vector_type(dtype: DType) -> Type {
         DType::I64 => I64X2,
         other => unreachable!("kernels have no registers of {other}"),
     }
-}
-
-/// The bits of a constant in its register form.
-pub(crate) fn register_bits(value: Scalar) -> u64 {
-    value.bits()
 }
 
 /// A constant, the same in every lane of a vector.

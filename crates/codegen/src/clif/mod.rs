@@ -6,6 +6,6 @@ mod cast;
 mod lane;
 mod helper;
 
-pub(crate) use cast::{cast_vectors, masks};
+pub(crate) use cast::masks;
 pub(crate) use form::*;
 pub(crate) use lane::{Operands, cost, scalar_op, vector_op};

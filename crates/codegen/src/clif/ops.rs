@@ -229,15 +229,15 @@ impl<W: Form> Ops for Clif<'_, '_, W> {
     }
 
     fn shl(&mut self, a: Value, n: u32) -> Value {
-        self.builder.ins().ishl_imm(a, i64::from(n))
+        self.builder.ins().ishl_imm_u(a, i64::from(n))
     }
 
     fn sar(&mut self, a: Value, n: u32) -> Value {
-        self.builder.ins().sshr_imm(a, i64::from(n))
+        self.builder.ins().sshr_imm_u(a, i64::from(n))
     }
 
     fn shr(&mut self, a: Value, n: u32) -> Value {
-        self.builder.ins().ushr_imm(a, i64::from(n))
+        self.builder.ins().ushr_imm_u(a, i64::from(n))
     }
 
     // No vector has a shift by different amounts per lane.

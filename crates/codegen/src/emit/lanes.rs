@@ -1,8 +1,7 @@
 //! What a register of a kernel becomes: one value for all lanes, or vectors of them.
 
 use super::Emitter;
-use crate::clif::{constant, extract, narrow_masks, register_bits, scalar_type, splat, vector_type, widen_mask};
-use cranelift_codegen::ir::types::{I32X4, I64X2};
+use crate::clif::{constant, extract, masks, scalar_type, splat, vector_type};
 use cranelift_codegen::ir::{Type, Value};
 use smallvec::SmallVec;
 use tracelift_kernel::lane::Scalar;
@@ -55,7 +54,7 @@ impl Emitter<'_, '_> {
 
     /// A literal as a scalar.
     pub(crate) fn literal(&mut self, value: Scalar) -> Value {
-        constant(&mut self.builder, scalar_type(value.dtype()), register_bits(value))
+        constant(&mut self.builder, scalar_type(value.dtype()), value.bits())
     }
 
     /// The value of an operand that does not depend on the lane.
@@ -92,11 +91,7 @@ impl Emitter<'_, '_> {
             }
             Lanes::Packed(vectors) => vectors.clone(),
         };
-        match (self.builder.func.dfg.value_type(vectors[0]), ty) {
-            (I64X2, I32X4) => vectors.chunks(2).map(|v| narrow_masks(&mut self.builder, v[0], v[1])).collect(),
-            (I32X4, I64X2) => vectors.iter().flat_map(|v| widen_mask(&mut self.builder, *v)).collect(),
-            _ => vectors,
-        }
+        masks(&mut self.builder, ty, &vectors)
     }
 
     /// One lane of a value of `dtype` as a scalar.

@@ -134,7 +134,8 @@ impl<'f> Emitter<'_, 'f> {
         self.scratch = (0..abi.scratch.len()).map(|n| self.load_slot(abi.scratch_slot(n))).collect();
         for (n, scalar) in self.kernel.scalars.iter().enumerate() {
             let offset = slot_offset(abi.scalar_slot(n));
-            let value = load_scalar(&mut self.builder, abi.scalars[n], self.slot_flags(), self.slots, offset);
+            let flags = self.slot_flags();
+            let value = load_scalar(&mut self.builder, abi.scalars[n], flags, self.slots, offset);
             self.regs[scalar.reg.0 as usize] = Some(Lanes::Uniform(value));
         }
     }
@@ -256,12 +257,14 @@ impl<'f> Emitter<'_, 'f> {
             self.builder.append_block_param(join, *ty);
         }
         self.builder.ins().brif(condition, yes, &[], no, &[]);
-        for (block, arm) in [(yes, then), (no, otherwise)] {
-            self.builder.seal_block(block);
-            self.builder.switch_to_block(block);
-            let values = arm(self)?;
-            self.builder.ins().jump(join, &block_args(&values));
-        }
+        self.builder.seal_block(yes);
+        self.builder.switch_to_block(yes);
+        let values = then(self)?;
+        self.builder.ins().jump(join, &block_args(&values));
+        self.builder.seal_block(no);
+        self.builder.switch_to_block(no);
+        let values = otherwise(self)?;
+        self.builder.ins().jump(join, &block_args(&values));
         self.builder.seal_block(join);
         self.builder.switch_to_block(join);
         Ok(SmallVec::from_slice(self.builder.block_params(join)))

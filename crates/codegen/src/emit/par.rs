@@ -4,7 +4,7 @@ use super::vary::Survey;
 use super::{Emitter, Wide};
 use cranelift_codegen::ir::{InstBuilder, Value};
 use smallvec::{SmallVec, smallvec};
-use tracelift_kernel::loops::{Affine, Block, Loop, LoopKind, LoopVar, Stmt};
+use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_tensor::{Dim, Result};
 
 /// A body of about this many instructions is emitted once per vector only.
@@ -71,7 +71,7 @@ impl Emitter<'_, '_> {
                     let access = self.accesses.of(place);
                     all &= follows(&access.coefficient(outer), &access.coefficient(*var));
                 }
-                Some(Stmt::Index { value, .. }) => all &= follows(&coefficient(value, outer), &coefficient(value, *var)),
+                Some(Stmt::Index { value, .. }) => all &= follows(&value.coefficient(outer), &value.coefficient(*var)),
                 Some(Stmt::Lane { .. }) => {}
                 Some(Stmt::Loop(deeper)) => pending.push(deeper.body.stmts.iter()),
             }
@@ -99,6 +99,7 @@ impl Emitter<'_, '_> {
             })?;
             return Ok(());
         };
+        let unit = survey.unit();
         let counts = lane_counts(&survey, known);
         self.varying = Some(survey.varying);
         let mut at = start;
@@ -121,16 +122,16 @@ impl Emitter<'_, '_> {
             self.wide_loop(body, Wide { var, count: count as usize, valid: count as usize }, at, stop, count)?;
             at = stop;
         }
-        let least = *counts.last().expect("there is at least one width");
         match left {
             Some(0) => {}
             Some(left) => {
+                let valid = left as usize;
                 self.vars[var.0 as usize] = Some(at);
-                self.wide = Some(Wide { var, count: least, valid: left as usize });
+                self.wide = Some(Wide { var, count: valid.next_multiple_of(unit), valid });
                 self.stmts(body)?;
                 self.wide = None;
             }
-            None => self.wide_loop(body, Wide { var, count: least, valid: 1 }, at, end, 1)?,
+            None => self.wide_loop(body, Wide { var, count: unit, valid: 1 }, at, end, 1)?,
         }
         self.varying = None;
         Ok(())
@@ -155,7 +156,7 @@ fn pays(survey: &Survey) -> bool {
 
 /// How many iterations are run at once, most first; what is left after the last is fewer than that.
 fn lane_counts(survey: &Survey, known: Option<i64>) -> SmallVec<[usize; 2]> {
-    let least: usize = if survey.narrow { 4 } else { 2 };
+    let least = survey.unit();
     if survey.cost > LONG_BODY {
         return smallvec![least];
     }
@@ -167,8 +168,4 @@ fn lane_counts(survey: &Survey, known: Option<i64>) -> SmallVec<[usize; 2]> {
         None if !survey.straight => smallvec![most, least],
         _ => smallvec![most],
     }
-}
-
-fn coefficient(affine: &Affine, var: LoopVar) -> Dim {
-    affine.coefficient(var)
 }

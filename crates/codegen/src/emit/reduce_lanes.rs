@@ -82,8 +82,6 @@ impl Emitter<'_, '_> {
 
     /// Identities for `count` lanes; leaves that many lanes set.
     fn lane_identities(&mut self, l: &Lanewise<'_>, count: usize) -> Accumulators {
-        let zero = self.int(0);
-        let _ = zero;
         self.wide = Some(Wide { var: l.var, count, valid: count });
         self.identities(l.reducers)
     }
@@ -298,7 +296,7 @@ impl Emitter<'_, '_> {
         let form = self.identities(&single);
         let types: SmallVec<[_; 4]> =
             form.values().iter().map(|value| self.builder.func.dfg.value_type(*value)).collect();
-        let mut join = |this: &mut Self, filled: usize| -> Result<SmallVec<[Value; 8]>> {
+        let join = |this: &mut Self, filled: usize| -> Result<SmallVec<[Value; 8]>> {
             this.wide = Some(Wide { var: l.var, count: l.unit, valid: l.unit });
             let groups = (0..filled.div_ceil(l.unit)).map(|group| this.load_lanes(l, frames, group)).collect();
             let joined = this.join_lanes(l, groups, filled)?.values();
@@ -310,18 +308,10 @@ impl Emitter<'_, '_> {
             return Ok(form.with(&join(self, LANES)?));
         }
         let long = self.builder.ins().icmp_imm_s(IntCC::SignedGreaterThan, length, 16);
-        let join = std::cell::RefCell::new(join);
-        let values = self.branch(
-            long,
-            &types,
-            &mut |this| (join.borrow_mut())(this, LANES),
-            &mut |this| {
-                let middle = this.builder.ins().icmp_imm_s(IntCC::SignedGreaterThan, length, 4);
-                this.branch(middle, &types, &mut |this| (join.borrow_mut())(this, 16), &mut |this| {
-                    (join.borrow_mut())(this, 4)
-                })
-            },
-        )?;
+        let values = self.branch(long, &types, &mut |this| join(this, LANES), &mut |this| {
+            let middle = this.builder.ins().icmp_imm_s(IntCC::SignedGreaterThan, length, 4);
+            this.branch(middle, &types, &mut |this| join(this, 16), &mut |this| join(this, 4))
+        })?;
         Ok(form.with(&values))
     }
 

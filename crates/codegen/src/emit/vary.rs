@@ -22,6 +22,13 @@ pub(super) struct Survey {
     pub straight: bool,
 }
 
+impl Survey {
+    /// How many lanes all values of the body come in at least.
+    pub(super) fn unit(&self) -> usize {
+        if self.narrow { 4 } else { 2 }
+    }
+}
+
 impl Emitter<'_, '_> {
     /// Whether a register differs between the lanes being emitted.
     pub(super) fn varies(&self, reg: Reg) -> bool {
@@ -89,6 +96,13 @@ impl Visit<'_, '_> {
             }
             Stmt::Loop(inner) => {
                 self.survey.straight = false;
+                let carried = inner.carried.iter().map(|(reg, _)| *reg).chain(inner.results.iter().copied());
+                for reg in carried {
+                    // Truth values that loops carry are masks of 32 bits.
+                    let dtype = self.kernel.registers[reg.0 as usize];
+                    self.survey.narrow |= dtype == DType::Bool;
+                    self.dtype(dtype);
+                }
                 self.inner(inner) && self.block(&inner.body)
             }
         }
