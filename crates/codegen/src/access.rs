@@ -72,12 +72,8 @@ impl<'k> Accesses<'k> {
     }
 
     fn linearize(&self, place: &Place) -> Access {
-        let mut access = Access {
-            base: place.base,
-            terms: SmallVec::new(),
-            indirect: SmallVec::new(),
-            offset: Dim::from(0usize),
-        };
+        let mut access =
+            Access { base: place.base, terms: SmallVec::new(), indirect: SmallVec::new(), offset: Dim::from(0usize) };
         let shape: SmallVec<[Dim; 4]> = match place.base {
             Base::Param(n) => self.kernel.params[n as usize].shape.iter().cloned().collect(),
             Base::Scratch(n) => SmallVec::from_iter([self.kernel.scratch[n as usize].extent.clone()]),

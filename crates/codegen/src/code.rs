@@ -62,7 +62,6 @@ impl Entry {
 
 /// Puts functions into one piece of executable memory; answers their addresses in the order given.
 pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>, Vec<Entry>)> {
-    let failed = |error: ModuleError| Error::internal(format!("linking native code failed: {error:?}"));
     let mut symbols: FxHashMap<&'static str, usize> = FxHashMap::default();
     for import in units.iter().flat_map(|unit| &unit.imports) {
         symbols.insert(import.name, import.address);
@@ -77,6 +76,7 @@ pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>
     signature.params.push(AbiParam::new(I64));
     let mut ids = Vec::with_capacity(units.len());
     for unit in units {
+        let failed = |error: ModuleError| Error::internal(format!("linking `{}` failed: {error:?}", unit.name));
         let mut relocs = Vec::with_capacity(unit.relocs.len());
         for reloc in &unit.relocs {
             let name = unit.imports[reloc.import].name;
@@ -88,7 +88,9 @@ pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>
         module.define_function_bytes(id, unit.align, &unit.code, &relocs).map_err(failed)?;
         ids.push(id);
     }
-    module.finalize_definitions().map_err(failed)?;
+    module
+        .finalize_definitions()
+        .map_err(|error| Error::internal(format!("making native code executable failed: {error:?}")))?;
     let entries = ids.into_iter().map(|id| Entry(module.get_finalized_function(id) as usize)).collect();
     let bytes = units.iter().map(|unit| unit.code.len()).sum();
     Ok((Arc::new(Code { module: Mutex::new(Some(module)), bytes }), entries))

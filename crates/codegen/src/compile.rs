@@ -128,9 +128,8 @@ fn unit(
     texts: Option<&mut Texts>,
 ) -> Result<Unit> {
     let signature = signature(isa, &PARAMS, &RESULTS);
-    compiler.compile(isa, &kernel.name, signature, texts, &mut |builder| {
-        emit_kernel(kernel, abi, options, isa, builder)
-    })
+    compiler
+        .compile(isa, &kernel.name, signature, texts, &mut |builder| emit_kernel(kernel, abi, options, isa, builder))
 }
 
 /// What becomes of a kernel on its way, for people to read.

@@ -63,13 +63,7 @@ impl NativeKernel {
         }
     }
 
-    fn check(
-        &self,
-        buffers: &[Array],
-        scalars: &[Scalar],
-        sizes: &Binding,
-        part: &std::ops::Range<i64>,
-    ) -> Result {
+    fn check(&self, buffers: &[Array], scalars: &[Scalar], sizes: &Binding, part: &std::ops::Range<i64>) -> Result {
         let kernel = &self.kernel;
         let wrong = |what: String| Err(Error::invalid(format!("kernel `{}` {what}", kernel.name)));
         if buffers.len() != kernel.params.len() {

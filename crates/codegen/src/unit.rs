@@ -138,7 +138,10 @@ impl Compiler {
         let names = self.context.func.params.user_named_funcs();
         let relocs = compiled.buffer.relocs().iter().map(|reloc| {
             let FinalizedRelocTarget::ExternalName(ExternalName::User(target)) = reloc.target else {
-                return Err(Error::internal(format!("`{name}` refers to {:?}, which is no helper of ours", reloc.target)));
+                return Err(Error::internal(format!(
+                    "`{name}` refers to {:?}, which is no helper of ours",
+                    reloc.target
+                )));
             };
             let import = names[target].index as usize;
             Ok(UnitReloc { offset: reloc.offset, kind: reloc.kind, addend: reloc.addend, import })

@@ -51,11 +51,8 @@ fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
     let kernel = Arc::new(kernel);
     let mut numbers = Numbers(17);
     for sizes in sizes {
-        let buffers: Vec<Array> = kernel
-            .params
-            .iter()
-            .map(|param| numbers.array(param.dtype, &param.shape.eval(sizes).unwrap()))
-            .collect();
+        let buffers: Vec<Array> =
+            kernel.params.iter().map(|param| numbers.array(param.dtype, &param.shape.eval(sizes).unwrap())).collect();
         check_on(&kernel, buffers, scalars, sizes);
     }
 }
@@ -65,7 +62,7 @@ fn check_on(kernel: &Arc<Kernel>, buffers: Vec<Array>, scalars: &[Scalar], sizes
     let results = common::run(kernel, &mut expect, scalars, sizes);
     for vectorize in [true, false] {
         let options = CodegenOptions { vectorize, ..CodegenOptions::default() };
-        let native = &compile_kernels(&[kernel.clone()], &options).unwrap()[0];
+        let native = &compile_kernels(std::slice::from_ref(kernel), &options).unwrap()[0];
         let what = format!("{} at {sizes}, vectorize {vectorize}", kernel.name);
         let mut got = buffers.clone();
         let scalars_got = native.run(&mut got, scalars, sizes).unwrap();
@@ -236,8 +233,7 @@ fn types_are_mixed_in_one_loop() {
     let d = k.param("d", DType::F64, shape(), Access::Read);
     let m = k.param("m", DType::Bool, shape(), Access::Read);
     let u = k.param("u", DType::U8, shape(), Access::Read);
-    let out: Vec<Base> =
-        DTYPES.iter().map(|t| k.param(format!("out_{t}"), *t, shape(), Access::Write)).collect();
+    let out: Vec<Base> = DTYPES.iter().map(|t| k.param(format!("out_{t}"), *t, shape(), Access::Write)).collect();
     let factor = k.scalar("factor", DType::F64);
     let i = k.par(n);
     let [f, d, m, u] = [f, d, m, u].map(|x| k.load(x, [at(i)]));
@@ -278,7 +274,7 @@ fn a_part_of_a_loop_touches_only_its_own_elements() {
     let sizes = Binding::from_iter([("B", 20)]);
     let mut numbers = Numbers(3);
     let buffers = vec![numbers.array(DType::F32, &[20, 5]), numbers.array(DType::F32, &[20, 5])];
-    let native = &compile_kernels(&[kernel.clone()], &CodegenOptions::default()).unwrap()[0];
+    let native = &compile_kernels(std::slice::from_ref(&kernel), &CodegenOptions::default()).unwrap()[0];
     let mut whole = buffers.clone();
     native.run(&mut whole, &[], &sizes).unwrap();
     let mut parts = buffers.clone();
@@ -328,8 +324,7 @@ fn rows_are_looked_up_and_sequences_run_in_order() {
     let y = k.param("y", DType::F32, shape(), Access::Write);
     let any = k.param("any", DType::Bool, Shape::from([13usize]), Access::Write);
     let j = k.par(Dim::from(13usize));
-    let (t, carried) =
-        k.seq(Dim::sym("T"), &[Operand::Const(Scalar::F32(1.0)), Operand::Const(Scalar::Bool(false))]);
+    let (t, carried) = k.seq(Dim::sym("T"), &[Operand::Const(Scalar::F32(1.0)), Operand::Const(Scalar::Bool(false))]);
     let value = k.load(x, [at(t), at(j)]);
     let next = k.lane(LaneOp::Mul, &[carried[0], value]);
     let negative = k.lane(LaneOp::Lt, &[next, Operand::Const(Scalar::F32(0.0))]);
@@ -349,7 +344,12 @@ fn strides_may_be_anything() {
     let x = k.param("x", DType::F32, Shape::from([Dim::sym("M"), Dim::sym("N")]), Access::Read);
     let t = k.param("t", DType::F32, Shape::from([Dim::sym("N"), Dim::sym("M")]), Access::Write);
     let r = k.param("r", DType::F32, Shape::from([Dim::sym("N"), Dim::sym("M")]), Access::Write);
-    let s = k.param("s", DType::F32, Shape::from([Dim::sym("N"), &(&Dim::sym("M") * 2) + &Dim::from(3usize)]), Access::Update);
+    let s = k.param(
+        "s",
+        DType::F32,
+        Shape::from([Dim::sym("N"), &(&Dim::sym("M") * 2) + &Dim::from(3usize)]),
+        Access::Update,
+    );
     let i = k.par(Dim::sym("N"));
     let j = k.par(Dim::sym("M"));
     let value = k.load(x, [at(j), at(i)]);

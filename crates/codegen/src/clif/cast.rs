@@ -115,9 +115,7 @@ pub(crate) fn cast_vectors(
                 wide.map(|x| b.ins().fcvt_from_sint(F64X2, x))
             })
             .collect(),
-        (Int | Byte, Long) => {
-            x.iter().flat_map(|x| [b.ins().swiden_low(*x), b.ins().swiden_high(*x)]).collect()
-        }
+        (Int | Byte, Long) => x.iter().flat_map(|x| [b.ins().swiden_low(*x), b.ins().swiden_high(*x)]).collect(),
         (Long, Int) => x.chunks(2).map(|pair| narrow_masks(b, pair[0], pair[1])).collect(),
         _ => return None,
     })

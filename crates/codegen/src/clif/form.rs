@@ -170,13 +170,7 @@ pub(crate) fn splat(builder: &mut FunctionBuilder<'_>, dtype: DType, ty: Type, v
 }
 
 /// The vector with one lane replaced by `value`, a scalar of `dtype`.
-pub(crate) fn insert(
-    builder: &mut FunctionBuilder<'_>,
-    dtype: DType,
-    vector: Value,
-    value: Value,
-    lane: u8,
-) -> Value {
+pub(crate) fn insert(builder: &mut FunctionBuilder<'_>, dtype: DType, vector: Value, value: Value, lane: u8) -> Value {
     let ty = builder.func.dfg.value_type(vector);
     let value = widen_truth(builder, dtype, ty, value);
     builder.ins().insertlane(vector, value, lane)

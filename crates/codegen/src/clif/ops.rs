@@ -217,9 +217,7 @@ impl<W: Form> Ops for Clif<'_, '_, W> {
             (false, _) => self.builder.ins().fcvt_to_sint_sat(W::INT, a),
             (true, Width::W32) if cfg!(target_arch = "x86_64") => self.builder.ins().x86_cvtt2dq(I32X4, a),
             (true, Width::W32) => self.builder.ins().fcvt_to_sint_sat(I32X4, a),
-            (true, Width::W64) => {
-                scalarize(self.builder, I64X2, &[a], |b, x| b.ins().fcvt_to_sint_sat(I64, x[0]))
-            }
+            (true, Width::W64) => scalarize(self.builder, I64X2, &[a], |b, x| b.ins().fcvt_to_sint_sat(I64, x[0])),
         }
     }
 

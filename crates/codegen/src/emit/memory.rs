@@ -119,8 +119,7 @@ impl Emitter<'_, '_> {
         if let (Spread::Neighbours, true) = (&spread, wide.valid == wide.count) {
             let at = self.address(&access, 0);
             let ty = vector_type(dtype);
-            let vectors: Vectors =
-                if dtype == DType::Bool { self.masks(value, ty) } else { self.packed(value, dtype) };
+            let vectors: Vectors = if dtype == DType::Bool { self.masks(value, ty) } else { self.packed(value, dtype) };
             let per = ty.lane_count() as i32;
             for (n, vector) in (0..).zip(vectors) {
                 store_vector(&mut self.builder, dtype, flags, vector, at.base, at.offset + n * per * bytes);

@@ -17,9 +17,9 @@ use crate::access::Accesses;
 use crate::clif::{self, load_scalar};
 use crate::options::CodegenOptions;
 use crate::unit::Imports;
+use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::ir::{Block as ClifBlock, BlockArg, InstBuilder, MemFlagsData, Type, Value};
-use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::isa::TargetIsa;
 use cranelift_frontend::FunctionBuilder;
 use smallvec::SmallVec;
@@ -315,4 +315,3 @@ fn slot_offset(slot: usize) -> i32 {
 fn block_args<'v>(values: impl IntoIterator<Item = &'v Value>) -> SmallVec<[BlockArg; 8]> {
     values.into_iter().map(|value| BlockArg::Value(*value)).collect()
 }
-

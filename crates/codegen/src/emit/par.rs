@@ -81,14 +81,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Runs `body` for `var` in `start..end`; `known` is how many iterations that is, if that is known.
-    fn iterations(
-        &mut self,
-        body: &Block,
-        var: LoopVar,
-        start: Value,
-        end: Value,
-        known: Option<i64>,
-    ) -> Result {
+    fn iterations(&mut self, body: &Block, var: LoopVar, start: Value, end: Value, known: Option<i64>) -> Result {
         let survey = if self.options.vectorize && self.wide.is_none() { self.survey(body, var) } else { None };
         let survey = survey.filter(|survey| pays(survey) && known.is_none_or(|n| n >= 4));
         let Some(survey) = survey else {

@@ -292,9 +292,9 @@ impl Emitter<'_, '_> {
         let mut better = self.lane_op(compare, &two, &[b.0.clone(), a.0.clone()])?;
         let mut equal = self.lane_op(LaneOp::Eq, &two, &[a.0.clone(), b.0.clone()])?;
         if reducer.dtype.is_float() {
-            let a_nan = self.lane_op(LaneOp::IsNan, &two[..1], &[a.0.clone()])?;
-            let b_nan = self.lane_op(LaneOp::IsNan, &two[..1], &[b.0.clone()])?;
-            let a_number = self.lane_op(LaneOp::Not, &bools[..1], &[a_nan.clone()])?;
+            let a_nan = self.lane_op(LaneOp::IsNan, &two[..1], std::slice::from_ref(a.0))?;
+            let b_nan = self.lane_op(LaneOp::IsNan, &two[..1], std::slice::from_ref(b.0))?;
+            let a_number = self.lane_op(LaneOp::Not, &bools[..1], std::slice::from_ref(&a_nan))?;
             let first_nan = self.lane_op(LaneOp::And, &bools, &[b_nan.clone(), a_number])?;
             better = self.lane_op(LaneOp::Or, &bools, &[better, first_nan])?;
             let both_nan = self.lane_op(LaneOp::And, &bools, &[a_nan, b_nan])?;

@@ -175,7 +175,7 @@ impl Emitter<'_, '_> {
                 let element = this.lanes_at(l, i, l.unit, valid)?;
                 let gone = this.builder.ins().isub(i, start);
                 let lane = this.builder.ins().band_imm_s(gone, LANES as i64 - 1);
-                this.into_lanes(l, &frames, lane, &element, valid)?;
+                this.add_to_lanes(l, &frames, lane, &element, valid)?;
                 this.wide = None;
                 Ok(SmallVec::new())
             })?;
@@ -238,7 +238,7 @@ impl Emitter<'_, '_> {
     ///
     /// A single lane is combined with all that follow it in its vector, of which only it is written back. The frame is
     /// long enough for that: lanes are loaded from the vector that holds them.
-    fn into_lanes(
+    fn add_to_lanes(
         &mut self,
         l: &Lanewise<'_>,
         frames: &[(Frame, DType, usize)],
