@@ -6,7 +6,7 @@ use common::{array_of, assert_same};
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::{LaneOp, Scalar};
-use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder};
+use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder, Operand};
 use tracelift_tensor::{Array, Binding, DType, Dim, Shape};
 
 /// `y[i] = op(a[i], b[i], c[i])` for any number of elements.
@@ -170,6 +170,42 @@ fn integer_division_by_zero_is_a_fault_with_its_place() {
                     let mut buffers = [x.clone(), array_of(dtype, &[23], &divisors), x];
                     let error = native.run(&mut buffers, &[], &Binding::from_iter([("N", 23)])).unwrap_err();
                     assert_eq!(error.message, format!("integer division by zero at position {place}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn constants_as_second_operands_change_no_bit() {
+    for op in [LaneOp::Max, LaneOp::Min] {
+        for dtype in [DType::F32, DType::F64] {
+            for constant in values(dtype) {
+                let n = Dim::sym("N");
+                let shape = || Shape::from([Dim::sym("N")]);
+                let mut k = KernelBuilder::new(format!("{op} with {constant}"));
+                let x = k.param("x", dtype, shape(), Access::Read);
+                let y = k.param("y", dtype, shape(), Access::Write);
+                let z = k.param("z", dtype, shape(), Access::Write);
+                let i = k.par(n);
+                let at = || [Index::Affine(Affine::var(i))];
+                let value = k.load(x, at());
+                let right = k.lane(op, &[value, Operand::Const(constant)]);
+                let left = k.lane(op, &[Operand::Const(constant), value]);
+                k.store(y, at(), right);
+                k.store(z, at(), left);
+                k.end();
+                let kernel = Arc::new(k.finish(&[]));
+                let list = values(dtype);
+                let x = array_of(dtype, &[list.len()], &list);
+                let sizes = Binding::from_iter([("N", list.len() as i64)]);
+                let mut expect = [x.clone(), x.clone(), x];
+                let mut got = expect.clone();
+                common::run(&kernel, &mut expect, &[], &sizes);
+                let native = &compile_kernels(&[kernel], &CodegenOptions::default()).unwrap()[0];
+                native.run(&mut got, &[], &sizes).unwrap();
+                for n in [1, 2] {
+                    assert_same(&native.kernel.name, &got[n], &expect[n]);
                 }
             }
         }
