@@ -1,7 +1,5 @@
 //! A kernel run the slow way: every statement on plain values, in the defined order. What native code is held to.
 
-pub(crate) mod check;
-
 use tracelift_kernel::lane::{LaneOp, Scalar, eval_scalar};
 use tracelift_kernel::loops::{Affine, Base, Block, Index, Kernel, Loop, LoopKind, Operand, Place, Stmt};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};

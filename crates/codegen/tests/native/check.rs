@@ -1,6 +1,6 @@
 //! Numbers for tests, and the comparison of native code with the slow run.
 
-use super::{array_of, assert_same};
+use crate::slow::{self, array_of, assert_same};
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::Scalar;
@@ -55,7 +55,7 @@ pub(crate) fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
 /// The same on given buffers.
 pub(crate) fn check_on(kernel: &Arc<Kernel>, buffers: Vec<Array>, scalars: &[Scalar], sizes: &Binding) {
     let mut expect = buffers.clone();
-    let results = super::run(kernel, &mut expect, scalars, sizes);
+    let results = slow::run(kernel, &mut expect, scalars, sizes);
     for vectorize in [true, false] {
         let options = CodegenOptions { vectorize, ..CodegenOptions::default() };
         let native = &compile_kernels(std::slice::from_ref(kernel), &options).unwrap()[0];

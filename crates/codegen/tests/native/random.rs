@@ -1,8 +1,6 @@
 //! Random kernels: any mix of types, operations and loops gives native code with the bits of the slow run.
 
-mod common;
-
-use common::check::{Numbers, check};
+use crate::check::{Numbers, check};
 use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::loops::{Access, Affine, Index, KernelBuilder, LoopVar, Operand};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
