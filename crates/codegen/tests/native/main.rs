@@ -1,7 +1,0 @@
-//! Native code against the definitions: every engine has equal bits, so results are compared with `==`.
-
-mod slow;
-mod check;
-mod lane_ops;
-mod loops;
-mod random;
