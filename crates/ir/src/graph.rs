@@ -225,10 +225,10 @@ impl From<Value> for NodeIndex {
 }
 
 impl PartialEq for Graph {
-    /// Whether the texts agree: origins do not count, nor where among the nodes the parameters were made.
+    /// Whether they are written alike: the function's own name and origins do not count, nor where among the nodes the
+    /// parameters were made.
     fn eq(&self, other: &Graph) -> bool {
-        if (self.len(), &self.name, &self.roles, &self.states)
-            != (other.len(), &other.name, &other.roles, &other.states)
+        if (self.len(), &self.roles, &self.states) != (other.len(), &other.roles, &other.states)
             || !self.guards().eq(other.guards())
         {
             return false;
@@ -260,7 +260,6 @@ impl Eq for Graph {}
 
 impl std::hash::Hash for Graph {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.name.hash(state);
         self.len().hash(state);
         for index in self.text_order() {
             let node = self.node(index);

@@ -29,6 +29,7 @@ pub use laws::{Laws, Neutral};
 pub use lowering::{AxisMap, CustomKernel, IndexMap, Library, Lowering, Reduction};
 pub use op::{Op, OpDef};
 pub use sample::{Sample, plain_values, special_values};
+pub use text::Module;
 pub use tracelift_kernel::guard::{Guard, GuardOp};
 pub use types::{TensorType, Type, Types};
 pub use value::{NodeIndex, Value, ValueMap};

@@ -76,7 +76,7 @@ macro_rules! ops {
                         .and_then(|op| reader.finish().map(|()| op.into()))
                         .map_err(|error| if error.op.is_some() { error } else { error.op(name) });
                 })*
-                Err(Error::format(format!("there is no op `{name}`")))
+                Err(Error::format("is no op that is known").op(name))
             }
 
             /// The samples of all ops.

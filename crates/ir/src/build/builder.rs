@@ -16,7 +16,7 @@ use tracelift_kernel::guard::Guard;
 use tracelift_tensor::{Error, Origin, Result};
 
 /// How deep regions and calls may be nested.
-pub const MAX_DEPTH: u32 = 64;
+pub const MAX_DEPTH: u32 = 32;
 
 /// Makes one graph, node by node.
 ///
@@ -71,22 +71,20 @@ impl Builder {
         self
     }
 
-    /// Names a value.
+    /// Names a value; an empty name takes its name away.
     pub fn set_name(&mut self, value: Value, name: impl Into<Arc<str>>) {
+        let name = Some(name.into()).filter(|name| !name.is_empty());
         let names = &mut self.nodes[petgraph::graph::NodeIndex::from(value.node.0)].names;
         if names.len() <= value.result as usize {
             names.resize(value.result as usize + 1, None);
         }
-        names[value.result as usize] = Some(name.into());
+        names[value.result as usize] = name;
     }
 
     /// Adds a parameter; an empty name leaves it without one.
     pub fn param(&mut self, name: impl Into<Arc<str>>, ty: Type, role: ParamRole) -> Value {
-        let name: Arc<str> = name.into();
         let value = self.append(Parameter.into(), &[], Types::from_iter([ty])).value();
-        if !name.is_empty() {
-            self.set_name(value, name);
-        }
+        self.set_name(value, name);
         self.params.push(value);
         self.roles.push(role);
         value
@@ -204,19 +202,6 @@ impl Builder {
 
     fn get_type(&self, value: Value) -> Option<&Type> {
         self.nodes.raw_nodes().get(value.node.index())?.weight.types.get(value.result as usize)
-    }
-
-    /// Puts the parameters into another order, for bodies of loops and branches, which must agree on it.
-    ///
-    /// # Panics
-    /// If these are not just the parameters, or if states were set already.
-    pub fn order_params(&mut self, order: &[Value]) {
-        assert!(self.states.is_empty(), "states name parameters by their place: order the parameters first");
-        assert_eq!(order.len(), self.params.len(), "an order names every parameter once");
-        let place = |param: &Value| self.params.iter().position(|known| known == param);
-        let places: Vec<usize> = order.iter().map(|param| place(param).expect("an order names parameters")).collect();
-        self.roles = places.iter().map(|place| self.roles[*place]).collect();
-        self.params = order.to_vec();
     }
 
     /// The parameters so far.

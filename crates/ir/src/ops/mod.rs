@@ -42,3 +42,6 @@ pub use update_slice::UpdateSlice;
 
 /// Axis numbers of an attribute.
 pub type Axes = smallvec::SmallVec<[usize; 4]>;
+
+#[cfg(test)]
+mod tests;

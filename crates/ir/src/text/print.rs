@@ -8,8 +8,8 @@ use crate::value::{NodeIndex, Value};
 use smallvec::SmallVec;
 use std::fmt::{self, Write};
 use std::sync::Arc;
-use tracelift_kernel::text::{quote, write_name};
-use tracelift_tensor::{Array, DType};
+use tracelift_kernel::text::{quote, write_array, write_name};
+use tracelift_tensor::Array;
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,7 +160,7 @@ impl<'c> Printer<'c> {
             }
             (op, _) => {
                 if let Some(owner) = RegionOwner::of(op) {
-                    return self.regions(node, &owner, &attributes, &operands, &bare);
+                    return self.regions(graph, node, &owner, &attributes, &operands, &bare);
                 }
                 self.out += if operands.is_empty() { "" } else { " " };
                 self.out += &operands.join(", ");
@@ -174,7 +174,15 @@ impl<'c> Printer<'c> {
         self.out += "\n";
     }
 
-    fn regions(&mut self, node: &Node, owner: &RegionOwner, attributes: &Attrs, operands: &[String], bare: &[String]) {
+    fn regions(
+        &mut self,
+        graph: &Graph,
+        node: &Node,
+        owner: &RegionOwner,
+        attributes: &Attrs,
+        operands: &[String],
+        bare: &[String],
+    ) {
         let regions: SmallVec<[&Arc<Graph>; 2]> = attributes
             .iter()
             .filter_map(|(_, attribute)| if let Attr::Region(graph) = attribute { Some(graph) } else { None })
@@ -204,7 +212,13 @@ impl<'c> Printer<'c> {
                     None => names.add_as(*param, bare, &mut self.counter),
                 }
                 let inner = names.text(*param);
-                pairs.push(if inner == *operand { inner } else { format!("{inner} = {operand}") });
+                let (own, given) =
+                    (first.ty(*param), graph.ty(node.operands[pairs.len() + owner.plain + owner.carried]));
+                pairs.push(match (own == given, inner == *operand) {
+                    (true, true) => inner,
+                    (true, false) => format!("{inner} = {operand}"),
+                    (false, _) => format!("{inner}: {own} = {operand}"),
+                });
             }
             let _ = write!(self.out, " captures ({})", pairs.join(", "));
         }
@@ -277,7 +291,7 @@ impl fmt::Display for Attrs {
 }
 
 /// An attribute's value.
-pub(crate) fn attribute_text(attribute: &Attr) -> String {
+fn attribute_text(attribute: &Attr) -> String {
     match attribute {
         Attr::Bool(value) => value.to_string(),
         Attr::Dim(value) => value.to_string(),
@@ -290,31 +304,10 @@ pub(crate) fn attribute_text(attribute: &Attr) -> String {
 }
 
 /// All elements of an array in nested brackets; floats with their shortest digits.
-pub(crate) fn literal_text(array: &Array) -> String {
+fn literal_text(array: &Array) -> String {
     let mut text = String::new();
-    write_axis(&mut text, array, 0, &mut 0);
+    write_array(&mut text, array).expect("every array has a text");
     text
-}
-
-fn write_axis(text: &mut String, array: &Array, axis: usize, next: &mut usize) {
-    let Some(size) = array.shape().get(axis) else {
-        let i = *next;
-        *next += 1;
-        let _ = match array.dtype() {
-            DType::F32 => write!(text, "{:?}", array.as_slice::<f32>()[i]),
-            DType::F64 => write!(text, "{:?}", array.as_slice::<f64>()[i]),
-            DType::Bool => write!(text, "{}", array.as_slice::<u8>()[i] != 0),
-            _ => write!(text, "{}", array.get_i64(i)),
-        };
-        return;
-    };
-    text.push('[');
-    // Nothing is inside an empty array, however its other axes are.
-    for n in 0..if array.is_empty() { 0 } else { *size } {
-        text.push_str(if n == 0 { "" } else { ", " });
-        write_axis(text, array, axis + 1, next);
-    }
-    text.push(']');
 }
 
 /// A value's text in an error message: as the graph's text writes it.

@@ -75,9 +75,7 @@ fn f64_is_within_its_bounds() {
             let y = run_64(f.op, x);
             let truth = (f.for_64)(x);
             let u = ulps_64(y, truth);
-            if u > worst.0 {
-                worst = (u, x);
-            }
+            if u > worst.0 { worst = (u, x); }
         }
         println!("{} {} at {:e}", f.op, worst.0, worst.1);
         assert!(worst.0 <= f.bound || true, "{} is {} ulps off at {:e}", f.op, worst.0, worst.1);
