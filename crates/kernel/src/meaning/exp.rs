@@ -152,12 +152,15 @@ pub fn expm1<O: Ops>(o: &mut O, x: O::F) -> O::F {
 pub fn logistic<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let minus = o.neg(x);
     let Factors { q, exponents: [first, second] } = factors(o, minus);
-    // With e⁻ˣ = a b (1 + q) this is a⁻¹ / (a⁻¹ + b + b q): one rounding below the line for all but huge e⁻ˣ, and no
-    // overflow.
+    // With e⁻ˣ = a b (1 + q) this is a⁻¹ / (a⁻¹ + b + b q): no overflow, and only the last sum rounds by much. What
+    // a⁻¹ + b loses is added to b q.
     let twice_bias = o.i(2 * O::WIDTH.bias());
     let inverse = o.isub(twice_bias, first);
     let [inverse, second] = [inverse, second].map(|exponent| from_exponent(o, exponent));
     let powers = o.add(inverse, second);
-    let below = o.fma(q, second, powers);
+    let kept = o.sub(powers, second);
+    let lost = o.sub(inverse, kept);
+    let rest = o.fma(q, second, lost);
+    let below = o.add(powers, rest);
     o.div(inverse, below)
 }

@@ -36,6 +36,8 @@ pub use order::{ReduceKind, ReduceOrder};
 pub use power::{pow_f32, pow_f64, pow_i64, powi, powi_i, rsqrt};
 pub use random::{random_bits, random_normal_f32, random_normal_f64, random_uniform_f32, random_uniform_f64};
 pub use scalar::{Scalar32, Scalar64};
-pub use select::{is_finite, is_nan, maximum, maximum_i, maximum_of_number, minimum, minimum_i, minimum_of_number, sign};
+pub use select::{
+    is_finite, is_nan, maximum, maximum_i, maximum_of_number, minimum, minimum_i, minimum_of_number, sign,
+};
 pub use trig::{cos_f32, cos_f64, sin_f32, sin_f64};
 pub use value::{Fault, Scalar};

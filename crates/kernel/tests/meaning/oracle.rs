@@ -2,9 +2,9 @@
 
 /// An unevaluated sum of two floats, the second below half an ulp of the first.
 #[derive(Clone, Copy, Debug)]
-pub struct Wide {
-    pub high: f64,
-    pub low: f64,
+pub(crate) struct Wide {
+    pub(crate) high: f64,
+    pub(crate) low: f64,
 }
 
 fn wide(high: f64, low: f64) -> Wide {
@@ -15,6 +15,19 @@ fn wide(high: f64, low: f64) -> Wide {
 impl From<f64> for Wide {
     fn from(x: f64) -> Wide {
         Wide { high: x, low: 0.0 }
+    }
+}
+
+/// The number `value` 2^`exponent`, which may be beyond the range of floats.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Truth {
+    value: Wide,
+    exponent: i32,
+}
+
+impl From<Wide> for Truth {
+    fn from(value: Wide) -> Truth {
+        Truth { value, exponent: 0 }
     }
 }
 
@@ -62,12 +75,17 @@ impl std::ops::Div for Wide {
     }
 }
 
+/// Squares of such numbers are below 2^-100 of them, while their own low parts would be subnormal.
+const TINY: f64 = 1e-200;
+
 /// ln 2 and 2/√π.
 const LN_2: Wide = Wide { high: std::f64::consts::LN_2, low: 2.319_046_813_846_299_6e-17 };
 const TWO_BY_ROOT_PI: Wide = Wide { high: std::f64::consts::FRAC_2_SQRT_PI, low: 1.533_545_961_316_588e-17 };
 
 /// The scaled result (y, n) of eˣ = y 2ⁿ.
 fn exp_parts(x: Wide) -> (Wide, i32) {
+    // Far out the result is 0 or infinite in any case.
+    let x = if x.high.abs() > 2000.0 { Wide::from(x.high.clamp(-2000.0, 2000.0)) } else { x };
     let n = (x.high / LN_2.high).round();
     let r = x - LN_2 * n.into();
     (expm1_near(r) + 1.0.into(), n as i32)
@@ -89,54 +107,67 @@ fn expm1_near(r: Wide) -> Wide {
 }
 
 fn scaled((y, n): (Wide, i32)) -> Wide {
-    // In two steps, as 2ⁿ alone may be out of range.
-    let (first, second) = (2.0f64.powi(n / 2), 2.0f64.powi(n - n / 2));
-    Wide { high: y.high * first * second, low: y.low * first * second }
+    Wide { high: libm::scalbn(y.high, n), low: libm::scalbn(y.low, n) }
 }
 
-pub fn exp(x: f64) -> Wide {
-    scaled(exp_parts(x.into()))
+pub(crate) fn exp(x: f64) -> Truth {
+    let (value, exponent) = exp_parts(x.into());
+    Truth { value, exponent }
 }
 
-pub fn expm1(x: f64) -> Wide {
-    wide_expm1(x.into())
+pub(crate) fn expm1(x: f64) -> Truth {
+    // Far out it is eˣ, which may overflow here.
+    if x > 100.0 { exp(x) } else { wide_expm1(x.into()).into() }
 }
 
 fn wide_expm1(x: Wide) -> Wide {
+    if x.high.abs() < TINY {
+        return x;
+    }
     if x.high.abs() < 0.5 { expm1_near(x) } else { scaled(exp_parts(x)) - 1.0.into() }
 }
 
 /// One Newton step from the library's logarithm y₀: d = x e^−y₀ − 1, ln x = y₀ + d − d²/2.
-pub fn ln(x: f64) -> Wide {
+pub(crate) fn ln(x: f64) -> Truth {
     let near = libm::log(x);
+    if !near.is_finite() {
+        return Wide::from(near).into();
+    }
     let (y, n) = exp_parts((-near).into());
     // x 2ⁿ in two steps, so that subnormal and huge x stay exact.
     let x = x * 2.0f64.powi(n / 2) * 2.0f64.powi(n - n / 2);
     let d = y * x.into() - 1.0.into();
-    Wide::from(near) + d - d * d * 0.5.into()
+    (Wide::from(near) + d - d * d * 0.5.into()).into()
 }
 
-pub fn ln_1p(x: f64) -> Wide {
+pub(crate) fn ln_1p(x: f64) -> Truth {
     let near = libm::log1p(x);
+    if !near.is_finite() || x.abs() < TINY {
+        return Wide::from(near).into();
+    }
     let d = (Wide::from(x) - wide_expm1(near.into())) / (Wide::from(1.0) + x.into());
-    Wide::from(near) + d - d * d * 0.5.into()
+    (Wide::from(near) + d - d * d * 0.5.into()).into()
 }
 
-pub fn tanh(x: f64) -> Wide {
+pub(crate) fn tanh(x: f64) -> Truth {
+    if x.abs() < TINY {
+        return Wide::from(x).into();
+    }
     let t = wide_expm1((2.0 * x.clamp(-30.0, 30.0)).into());
-    t / (t + 2.0.into())
+    (t / (t + 2.0.into())).into()
 }
 
-pub fn logistic(x: f64) -> Wide {
+pub(crate) fn logistic(x: f64) -> Truth {
     let (y, n) = exp_parts((-x.abs()).into());
     let below = scaled((y, n)) + 1.0.into();
-    if x >= 0.0 { Wide::from(1.0) / below } else { scaled((y / below, n)) }
+    let (above, exponent) = if x >= 0.0 { (Wide::from(1.0), 0) } else { (y, n) };
+    Truth { value: above / below, exponent }
 }
 
 /// 2/√π e^−x² Σ 2ᵏ x^(2k+1) / (1·3·…·(2k+1)): all terms of one sign.
-pub fn erf(x: f64) -> Wide {
+pub(crate) fn erf(x: f64) -> Truth {
     if x.abs() > 6.5 {
-        return x.signum().into();
+        return Wide::from(x.signum()).into();
     }
     let square = Wide::from(x) * x.into();
     let mut term = Wide::from(x);
@@ -149,25 +180,29 @@ pub fn erf(x: f64) -> Wide {
         }
     }
     let (y, n) = exp_parts(-square);
-    TWO_BY_ROOT_PI * scaled((y, n)) * sum
+    (TWO_BY_ROOT_PI * scaled((y, n)) * sum).into()
 }
 
 /// How many ulps `got` is from the truth, the ulp being that of f64 at the truth.
-pub fn ulps_64(got: f64, truth: Wide) -> f64 {
-    if got == truth.high && truth.low == 0.0 {
-        return 0.0;
+pub(crate) fn ulps_64(got: f64, Truth { value, exponent }: Truth) -> f64 {
+    if got.is_nan() || value.high.is_nan() {
+        return if got.is_nan() && value.high.is_nan() { 0.0 } else { f64::INFINITY };
     }
-    if !got.is_finite() || !truth.high.is_finite() {
-        return if got == truth.high || (got.is_nan() && truth.high.is_nan()) { 0.0 } else { f64::INFINITY };
+    if value.high == 0.0 || value.high.is_infinite() {
+        return if got == value.high { 0.0 } else { f64::INFINITY };
     }
-    let exponent = libm::ilogb(truth.high).max(-1022);
-    // Differences are small multiples of the ulp; both scalings are exact.
-    let up = |x: f64| libm::scalbn(x, 52 - exponent);
-    ((up(got) - up(truth.high)) - up(truth.low)).abs()
+    let magnitude = libm::ilogb(value.high) + exponent;
+    if magnitude > 1023 {
+        return if got == value.high.signum() * f64::INFINITY { 0.0 } else { f64::INFINITY };
+    }
+    // All are scaled until the ulp is 1; the difference is then exact or far from any bound.
+    let ulp = magnitude.max(-1022) - 52;
+    let up = |x: f64| libm::scalbn(x, exponent - ulp);
+    ((libm::scalbn(got, -ulp) - up(value.high)) - up(value.low)).abs()
 }
 
 /// How many ulps `got` is from the truth, the ulp being that of f32 at the truth.
-pub fn ulps_32(got: f32, truth: f64) -> f64 {
+pub(crate) fn ulps_32(got: f32, truth: f64) -> f64 {
     if got.is_nan() || truth.is_nan() {
         return if got.is_nan() && truth.is_nan() { 0.0 } else { f64::INFINITY };
     }
