@@ -1,5 +1,7 @@
 //! The pool under many callers: every tile once, equal results for any number of threads, panics handed back.
 
+#![cfg_attr(unix, expect(unsafe_code, reason = "one test forks the process"))]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use tracelift_runtime::float_mode::FloatMode;
@@ -102,4 +104,30 @@ fn a_long_tile_of_a_worker_is_waited_for() {
         .expect("no tile panics");
         assert_eq!(done.into_inner(), 2);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forked_child_runs_its_tiles_alone() {
+    unsafe extern "C" {
+        fn fork() -> i32;
+        fn waitpid(process: i32, status: *mut i32, options: i32) -> i32;
+        fn _exit(status: i32) -> !;
+    }
+    assert_eq!(counts(2, 4), vec![1; 4], "the parent has a worker");
+    // SAFETY: the child calls nothing but the pool, which neither allocates nor locks there, and leaves by `_exit`.
+    let child = unsafe { fork() };
+    if child == 0 {
+        let ran = AtomicUsize::new(0);
+        let outcome = pool::run(2, 9, &|_| {
+            ran.fetch_add(1, Ordering::Relaxed);
+        });
+        let status = if outcome.is_ok() { ran.into_inner() } else { 0 };
+        // SAFETY: it ends the child at once.
+        unsafe { _exit(i32::try_from(status).unwrap_or(0)) };
+    }
+    let mut status = 0;
+    // SAFETY: `child` is a child of this process, and `status` is a live local.
+    assert_eq!(unsafe { waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status >> 8 & 255, 9);
 }

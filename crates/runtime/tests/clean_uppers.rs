@@ -1,0 +1,70 @@
+//! Library kernels leave no upper halves of vector registers dirty.
+//!
+//! Native code with 128-bit vectors mixes in legacy instructions, which dirty upper halves slow down hundreds of times.
+
+#![cfg(target_arch = "x86_64")]
+#![expect(unsafe_code, reason = "the state of the registers is read by an instruction")]
+
+use std::arch::asm;
+use std::arch::x86_64::{__cpuid, __cpuid_count};
+use tracelift_runtime::cpu::Path;
+use tracelift_runtime::matmul::{Epilogue, How, MatMul, Order, matmul_with};
+
+/// The upper halves of ymm0-15 and of zmm0-15, as bits of the extended state.
+const UPPERS: u32 = 1 << 2 | 1 << 6;
+
+/// The parts of the extended state in use, where the processor tells.
+fn state_in_use() -> Option<u32> {
+    if __cpuid(0).eax < 0xD || __cpuid(1).ecx & 1 << 27 == 0 || __cpuid_count(0xD, 1).eax & 1 << 2 == 0 {
+        return None;
+    }
+    let state: u32;
+    // SAFETY: the processor has `xgetbv` with argument 1, as just asked.
+    unsafe { asm!("xgetbv", in("ecx") 1, out("eax") state, out("edx") _, options(nomem, nostack)) };
+    Some(state)
+}
+
+fn are_clean() -> bool {
+    state_in_use().is_none_or(|state| state & UPPERS == 0)
+}
+
+/// An epilogue that stops the product if it finds the registers dirty.
+unsafe extern "sysv64" fn demand_clean(_: *const (), _: usize, _: usize) -> i32 {
+    i32::from(!are_clean())
+}
+
+#[test]
+fn the_probe_sees_dirty_uppers() {
+    if !Path::Avx2.is_available() || state_in_use().is_none() {
+        return;
+    }
+    let state: u32;
+    // SAFETY: the machine has AVX and `xgetbv` with argument 1; the register is clean again afterwards.
+    unsafe {
+        asm!(
+            "vpcmpeqd ymm0, ymm0, ymm0", "xgetbv", "vzeroupper",
+            in("ecx") 1, out("eax") state, out("edx") _, out("ymm0") _, options(nomem, nostack),
+        );
+    }
+    assert_ne!(state & UPPERS, 0);
+    assert!(are_clean());
+}
+
+#[test]
+fn products_and_the_calls_of_their_epilogues_find_them_clean() {
+    // SAFETY: the epilogue touches nothing.
+    let epilogue = unsafe { Epilogue::new(demand_clean, std::ptr::null()) };
+    for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+        for (m, k, n) in [(32, 8, 30), (3, 40, 1), (300, 300, 70)] {
+            let plain = MatMul::row_major(m, k, n);
+            let lanes = (n == 1).then(|| plain.with_order(Order::Lanes));
+            let specs = [plain, plain.with_a_transposed(), plain.with_b_transposed()];
+            for spec in specs.into_iter().chain(lanes).chain(lanes.map(MatMul::with_a_transposed)) {
+                let (a, b, mut c) = (vec![1.0_f32; m * k], vec![2.0; k * n], vec![0.0; m * n]);
+                let how = How { path, threads: 1, epilogue: Some(epilogue) };
+                assert_eq!(matmul_with(&spec, &a, &b, &mut c, &how), 0, "dirty at the epilogue: {spec:?} by {path:?}");
+                assert!(are_clean(), "dirty afterwards: {spec:?} by {path:?}");
+            }
+        }
+    }
+}
