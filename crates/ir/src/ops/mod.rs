@@ -44,4 +44,6 @@ pub use update_slice::UpdateSlice;
 pub type Axes = smallvec::SmallVec<[usize; 4]>;
 
 #[cfg(test)]
+mod gradient_tests;
+#[cfg(test)]
 mod tests;
