@@ -1,1 +1,64 @@
-//! User tensors, the tracer, the signature cache, concrete functions, tapes, control flow.
+//! What users compute with: tensors that are eager or traced, variables, traced functions, gradients, control flow.
+//!
+//! A [`Tensor`] method is evaluated at once, or, while a closure is being traced, becomes a node of a graph. A
+//! [`Function`] traces a closure once per signature and then calls compiled graphs. Mistakes are carried by tensors and
+//! returned where data is read, where a function is called, and where a variable is changed.
+
+mod scope;
+mod slice;
+mod tensor;
+mod literal;
+mod operand;
+mod operators;
+mod ops;
+mod dispatch;
+mod eager;
+mod trace;
+mod variable;
+pub mod random;
+mod tree;
+mod spec;
+mod key;
+mod signature;
+mod cache;
+mod concrete;
+mod backend;
+mod function;
+mod once;
+mod gradient;
+mod control;
+
+pub use backend::{Compiled, Engine, Options};
+pub use concrete::{ConcreteFunction, FunctionSignature};
+pub use control::{cond, for_range, while_loop};
+pub use function::Function;
+pub use gradient::{Objective, Sources, grad, value_and_grad, value_and_gradients};
+pub use literal::{IntoTensor, tensor};
+pub use operand::Operand;
+pub use ops::{add_n, concat, range, select, stack};
+pub use scope::{LayerScope, layer_path, push_layer, push_layer_at};
+pub use signature::{Signature, Traceable};
+pub use slice::{Axes, Slice, SliceItem};
+pub use spec::{Spec, SpecItem, Specs, TensorSpec};
+pub use tensor::Tensor;
+pub use trace::{eagerly, is_tracing};
+pub use tracelift_tensor::{
+    Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8,
+};
+pub use tree::{LeafSource, Leaves, Outcome, SpecSource, Tree};
+pub use variable::{IndexedSlices, Variable, VariableSlice};
+
+/// What macros expand to; not for users.
+#[doc(hidden)]
+pub mod __rt {
+    pub use crate::{LeafSource, Leaves, Tensor, Tree, operators::arithmetic};
+}
+
+const fn crosses_threads<T: Send + Sync>() {}
+const _: () = {
+    crosses_threads::<Tensor>();
+    crosses_threads::<Variable>();
+    crosses_threads::<Function<fn(&Tensor) -> Tensor>>();
+    crosses_threads::<ConcreteFunction>();
+    crosses_threads::<random::Generator>();
+};

@@ -1,5 +1,6 @@
 //! The meaning of scalar operations and of sums; the loop-level IR of one kernel; the scheduled program.
 
+pub mod fault;
 pub mod guard;
 pub mod lane;
 pub mod loops;

@@ -4,7 +4,7 @@ use crate::lane::Scalar;
 use tracelift_tensor::{Array, DType, Error, Result};
 
 macro_rules! memory {
-    ($($variant:ident($element:ty) $zero:literal,)*) => {
+    ($($variant:ident($element:ty) $zero:literal $poison:expr,)*) => {
         /// Elements of one type.
         #[derive(Clone, Debug, PartialEq)]
         pub enum Memory {
@@ -24,6 +24,15 @@ macro_rules! memory {
                     })*
                     other => Err(Error::type_(format!("{other} has no scalar operations yet"))),
                 }
+            }
+
+            /// Memory whose elements have values that nothing right comes from.
+            pub(crate) fn poison(dtype: DType, len: usize) -> Result<Memory> {
+                let mut memory = Memory::zeros(dtype, len)?;
+                match &mut memory {
+                    $(Memory::$variant(elements) => elements.fill($poison),)*
+                }
+                Ok(memory)
             }
 
             /// The elements of an array.
@@ -74,12 +83,12 @@ macro_rules! memory {
 }
 
 memory! {
-    F32(f32) 0.0,
-    F64(f64) 0.0,
-    I32(i32) 0,
-    I64(i64) 0,
-    U8(u8) 0,
-    Bool(bool) false,
+    F32(f32) 0.0 f32::NAN,
+    F64(f64) 0.0 f64::NAN,
+    I32(i32) 0 -0x5eed_5eed,
+    I64(i64) 0 -0x5eed_5eed_5eed,
+    U8(u8) 0 0xa5,
+    Bool(bool) false true,
 }
 
 impl Memory {

@@ -204,6 +204,19 @@ impl Builder {
         self.nodes.raw_nodes().get(value.node.index())?.weight.types.get(value.result as usize)
     }
 
+    /// Puts the parameters into another order, for bodies of loops and branches, which must agree on it.
+    ///
+    /// # Panics
+    /// If these are not just the parameters, or if states were set already.
+    pub fn order_params(&mut self, order: &[Value]) {
+        assert!(self.states.is_empty(), "states name parameters by their place: order the parameters first");
+        assert_eq!(order.len(), self.params.len(), "an order names every parameter once");
+        let place = |param: &Value| self.params.iter().position(|known| known == param);
+        let places: Vec<usize> = order.iter().map(|param| place(param).expect("an order names parameters")).collect();
+        self.roles = places.iter().map(|place| self.roles[*place]).collect();
+        self.params = order.to_vec();
+    }
+
     /// The parameters so far.
     pub fn params(&self) -> &[Value] {
         &self.params

@@ -1,49 +1,138 @@
 //! One scalar operation on every element.
+//!
+//! The operation is chosen once per call: for the common ones a loop is compiled in which `meaning` has been inlined for
+//! that very operation; the rest go through the scalar definition element by element.
 
 use tracelift_kernel::lane::{Fault, LaneOp, Scalar, eval_scalar};
-use tracelift_tensor::{Array, DType, Error, Result};
+use tracelift_kernel::meaning::{Lane, LaneOf, Ops, Scalar32, Scalar64, eval};
+use tracelift_tensor::{Array, DType, Error, Raw, Result};
 
 /// Runs a scalar operation on operands of equal shapes.
 pub(crate) fn eval_lane(op: LaneOp, x: &[Array]) -> Result<Array> {
-    let dtypes: Vec<DType> = x.iter().map(Array::dtype).collect();
-    let dtype = op.result_type(&dtypes).map_err(Error::type_)?;
-    let mut y = Array::zeros(dtype, x[0].shape())?;
-    let mut operands = [Scalar::Bool(false); 3];
-    for i in 0..y.len() {
-        for (operand, x) in operands.iter_mut().zip(x) {
-            *operand = scalar_at(x, i);
-        }
-        let result = eval_scalar(op, &operands[..x.len()]).map_err(|fault| explain(fault, i))?;
-        put(&mut y, i, result);
+    let types: Vec<DType> = x.iter().map(Array::dtype).collect();
+    let result = op.result_type(&types).map_err(Error::type_)?;
+    let mut y = Array::zeros(result, x[0].shape())?;
+    let done = match types[0] {
+        DType::F32 => floats::<Scalar32, f32>(op, x, &mut y),
+        DType::F64 => floats::<Scalar64, f64>(op, x, &mut y),
+        _ => false,
+    };
+    if !done {
+        one_by_one(op, x, &mut y)?;
     }
     Ok(y)
 }
 
-fn explain(fault: Fault, position: usize) -> Error {
-    match fault {
-        Fault::DivideByZero => Error::invalid(format!("divides an integer by zero at element {position}")),
+/// An [`Ops`] of one lane, whose floats are plain.
+trait Machine<T>: Ops<F = T> + Default {
+    /// Whether a comparison is true.
+    fn holds(mask: Self::M) -> bool;
+}
+
+impl Machine<f32> for Scalar32 {
+    fn holds(mask: bool) -> bool {
+        mask
     }
 }
 
-fn scalar_at(x: &Array, i: usize) -> Scalar {
-    match x.dtype() {
-        DType::F32 => Scalar::F32(x.as_slice()[i]),
-        DType::F64 => Scalar::F64(x.as_slice()[i]),
-        DType::I32 => Scalar::I32(x.as_slice()[i]),
-        DType::I64 => Scalar::I64(x.as_slice()[i]),
-        DType::U8 => Scalar::U8(x.as_slice()[i]),
-        _ => Scalar::Bool(x.as_slice::<u8>()[i] != 0),
+impl Machine<f64> for Scalar64 {
+    fn holds(mask: bool) -> bool {
+        mask
+    }
+}
+
+/// The loops of floats; answers whether there is one for the operation.
+fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool {
+    macro_rules! dispatch {
+        (unary: $($unary:ident)*; binary: $($binary:ident)*; compare: $($compare:ident)*) => {
+            match op {
+                $(LaneOp::$unary => unary::<O, T>(x, y, |o, a| eval(o, LaneOp::$unary, &types::<T>(), &[a])),)*
+                $(LaneOp::$binary => binary::<O, T>(x, y, |o, a, b| eval(o, LaneOp::$binary, &types::<T>(), &[a, b])),)*
+                $(LaneOp::$compare => compare::<O, T>(x, y, |o, a, b| {
+                    eval(o, LaneOp::$compare, &types::<T>(), &[a, b])
+                }),)*
+                _ => return false,
+            }
+        };
+    }
+    dispatch! {
+        unary: Neg Abs Sign Exp Expm1 Ln Ln1p Sqrt Rsqrt Tanh Logistic Erf Floor Ceil Round;
+        binary: Add Sub Mul Div Max Min;
+        compare: Lt Le Gt Ge Eq Ne
+    }
+    true
+}
+
+fn types<T: Raw>() -> [DType; 2] {
+    [if size_of::<T>() == 4 { DType::F32 } else { DType::F64 }; 2]
+}
+
+fn float<O: Machine<T>, T>(lane: LaneOf<O>) -> T {
+    match lane {
+        Lane::F(value) => value,
+        _ => unreachable!("a float operation answers a float"),
+    }
+}
+
+fn unary<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>) -> LaneOf<O>) {
+    let mut o = O::default();
+    for (y, a) in y.as_mut_slice::<T>().iter_mut().zip(x[0].as_slice::<T>()) {
+        *y = float::<O, T>(f(&mut o, Lane::F(*a)));
+    }
+}
+
+fn binary<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>, LaneOf<O>) -> LaneOf<O>) {
+    let mut o = O::default();
+    let operands = x[0].as_slice::<T>().iter().zip(x[1].as_slice::<T>());
+    for (y, (a, b)) in y.as_mut_slice::<T>().iter_mut().zip(operands) {
+        *y = float::<O, T>(f(&mut o, Lane::F(*a), Lane::F(*b)));
+    }
+}
+
+fn compare<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>, LaneOf<O>) -> LaneOf<O>) {
+    let mut o = O::default();
+    let operands = x[0].as_slice::<T>().iter().zip(x[1].as_slice::<T>());
+    for (y, (a, b)) in y.as_mut_slice::<u8>().iter_mut().zip(operands) {
+        *y = match f(&mut o, Lane::F(*a), Lane::F(*b)) {
+            Lane::M(mask) => u8::from(O::holds(mask)),
+            _ => unreachable!("a comparison answers a truth value"),
+        };
+    }
+}
+
+/// By the scalar definition.
+fn one_by_one(op: LaneOp, x: &[Array], y: &mut Array) -> Result {
+    let mut row: Vec<Scalar> = Vec::with_capacity(x.len());
+    for i in 0..y.len() {
+        row.clear();
+        row.extend(x.iter().map(|array| load(array, i)));
+        let value = eval_scalar(op, &row).map_err(|fault| match fault {
+            Fault::DivideByZero => Error::invalid(format!("divides by zero at element {i}")),
+        })?;
+        put(y, i, value);
+    }
+    Ok(())
+}
+
+fn load(array: &Array, i: usize) -> Scalar {
+    match array.dtype() {
+        DType::F32 => Scalar::F32(array.as_slice()[i]),
+        DType::F64 => Scalar::F64(array.as_slice()[i]),
+        DType::I32 => Scalar::I32(array.as_slice()[i]),
+        DType::I64 => Scalar::I64(array.as_slice()[i]),
+        DType::U8 => Scalar::U8(array.as_slice()[i]),
+        _ => Scalar::Bool(array.as_slice::<u8>()[i] != 0),
     }
 }
 
 /// Sets an element.
-pub(crate) fn put(y: &mut Array, i: usize, value: Scalar) {
+pub(crate) fn put(array: &mut Array, i: usize, value: Scalar) {
     match value {
-        Scalar::F32(value) => y.as_mut_slice()[i] = value,
-        Scalar::F64(value) => y.as_mut_slice()[i] = value,
-        Scalar::I32(value) => y.as_mut_slice()[i] = value,
-        Scalar::I64(value) => y.as_mut_slice()[i] = value,
-        Scalar::U8(value) => y.as_mut_slice()[i] = value,
-        Scalar::Bool(value) => y.as_mut_slice()[i] = u8::from(value),
+        Scalar::F32(value) => array.as_mut_slice()[i] = value,
+        Scalar::F64(value) => array.as_mut_slice()[i] = value,
+        Scalar::I32(value) => array.as_mut_slice()[i] = value,
+        Scalar::I64(value) => array.as_mut_slice()[i] = value,
+        Scalar::U8(value) => array.as_mut_slice()[i] = value,
+        Scalar::Bool(value) => array.as_mut_slice()[i] = u8::from(value),
     }
 }

@@ -13,8 +13,7 @@ use tracelift_tensor::Dim;
 
 /// A mistake for each loop variable and buffer that break the rule.
 pub(super) fn shared_stores(kernel: &Kernel) -> Vec<Mistake> {
-    let mut accesses = vec![];
-    collect(&kernel.body, &mut vec![], &mut vec![], &mut accesses);
+    let accesses = accesses(kernel);
     let mut mistakes = vec![];
     let mut done: Vec<(LoopVar, Base)> = vec![];
     for store in accesses.iter().filter(|access| access.is_store) {
@@ -34,20 +33,30 @@ pub(super) fn shared_stores(kernel: &Kernel) -> Vec<Mistake> {
 
 /// One loop variable around an access.
 #[derive(Clone)]
-struct Level {
-    var: LoopVar,
+pub(super) struct Level {
+    pub(super) var: LoopVar,
     extent: Dim,
     any_order: bool,
     /// How many variables its loop has.
     axes: usize,
 }
 
-struct Access<'k> {
+/// A load or a store.
+pub(super) struct Access<'k> {
     stmt: &'k Stmt,
-    place: &'k Place,
+    pub(super) place: &'k Place,
     is_store: bool,
-    path: Vec<usize>,
-    scope: Vec<Level>,
+    /// Its position in its block, of that block's loop in its block…, outermost first.
+    pub(super) path: Vec<usize>,
+    /// The loops around it.
+    pub(super) scope: Vec<Level>,
+}
+
+/// All loads and stores of a kernel, in program order.
+pub(super) fn accesses(kernel: &Kernel) -> Vec<Access<'_>> {
+    let mut accesses = vec![];
+    collect(&kernel.body, &mut vec![], &mut vec![], &mut accesses);
+    accesses
 }
 
 impl Access<'_> {
@@ -83,7 +92,7 @@ fn collect<'k>(block: &'k Block, path: &mut Vec<usize>, scope: &mut Vec<Level>, 
 }
 
 /// An axis that tells iterations apart, and its index without the inner variables.
-type Carrier = (usize, Affine);
+pub(super) type Carrier = (usize, Affine);
 
 fn verify_pair(kernel: &Kernel, var: LoopVar, base: Base, accesses: &[Access<'_>]) -> Option<Mistake> {
     let inside = |access: &&Access<'_>| access.place.base == base && access.scope.iter().any(|level| level.var == var);
@@ -115,7 +124,8 @@ fn verify_pair(kernel: &Kernel, var: LoopVar, base: Base, accesses: &[Access<'_>
     None
 }
 
-fn carriers(access: &Access<'_>, var: LoopVar) -> Vec<Carrier> {
+/// The axes by which an access tells the iterations of one variable apart.
+pub(super) fn carriers(access: &Access<'_>, var: LoopVar) -> Vec<Carrier> {
     let at = access.scope.iter().position(|level| level.var == var).expect("the access is inside of the loop");
     // Variables of the same loop are told apart by their own turn of the rule.
     let inner = &access.scope[at + 1..];

@@ -4,8 +4,12 @@
 //! defined order of a sum (`reduce`) and which one after the other (`seq`). How many lanes a loop is given is not
 //! said here: that never changes a bit of the result.
 
+pub(crate) mod bind;
 mod build;
 mod disjoint;
+mod fold;
+mod in_place;
+mod interpret;
 mod kernel;
 pub(crate) mod parse;
 pub(crate) mod print;

@@ -433,7 +433,9 @@ impl Program {
                     visit(b);
                 }
                 Step::Check { check, .. } => match check {
-                    Check::Bounds { indices: buffer, .. } | Check::AssertAll { conditions: buffer, .. } => visit(buffer),
+                    Check::Bounds { indices: buffer, .. } | Check::AssertAll { conditions: buffer, .. } => {
+                        visit(buffer)
+                    }
                     Check::IndexBounds { .. } | Check::Assert { .. } => {}
                 },
                 Step::Print { values, .. } => values.iter_mut().for_each(|value| {

@@ -3,10 +3,18 @@
 //! Native code, and the program interpreter, are made from a [`Program`] and its kernels alone.
 
 mod data;
+mod interpret;
 mod matmul;
 pub(crate) mod parse;
 mod parse_steps;
 mod print;
+mod product;
 mod renumber;
+mod verify;
+mod verify_head;
+mod verify_library;
+mod verify_names;
+mod verify_steps;
 
 pub use data::*;
+pub use interpret::Watch;

@@ -33,6 +33,13 @@ impl Program {
         text
     }
 
+    /// `$h`, for messages.
+    pub(crate) fn buffer_text(&self, id: BufferId) -> String {
+        let mut text = String::new();
+        self.write_ref(&mut text, id).expect("writing to a string cannot fail");
+        text
+    }
+
     fn write_program(&self, f: &mut dyn Write) -> fmt::Result {
         f.write_str("program ")?;
         write_name(f, '@', &self.name)?;

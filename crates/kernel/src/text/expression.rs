@@ -217,7 +217,7 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
-use crate::lane::Scalar;
+    use crate::lane::Scalar;
     use crate::text::{Cursor, Source};
     use tracelift_tensor::{DType, Dim};
 

@@ -1,0 +1,134 @@
+//! The making of a concrete function: the closure is run on tensors that stand for values of a graph.
+
+use std::{
+    any::Any,
+    sync::{Arc, OnceLock},
+};
+
+use tracelift_tensor::{Origin, Result};
+
+use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
+use crate::{
+    Tensor, Variable,
+    cache::Settings,
+    key::ArgType,
+    signature::{Body, Ran},
+    trace::{self, Frame, Kind, Source},
+    tree::{Leaf, Leaves},
+};
+
+/// What a closure is traced for.
+pub(crate) struct Making<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) name: &'a str,
+    pub(crate) settings: &'a Settings,
+    /// The types to trace with, one for each of `leaves`.
+    pub(crate) types: &'a [ArgType],
+    pub(crate) leaves: &'a Leaves,
+}
+
+/// Arguments that stand for those of a call.
+struct StandIns {
+    leaves: Vec<Leaf>,
+    /// The variables among them, by their place.
+    variables: Vec<(usize, Variable)>,
+}
+
+impl Making<'_> {
+    /// Traces a closure.
+    pub(crate) fn trace(self, body: &Body, arguments: &dyn Any) -> Result<ConcreteFunction> {
+        let Making { kind, name, settings, types, leaves } = self;
+        let mut frame = Frame::new(kind, name);
+        let given = stand_ins(&mut frame, settings, types, leaves)?;
+        let entered = trace::enter(frame)?;
+        let Ran { pattern, leaves: returned } = match (body.run)(arguments, given.leaves) {
+            Ok(ran) => ran,
+            Err(error) => {
+                trace::record(&error);
+                let nothing = trace::finish(entered, &[], &Origin::default());
+                return Err(nothing.err().unwrap_or(error));
+            }
+        };
+        let tensors: Vec<Tensor> = returned.iter().filter_map(Leaf::as_tensor).cloned().collect();
+        let finished = trace::finish(entered, &tensors, &Origin::default())?;
+        let argument_of = |id: u64| {
+            let same = given.variables.iter().find(|(_, stand_in)| stand_in.id() == id);
+            same.map(|(position, _)| *position)
+        };
+        let hidden: Vec<Hidden> = finished
+            .captures
+            .into_iter()
+            .map(|source| match source {
+                Source::Array(array) => Ok(Hidden::Array(array)),
+                Source::Variable(variable) => Ok(match argument_of(variable.id()) {
+                    Some(position) => Hidden::Argument(position),
+                    None => Hidden::Variable(Variable::of_data(variable)),
+                }),
+                Source::Outer(traced) => Err(trace::leaked(name, &traced, Origin::default())),
+            })
+            .collect::<Result<_>>()?;
+        let assigned = finished.graph.states().iter().map(|state| state.param - finished.inputs).collect();
+        let results = returned
+            .iter()
+            .map(|leaf| match leaf {
+                Leaf::Tensor(_) => ResultLeaf::Tensor,
+                Leaf::Variable(variable) => match argument_of(variable.id()) {
+                    Some(position) => ResultLeaf::Argument(position),
+                    None => ResultLeaf::Variable(variable.clone()),
+                },
+            })
+            .collect();
+        let arguments = types.iter().zip(&leaves.leaves).map(|(ty, leaf)| match leaf {
+            Leaf::Tensor(_) => Argument::Tensor(ty.ty().clone()),
+            Leaf::Variable(variable) => {
+                let only = matches!(ty, ArgType::Variable { only: Some(_), .. });
+                Argument::Variable { first: variable.clone(), only }
+            }
+        });
+        let guards = finished.graph.guards().cloned().collect();
+        Ok(ConcreteFunction {
+            graph: Arc::new(finished.graph),
+            arguments: arguments.collect(),
+            hidden,
+            assigned,
+            results,
+            pattern,
+            guards,
+            options: settings.options.clone(),
+            compiled: OnceLock::new(),
+        })
+    }
+}
+
+fn stand_ins(frame: &mut Frame, settings: &Settings, types: &[ArgType], leaves: &Leaves) -> Result<StandIns> {
+    let mut given = StandIns { leaves: Vec::with_capacity(types.len()), variables: Vec::new() };
+    let mut inputs = 0;
+    for (position, (ty, leaf)) in types.iter().zip(&leaves.leaves).enumerate() {
+        given.leaves.push(match (ty, leaf) {
+            (ArgType::Tensor(ty), _) => {
+                inputs += 1;
+                Leaf::Tensor(frame.input(&argument_name(settings, inputs - 1), ty))
+            }
+            (ArgType::Variable { only: Some(_), .. }, Leaf::Variable(variable)) => Leaf::Variable(variable.clone()),
+            (ArgType::Variable { same_as, .. }, Leaf::Variable(variable)) => {
+                let known = given.variables.iter().find(|(first, _)| first == same_as);
+                let stand_in = match known {
+                    Some((_, stand_in)) => stand_in.clone(),
+                    None => variable.stand_in()?,
+                };
+                given.variables.push((position, stand_in.clone()));
+                Leaf::Variable(stand_in)
+            }
+            (ArgType::Variable { .. }, Leaf::Tensor(_)) => unreachable!("types are those of the leaves"),
+        });
+    }
+    Ok(given)
+}
+
+/// The names given, else `x` for a single tensor, `x`, `y`, `z`, `w`, `a4`, … for several.
+fn argument_name(settings: &Settings, position: usize) -> String {
+    match settings.argument_names.get(position) {
+        Some(name) => name.clone(),
+        None => ["x", "y", "z", "w"].get(position).map_or_else(|| format!("a{position}"), |name| (*name).to_owned()),
+    }
+}

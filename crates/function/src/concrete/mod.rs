@@ -1,0 +1,190 @@
+//! One trace of a function: its graph, and how it is called.
+
+mod make;
+mod run;
+
+use std::{
+    any::Any,
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use tracelift_ir::{Graph, TensorType, Type};
+use tracelift_kernel::guard::Guard;
+use tracelift_tensor::{Array, Error, Result};
+
+pub(crate) use make::Making;
+
+use crate::{
+    Options, Tensor, TensorSpec, Variable,
+    backend::{self, Compiled},
+    tree::{Leaf, Leaves},
+};
+
+/// One signature's graph and code.
+///
+/// ```
+/// use tracelift_function::{Function, Tensor, spec, tensor};
+///
+/// let cube = Function::new(|x: &Tensor| x.powi(3));
+/// let concrete = cube.concrete(spec!(f32[None, 3]))?;
+/// assert_eq!(concrete.signature().to_string(), "(x: f32[None, 3]) -> (f32[None, 3])");
+/// let y = concrete.call([&tensor([[1., 2., 3.]])])?;
+/// assert_eq!(y[0].to_vec::<f32>()?, [1., 8., 27.]);
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+pub struct ConcreteFunction {
+    graph: Arc<Graph>,
+    arguments: Vec<Argument>,
+    /// Where the parameters after the inputs come from.
+    hidden: Vec<Hidden>,
+    /// For each state result, the hidden parameter whose variable it becomes.
+    assigned: Vec<usize>,
+    /// For each leaf of the result, whether it is a tensor, or which variable.
+    results: Vec<ResultLeaf>,
+    pattern: Box<dyn Any + Send + Sync>,
+    guards: Vec<Guard>,
+    options: Options,
+    compiled: OnceLock<Result<Compiled>>,
+}
+
+/// A leaf of the arguments.
+enum Argument {
+    Tensor(TensorType),
+    Variable {
+        /// The one of the first call, which serves when the concrete function is called without.
+        first: Variable,
+        /// Whether the trace is for this variable alone.
+        only: bool,
+    },
+}
+
+/// Where a hidden parameter's value comes from.
+enum Hidden {
+    Array(Array),
+    Variable(Variable),
+    /// The variable that is this leaf of the arguments.
+    Argument(usize),
+}
+
+enum ResultLeaf {
+    Tensor,
+    Variable(Variable),
+    /// The variable that is this leaf of the arguments.
+    Argument(usize),
+}
+
+/// Arguments, captured variables, and results of a concrete function.
+#[derive(Clone, PartialEq, Debug)]
+pub struct FunctionSignature {
+    /// Names and types of the tensors it takes, captured variables last.
+    pub inputs: Vec<(String, TensorSpec)>,
+    /// The types of the tensors it gives.
+    pub outputs: Vec<TensorSpec>,
+}
+
+impl ConcreteFunction {
+    pub(crate) fn pattern(&self) -> &(dyn Any + Send + Sync) {
+        &*self.pattern
+    }
+
+    /// The graph as traced.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The code, made at the first use.
+    pub fn compiled(&self) -> Result<&Compiled> {
+        let made = self.compiled.get_or_init(|| backend::compile(&self.graph, &self.options));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// Names and types of what it takes and gives.
+    pub fn signature(&self) -> FunctionSignature {
+        let name = |value| self.graph.name_of(value).map_or_else(String::new, ToString::to_string);
+        let spec = |ty: &Type| ty.as_tensor().map(TensorSpec::from);
+        let params = self.graph.params().iter();
+        let inputs = params.filter_map(|&param| Some((name(param), spec(self.graph.ty(param))?)));
+        let outputs = self.graph.result_types().take(self.tensor_results()).filter_map(spec);
+        FunctionSignature { inputs: inputs.collect(), outputs: outputs.collect() }
+    }
+
+    fn tensor_results(&self) -> usize {
+        self.graph.results().len() - self.assigned.len()
+    }
+
+    /// Calls it with tensors of just its types.
+    pub fn call<const N: usize>(&self, arguments: [&Tensor; N]) -> Result<Vec<Tensor>> {
+        self.call_slice(&arguments)
+    }
+
+    /// Calls it with tensors of just its types.
+    pub fn call_slice(&self, arguments: &[&Tensor]) -> Result<Vec<Tensor>> {
+        let leaves = self.checked(arguments)?;
+        let results = self.run(&leaves)?;
+        Ok(results.into_iter().filter_map(Leaf::into_tensor).collect())
+    }
+
+    /// Calls it and puts the results into given tensors, whose memory is used again.
+    pub fn call_into<const N: usize>(&self, arguments: [&Tensor; N], results: &mut [Tensor]) -> Result {
+        let leaves = self.checked(&arguments)?;
+        if results.len() != self.tensor_results() {
+            let message = format!("gives {} results, not {}", self.tensor_results(), results.len());
+            return Err(Error::invalid(message).op(self.graph.name()));
+        }
+        for (result, given) in results.iter_mut().zip(self.run(&leaves)?.into_iter().filter_map(Leaf::into_tensor)) {
+            *result = given;
+        }
+        Ok(())
+    }
+
+    /// The leaves of a call: the tensors given, and the variables it was traced with.
+    fn checked(&self, arguments: &[&Tensor]) -> Result<Leaves> {
+        let wanted = self.arguments.iter().filter(|argument| matches!(argument, Argument::Tensor(_))).count();
+        if wanted != arguments.len() {
+            let message = format!("takes {wanted} tensors, not {}", arguments.len());
+            return Err(Error::invalid(message).op(self.graph.name()));
+        }
+        let mut given = arguments.iter();
+        let mut leaves = Leaves::default();
+        for argument in &self.arguments {
+            match argument {
+                Argument::Variable { first, .. } => leaves.variable(first),
+                Argument::Tensor(ty) => {
+                    let tensor = given.next().expect("they were counted");
+                    if let Some(error) = tensor.error() {
+                        return Err(error.clone());
+                    }
+                    let spec = TensorSpec::from(ty);
+                    if !spec.accepts(&tensor.ty()) {
+                        let message = format!("was traced for {spec}, not for {}", tensor.ty());
+                        return Err(Error::invalid(message)
+                            .op(self.graph.name())
+                            .help("call the function, which traces again"));
+                    }
+                    leaves.tensor(tensor);
+                }
+            }
+        }
+        if let Some(sizes) = self.broken_guard(&leaves)? {
+            let sizes: Vec<String> = sizes.iter().map(|(sym, n)| format!("{sym} = {n}")).collect();
+            let message = format!("was traced on assumptions that do not hold for {}", sizes.join(", "));
+            return Err(Error::invalid(message).op(self.graph.name()).help("call the function, which traces again"));
+        }
+        Ok(leaves)
+    }
+}
+
+impl fmt::Display for FunctionSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inputs: Vec<String> = self.inputs.iter().map(|(name, spec)| format!("{name}: {spec}")).collect();
+        let outputs: Vec<String> = self.outputs.iter().map(ToString::to_string).collect();
+        write!(f, "({}) -> ({})", inputs.join(", "), outputs.join(", "))
+    }
+}
+
+impl fmt::Debug for ConcreteFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConcreteFunction {}{}", self.graph.name(), self.signature())
+    }
+}

@@ -1,0 +1,143 @@
+//! Calls of a concrete function: at once, or as a node of the trace under way.
+
+use tracelift_ir::ops;
+use tracelift_tensor::{Binding, Dim, Origin, Result, Sym};
+
+use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
+use crate::{
+    Tensor, Variable, backend,
+    key::ArgType,
+    tensor::Handle,
+    trace,
+    tree::{Leaf, Leaves},
+};
+
+impl ConcreteFunction {
+    /// Whether a variable among the arguments is one that the closure captures.
+    pub(crate) fn captures_argument(&self, leaves: &Leaves) -> bool {
+        leaves.leaves.iter().enumerate().any(|(position, leaf)| self.is_captured(position, leaf))
+    }
+
+    fn is_captured(&self, position: usize, leaf: &Leaf) -> bool {
+        let Leaf::Variable(given) = leaf else { return false };
+        // A trace that is for this very variable knows that it is captured.
+        matches!(self.arguments[position], Argument::Variable { only: false, .. })
+            && self.hidden.iter().any(|hidden| matches!(hidden, Hidden::Variable(own) if own.same(given)))
+    }
+
+    /// The types under which arguments that are also captured are these variables and no others.
+    pub(crate) fn merged(&self, mut types: Vec<ArgType>, leaves: &Leaves) -> Vec<ArgType> {
+        for (position, (ty, leaf)) in types.iter_mut().zip(&leaves.leaves).enumerate() {
+            if let (ArgType::Variable { only, .. }, Leaf::Variable(variable)) = (ty, leaf)
+                && self.is_captured(position, leaf)
+            {
+                *only = Some(variable.id());
+            }
+        }
+        types
+    }
+
+    /// The sizes, to be known for the next trace, for which a guard does not hold.
+    pub(crate) fn broken_guard(&self, leaves: &Leaves) -> Result<Option<Vec<(Sym, Dim)>>> {
+        if self.guards.is_empty() {
+            return Ok(None);
+        }
+        let mut sizes = Binding::new();
+        for (argument, leaf) in self.arguments.iter().zip(&leaves.leaves) {
+            let (Argument::Tensor(ty), Leaf::Tensor(tensor)) = (argument, leaf) else { continue };
+            for (dim, given) in ty.shape.iter().zip(tensor.ty().shape.iter()) {
+                if let (Some(sym), Some(n)) = (dim.as_sym(), given.known()) {
+                    sizes.bind(sym, n);
+                }
+            }
+        }
+        for guard in &self.guards {
+            let mut syms = guard.lhs.syms();
+            syms.extend(guard.rhs.syms());
+            // Inside another trace sizes may be unknown still; then the guard becomes one of that trace.
+            if syms.iter().any(|sym| sizes.get(sym).is_none()) || guard.holds(&sizes)? {
+                continue;
+            }
+            let known = |sym: Sym| sizes.get(&sym).map(|n| (sym, Dim::from(n)));
+            return Ok(Some(syms.into_iter().filter_map(known).collect()));
+        }
+        Ok(None)
+    }
+
+    /// The leaves of the result: of a call, or in the trace that calls it.
+    pub(crate) fn run(&self, leaves: &Leaves) -> Result<Vec<Leaf>> {
+        let tensors = match self.run_in_trace(leaves) {
+            Some(results) => results?,
+            None => self.run_at_once(leaves)?,
+        };
+        let mut tensors = tensors.into_iter();
+        let results = self.results.iter().map(|leaf| match leaf {
+            ResultLeaf::Tensor => Leaf::Tensor(tensors.next().expect("there is a result for every tensor leaf")),
+            ResultLeaf::Variable(variable) => Leaf::Variable(variable.clone()),
+            ResultLeaf::Argument(position) => leaves.leaves[*position].clone(),
+        });
+        Ok(results.collect())
+    }
+
+    fn run_at_once(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
+        let mut arrays = Vec::with_capacity(self.graph.params().len());
+        for leaf in &leaves.leaves {
+            match leaf {
+                Leaf::Tensor(Tensor { handle: Handle::Eager(array) }) => arrays.push(array.clone()),
+                Leaf::Tensor(tensor) => arrays.push(trace::eager_array(self.graph.name(), tensor, &Origin::default())?),
+                Leaf::Variable(_) => {}
+            }
+        }
+        let hidden: Vec<backend::Source<'_>> = self
+            .hidden
+            .iter()
+            .map(|hidden| {
+                Ok(match hidden {
+                    Hidden::Array(array) => backend::Source::Array(array),
+                    Hidden::Variable(variable) => backend::Source::Variable(variable.data()?),
+                    Hidden::Argument(position) => backend::Source::Variable(argument(leaves, *position).data()?),
+                })
+            })
+            .collect::<Result<_>>()?;
+        let results = self.compiled()?.call(arrays, &hidden, &self.assigned)?;
+        Ok(results.into_iter().map(Tensor::eager).collect())
+    }
+
+    /// The call as a node of the trace under way; `None` if there is none.
+    fn run_in_trace(&self, leaves: &Leaves) -> Option<Result<Vec<Tensor>>> {
+        trace::with_active(|stack| {
+            let origin = Origin::default();
+            let mut operands = Vec::with_capacity(self.graph.params().len());
+            for leaf in &leaves.leaves {
+                if let Leaf::Tensor(tensor) = leaf {
+                    operands.push(stack.lift(tensor, &origin)?);
+                }
+            }
+            for hidden in &self.hidden {
+                operands.push(match hidden {
+                    Hidden::Array(array) => stack.lift(&Tensor::eager(array.clone()), &origin)?,
+                    Hidden::Variable(variable) => stack.read(variable.data()?)?,
+                    Hidden::Argument(position) => stack.read(argument(leaves, *position).data()?)?,
+                });
+            }
+            let frame = stack.top_frame();
+            let values = frame.builder.at(origin).push_multi(ops::Call { callee: self.graph.clone() }, &operands)?;
+            let (results, states) = values.split_at(self.tensor_results());
+            for (hidden, value) in self.assigned.iter().zip(states) {
+                match &self.hidden[*hidden] {
+                    Hidden::Variable(variable) => stack.assign(variable.data()?, *value),
+                    Hidden::Argument(position) => stack.assign(argument(leaves, *position).data()?, *value),
+                    Hidden::Array(_) => unreachable!("only variables are assigned"),
+                }
+            }
+            Ok(results.iter().map(|value| stack.top_frame().tensor(*value)).collect())
+        })
+    }
+}
+
+fn argument(leaves: &Leaves, position: usize) -> &Variable {
+    match &leaves.leaves[position] {
+        Leaf::Variable(variable) => variable,
+        Leaf::Tensor(_) => unreachable!("the leaf was a variable when the function was traced for these types"),
+    }
+}

@@ -1,0 +1,232 @@
+//! Loops and branches on tensors.
+
+use std::sync::Arc;
+
+use tracelift_ir::{Op, TensorType, Value, ops};
+use tracelift_tensor::{DType, Error, Origin, Result};
+
+use crate::{
+    Operand, Tensor,
+    once::in_trace,
+    scope, tensor,
+    trace::{self, Region, Source, disagreement, region, shared_sources},
+    tree::{Leaves, Tree, poisoned, with_tensors},
+    variable::VariableData,
+};
+
+/// `while condition(state) { state = body(state) }` as a loop of the graph.
+///
+/// Condition and body are traced once; the tensors of the state keep their dtypes and shapes, its host values their
+/// values. Variables that the body assigns are carried along.
+///
+/// ```
+/// use tracelift_function::{Tensor, tensor, while_loop};
+///
+/// let (n, x) = while_loop((tensor(0), tensor(1.0)), |(n, _)| n.lt(10), |(n, x)| (n + 1, x * 2));
+/// assert_eq!((n.item::<i32>()?, x.item::<f32>()?), (10, 1024.0));
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+#[track_caller]
+pub fn while_loop<S: Tree>(init: S, condition: impl FnOnce(&S) -> Tensor, body: impl FnOnce(S) -> S) -> S {
+    let origin = scope::origin();
+    in_trace("while_loop", || {
+        push_loop(&init, condition, body, &origin).unwrap_or_else(|error| {
+            trace::record(&error);
+            poisoned(&init, &error)
+        })
+    })
+}
+
+/// `for i in 0..n { state = body(i, state) }` as a loop of the graph; `n` is a number or an integer tensor.
+///
+/// ```
+/// use tracelift_function::{for_range, tensor};
+///
+/// assert_eq!(for_range(5, tensor(0), |i, sum| sum + i).item::<i32>()?, 10);
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+#[track_caller]
+pub fn for_range<S: Tree>(n: impl Operand, init: S, body: impl FnOnce(&Tensor, S) -> S) -> S {
+    let zero = tensor(0);
+    let n = n.operand(&zero);
+    let zero = zero.cast(n.dtype());
+    while_loop(
+        (zero, init),
+        |(i, _)| i.lt(&n),
+        |(i, state)| {
+            let state = body(&i, state);
+            (i + 1, state)
+        },
+    )
+    .1
+}
+
+/// One of two branches, by a bool.
+///
+/// While tracing, a traced condition makes a branch of the graph: both closures are traced, and one runs at each call.
+/// A condition that has its value already just chooses a closure.
+///
+/// ```
+/// use tracelift_function::{Function, Tensor, cond, tensor};
+///
+/// let f = Function::new(|x: &Tensor| cond(&x.gt(0), || x * 2, || -x));
+/// assert_eq!(f(&tensor(3.0)).item::<f32>()?, 6.0);
+/// assert_eq!(f(&tensor(-3.0)).item::<f32>()?, 3.0);
+/// assert_eq!(f.trace_count(), 1);
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+#[track_caller]
+pub fn cond<R: Tree>(condition: &Tensor, then: impl FnOnce() -> R, otherwise: impl FnOnce() -> R) -> R {
+    let origin = scope::origin();
+    let condition = condition.snapshot();
+    if condition.is_traced() {
+        return push_branch(&condition, then, otherwise, &origin);
+    }
+    match condition.item::<bool>() {
+        Ok(true) => then(),
+        Ok(false) => otherwise(),
+        Err(error) => {
+            let error = if condition.error().is_some() { error } else { not_bool("cond", &condition, &origin) };
+            trace::record(&error);
+            poisoned(&trace::discarded(then), &error)
+        }
+    }
+}
+
+fn not_bool(op: &str, condition: &Tensor, origin: &Origin) -> Error {
+    Error::type_(format!("wants bool[] as its condition, not {}", condition.ty())).op(op).at(origin.clone())
+}
+
+fn push_loop<S: Tree>(
+    init: &S,
+    condition: impl FnOnce(&S) -> Tensor,
+    body: impl FnOnce(S) -> S,
+    origin: &Origin,
+) -> Result<S> {
+    let state = Leaves::of(init);
+    let host = state.host.clone();
+    let tensors = state.into_tensors();
+    tensors.iter().try_for_each(|tensor| tensor.error().map_or(Ok(()), |error| Err(error.clone())))?;
+    let types: Vec<TensorType> = tensors.iter().map(Tensor::ty).collect();
+    let (condition, given) = region("condition", &types, origin, |state| {
+        let given = condition(&with_tensors(init, state));
+        let ty = given.clone();
+        (vec![given], ty)
+    })?;
+    if given.dtype() != DType::Bool || given.rank() != 0 {
+        return Err(not_bool("while_loop", &given, origin));
+    }
+    let (body, next_host) = region("body", &types, origin, |state| {
+        let leaves = Leaves::of(&body(with_tensors(init, state)));
+        let host = leaves.host.clone();
+        (leaves.into_tensors(), host)
+    })?;
+    if next_host != host || body.result_types().len() != types.len() {
+        let message = "has a body that changes host values or the structure of its state".to_owned();
+        return Err(disagreement("while_loop", message, origin).help("what changes in a loop is a tensor: `tensor(0)`"));
+    }
+    if let Some((place, (before, after))) =
+        types.iter().zip(body.result_types()).enumerate().find(|(_, (a, b))| **a != *b)
+    {
+        let message = format!("carries {before} as value {place}, which cannot become {after}");
+        return Err(disagreement("while_loop", message, origin).help("what a loop carries keeps its dtype and shape"));
+    }
+    if let Some(variable) = condition.assigned().first() {
+        let message = format!("has a condition that assigns `{}`", variable.name());
+        return Err(disagreement("while_loop", message, origin).help("assign it in the body"));
+    }
+    let assigned = body.assigned();
+    let sources = all_sources(&[&condition, &body], &assigned);
+    let condition = condition.into_graph(&sources, &[])?;
+    let body = body.into_graph(&sources, &assigned)?;
+    let results = push(ops::While { condition, body }.into(), &tensors, &sources, &assigned, origin)?;
+    Ok(with_tensors(init, results))
+}
+
+fn push_branch<R: Tree>(
+    condition: &Tensor,
+    then: impl FnOnce() -> R,
+    otherwise: impl FnOnce() -> R,
+    origin: &Origin,
+) -> R {
+    let traced = |name, branch: &mut dyn FnMut() -> R| {
+        let mut tree = None;
+        let made = region(name, &[], origin, |_| {
+            let given = tree.insert(branch());
+            (Leaves::of(given).into_tensors(), ())
+        });
+        (made.map(|(region, ())| region), tree.expect("the branch was run"))
+    };
+    let (mut then, mut otherwise) = (Some(then), Some(otherwise));
+    let (then, tree) = traced("then", &mut || then.take().expect("it is run once")());
+    let (otherwise, other) = traced("else", &mut || otherwise.take().expect("it is run once")());
+    let made = then.and_then(|then| join(condition, (then, &tree), (otherwise?, &other), origin));
+    made.map_or_else(
+        |error| {
+            trace::record(&error);
+            poisoned(&tree, &error)
+        },
+        |results| with_tensors(&tree, results),
+    )
+}
+
+fn join<R: Tree>(
+    condition: &Tensor,
+    then: (Region, &R),
+    otherwise: (Region, &R),
+    origin: &Origin,
+) -> Result<Vec<Tensor>> {
+    if condition.dtype() != DType::Bool || condition.rank() != 0 {
+        return Err(not_bool("cond", condition, origin));
+    }
+    let ((then, tree), (otherwise, other)) = (then, otherwise);
+    let (types, others) = (then.result_types(), otherwise.result_types());
+    if Leaves::of(tree).host != Leaves::of(other).host || types.len() != others.len() {
+        let message = "has branches that give different host values or structures".to_owned();
+        return Err(disagreement("cond", message, origin).help("what a branch decides is a tensor: `tensor(0)`"));
+    }
+    if let Some((place, (a, b))) = types.iter().zip(&others).enumerate().find(|(_, (a, b))| a != b) {
+        let message = format!("has branches whose results {place} are {a} and {b}");
+        return Err(disagreement("cond", message, origin).help("both branches give values of equal dtype and shape"));
+    }
+    let mut assigned = then.assigned();
+    for variable in otherwise.assigned() {
+        if !assigned.iter().any(|known| known.id() == variable.id()) {
+            assigned.push(variable);
+        }
+    }
+    let sources = all_sources(&[&then, &otherwise], &assigned);
+    let op = ops::Cond {
+        then: then.into_graph(&sources, &assigned)?,
+        otherwise: otherwise.into_graph(&sources, &assigned)?,
+    };
+    push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
+}
+
+/// What the bodies are given besides their state: the variables they assign, then all else from outside.
+fn all_sources(regions: &[&Region], assigned: &[Arc<VariableData>]) -> Vec<Source> {
+    let carried = assigned.iter().cloned().map(Source::Variable);
+    carried.chain(shared_sources(regions, assigned)).collect()
+}
+
+/// The loop or branch as a node of the active trace; gives its results, and makes those of variables their values.
+fn push(
+    op: Op,
+    first: &[Tensor],
+    sources: &[Source],
+    assigned: &[Arc<VariableData>],
+    origin: &Origin,
+) -> Result<Vec<Tensor>> {
+    trace::with_active(|stack| {
+        let mut operands = first.iter().map(|tensor| stack.lift(tensor, origin)).collect::<Result<Vec<Value>>>()?;
+        operands.extend(stack.lift_sources(sources, origin)?);
+        let values = stack.top_frame().builder.at(origin.clone()).push_multi(op, &operands)?;
+        let (results, states) = values.split_at(values.len() - assigned.len());
+        for (variable, value) in assigned.iter().zip(states) {
+            stack.assign(variable, *value);
+        }
+        let frame = stack.top_frame();
+        Ok(results.iter().map(|value| frame.tensor(*value)).collect())
+    })
+    .unwrap_or_else(|| Err(Error::internal("a loop or branch is built outside of any trace")))
+}

@@ -1,0 +1,124 @@
+//! Tensors from nothing but a shape.
+
+use tracelift_ir::ops;
+use tracelift_tensor::{Array, DType, Error, Result, Shape};
+
+use crate::{
+    Operand, Tensor,
+    dispatch::{apply, refuse},
+    scope,
+    trace::fail,
+};
+
+impl Tensor {
+    /// All zeros, f32.
+    #[track_caller]
+    #[must_use]
+    pub fn zeros(shape: impl Into<Shape>) -> Tensor {
+        Tensor::full(shape, 0f32)
+    }
+
+    /// All ones, f32.
+    #[track_caller]
+    #[must_use]
+    pub fn ones(shape: impl Into<Shape>) -> Tensor {
+        Tensor::full(shape, 1f32)
+    }
+
+    /// All the same value.
+    #[track_caller]
+    #[must_use]
+    pub fn full<T: tracelift_tensor::Element>(shape: impl Into<Shape>, value: T) -> Tensor {
+        Tensor::eager(Array::scalar(value)).broadcast_to(shape)
+    }
+
+    /// As many zeros of the same dtype.
+    #[track_caller]
+    #[must_use]
+    pub fn zeros_like(&self) -> Tensor {
+        self.filled(0)
+    }
+
+    /// As many ones of the same dtype.
+    #[track_caller]
+    #[must_use]
+    pub fn ones_like(&self) -> Tensor {
+        self.filled(1)
+    }
+
+    #[track_caller]
+    fn filled(&self, value: u8) -> Tensor {
+        if self.error().is_some() {
+            return self.snapshot();
+        }
+        Tensor::from_array(Array::full(self.dtype(), [], value)).broadcast_to(self.shape())
+    }
+
+    /// `0, 1, … n - 1`, i32.
+    ///
+    /// ```
+    /// use tracelift_function::Tensor;
+    ///
+    /// assert_eq!(Tensor::range(3).to_vec::<i32>()?, [0, 1, 2]);
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn range(n: impl Operand) -> Tensor {
+        range(n)
+    }
+
+    /// The unit matrix, f32.
+    #[track_caller]
+    #[must_use]
+    pub fn eye(n: usize) -> Tensor {
+        let row = apply(ops::Iota { dtype: DType::I64, shape: Shape::from([n, n]), axis: 0 }, &[]);
+        let column = apply(ops::Iota { dtype: DType::I64, shape: Shape::from([n, n]), axis: 1 }, &[]);
+        row.eq(column).cast(DType::F32)
+    }
+}
+
+/// `0, 1, … n - 1`, i32; `n` must be known.
+#[track_caller]
+#[must_use]
+pub fn range(n: impl Operand) -> Tensor {
+    let n = n.operand(&Tensor::from(0i32));
+    if n.error().is_some() {
+        return n;
+    }
+    match n.cast(DType::I64).item::<i64>().and_then(length) {
+        Ok(n) => apply(ops::Iota { dtype: DType::I32, shape: Shape::from([n]), axis: 0 }, &[]),
+        Err(error) => refuse("range", error, &[&n]),
+    }
+}
+
+fn length(n: i64) -> Result<usize> {
+    if n > i64::from(i32::MAX) {
+        return Err(Error::invalid(format!("cannot count to {n} in i32")));
+    }
+    Ok(usize::try_from(n).unwrap_or(0))
+}
+
+impl Tensor {
+    /// One where the index says, else zero: `[1, 0]` of three classes is `[[0, 1, 0], [1, 0, 0]]`, f32.
+    ///
+    /// An index outside of the classes gives a row of zeros.
+    #[track_caller]
+    #[must_use]
+    pub fn one_hot(&self, classes: usize) -> Tensor {
+        if self.error().is_some() {
+            return self.snapshot();
+        }
+        let shape: Shape = self.shape().iter().cloned().chain([classes.into()]).collect();
+        let axis = shape.rank() - 1;
+        let class = apply(ops::Iota { dtype: self.dtype(), shape, axis }, &[]);
+        self.expand_dims(-1).eq(class).cast(DType::F32)
+    }
+
+    /// The data of a host array, or the error of making it.
+    #[track_caller]
+    #[must_use]
+    pub fn from_array(array: Result<Array>) -> Tensor {
+        array.map_or_else(|error| fail(error.at(scope::origin()), None), Tensor::eager)
+    }
+}

@@ -1,0 +1,112 @@
+//! Which closures can be traced: those of up to six references to trees.
+
+use std::{any::Any, sync::Arc};
+
+use tracelift_tensor::Result;
+
+use crate::{
+    cache::Core,
+    spec::SpecItem,
+    trace,
+    tree::{Leaf, Leaves, Outcome, SpecSource, Tree, Visit, with_leaves},
+};
+
+/// A function type that can be traced, written as a function pointer: `fn(&Tensor, &i32) -> Tensor`.
+pub trait Signature: 'static {
+    /// What a [`Function`](crate::Function) of it derefs to.
+    #[doc(hidden)]
+    type Dyn: ?Sized + Send + Sync + 'static;
+}
+
+/// A closure that has a signature.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be traced",
+    note = "arguments are references to tensors, host values or trees, as in `|x: &Tensor, n: &i32|`; the result is a tree or a `Result` of one; captures are `Send + Sync + 'static`"
+)]
+pub trait Traceable<S: Signature> {
+    /// What the function's clones share, and the closure that calls its traces.
+    #[doc(hidden)]
+    fn traceable(self) -> (Arc<Core>, Arc<S::Dyn>);
+}
+
+/// A closure without its types, for the cache.
+pub(crate) struct Body {
+    /// Runs the closure on arguments made like these from other leaves.
+    pub(crate) run: Box<dyn Fn(&dyn Any, Vec<Leaf>) -> Result<Ran> + Send + Sync>,
+    /// Arguments, and their leaves, from specs.
+    pub(crate) from_specs: fn(Vec<SpecItem>) -> Result<(Box<dyn Any>, Leaves)>,
+}
+
+/// What a closure gave.
+pub(crate) struct Ran {
+    /// The tree it returned: a pattern for the results of calls.
+    pub(crate) pattern: Box<dyn Any + Send + Sync>,
+    pub(crate) leaves: Vec<Leaf>,
+}
+
+fn body<A: Tree, R: Outcome>(f: impl Fn(&A) -> R + Send + Sync + 'static) -> Body {
+    Body {
+        run: Box::new(move |arguments, leaves| {
+            let arguments = arguments.downcast_ref::<A>().expect("a function's body gets arguments of its own types");
+            let tree = f(&with_leaves(arguments, leaves)).split()?;
+            let leaves = Leaves::of(&tree).leaves.into_vec();
+            Ok(Ran { pattern: Box::new(tree), leaves })
+        }),
+        from_specs: |specs| {
+            let mut source = SpecSource::new(specs);
+            let arguments = A::from_spec(&mut source)?;
+            source.finish()?;
+            let leaves = Leaves::of(&arguments);
+            Ok((Box::new(arguments), leaves))
+        },
+    }
+}
+
+/// What a call gives: the result of the right trace, or the error in the form that the closure's result has.
+fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: Leaves, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
+    let called = core.call(leaves, &|| Box::new(arguments()));
+    let result = called.map(|called| {
+        let pattern =
+            called.concrete.pattern().downcast_ref::<R::Tree>().expect("a trace keeps what its closure returned");
+        with_leaves(pattern, called.leaves)
+    });
+    if let Err(error) = &result {
+        trace::record(error);
+    }
+    let failed = result.as_ref().err().cloned();
+    R::join(result, || {
+        // The structure of the result is only known from running the closure, here on tensors that carry the error.
+        let error = failed.expect("the pattern is asked for only if the call failed");
+        trace::discarded(|| f(&crate::tree::poisoned(&arguments(), &error)))
+    })
+}
+
+macro_rules! signatures {
+    ($($($A:ident $a:ident)*;)*) => {$(
+        impl<$($A: Tree,)* R: Outcome> Signature for fn($(&$A),*) -> R {
+            type Dyn = dyn Fn($(&$A),*) -> R + Send + Sync;
+        }
+
+        impl<$($A: Tree,)* R: Outcome, Closure> Traceable<fn($(&$A),*) -> R> for Closure
+        where
+            Closure: Fn($(&$A),*) -> R + Send + Sync + 'static,
+        {
+            fn traceable(self) -> (Arc<Core>, Arc<dyn Fn($(&$A),*) -> R + Send + Sync>) {
+                let f = Arc::new(self);
+                let run = {
+                    let f = f.clone();
+                    move |($($a,)*): &($($A,)*)| f($($a),*)
+                };
+                let core = Arc::new(Core::new(std::any::type_name::<Closure>(), body(run)));
+                let shared = core.clone();
+                let call = move |$($a: &$A),*| -> R {
+                    let leaves = Leaves::collect(&[$($a as &dyn Visit),*]);
+                    let arguments = || ($($a.clone(),)*);
+                    outcome(&shared, leaves, arguments, |($($a,)*)| f($($a),*))
+                };
+                (core, Arc::new(call))
+            }
+        }
+    )*};
+}
+signatures! { ; A a; A a B b; A a B b C c; A a B b C c D d; A a B b C c D d E e; A a B b C c D d E e G g; }

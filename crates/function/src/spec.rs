@@ -1,0 +1,243 @@
+//! Types of arguments: `spec!(f32[None, 28, 28])`, and what stands for a whole argument list.
+
+use std::{any::Any, fmt, sync::Arc};
+
+use tracelift_ir::TensorType;
+use tracelift_tensor::{DType, Dim, Shape};
+
+use crate::{Tensor, Variable};
+
+/// The type of a tensor argument: its dtype, and its sizes as far as they are known.
+///
+/// ```
+/// use tracelift_function::spec;
+///
+/// assert_eq!(spec!(f32[None, 28, 28]).to_string(), "f32[None, 28, 28]");
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct TensorSpec {
+    /// The element type.
+    pub dtype: DType,
+    /// The sizes; `None` is any size.
+    pub dims: Vec<Option<usize>>,
+}
+
+impl TensorSpec {
+    /// A spec of these sizes.
+    pub fn new(dtype: DType, dims: impl Into<Vec<Option<usize>>>) -> Self {
+        TensorSpec { dtype, dims: dims.into() }
+    }
+
+    /// The type, with a name for each unknown size.
+    pub(crate) fn ty(&self, names: &mut SymNames) -> TensorType {
+        let dims = self.dims.iter().enumerate().map(|(axis, dim)| match dim {
+            Some(n) => Dim::from(*n),
+            None => names.next(axis),
+        });
+        TensorType { dtype: self.dtype, shape: dims.collect::<Shape>() }
+    }
+
+    /// Whether a tensor of a type is one of these.
+    pub(crate) fn accepts(&self, ty: &TensorType) -> bool {
+        self.dtype == ty.dtype
+            && self.dims.len() == ty.shape.rank()
+            && self
+                .dims
+                .iter()
+                .zip(ty.shape.iter())
+                .all(|(own, given)| own.is_none_or(|n| given.known_len() == Some(n)))
+    }
+}
+
+impl From<&TensorType> for TensorSpec {
+    fn from(ty: &TensorType) -> Self {
+        TensorSpec { dtype: ty.dtype, dims: ty.shape.iter().map(Dim::known_len).collect() }
+    }
+}
+
+impl fmt::Display for TensorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}[", self.dtype)?;
+        for (axis, dim) in self.dims.iter().enumerate() {
+            let comma = if axis > 0 { ", " } else { "" };
+            match dim {
+                Some(n) => write!(f, "{comma}{n}")?,
+                None => write!(f, "{comma}None")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
+
+/// Names for the unknown sizes of one signature: `B` for the first leading one, then `N`, `M`, `K`, `L`, `d5`, ….
+#[derive(Default)]
+pub(crate) struct SymNames {
+    given: usize,
+    batch: bool,
+}
+
+impl SymNames {
+    pub(crate) fn next(&mut self, axis: usize) -> Dim {
+        if axis == 0 && !self.batch {
+            self.batch = true;
+            return Dim::sym("B");
+        }
+        self.given += 1;
+        match self.given {
+            1 => Dim::sym("N"),
+            2 => Dim::sym("M"),
+            3 => Dim::sym("K"),
+            4 => Dim::sym("L"),
+            n => Dim::sym(&format!("d{n}")),
+        }
+    }
+}
+
+/// Writes a [`TensorSpec`] as graphs print types, with `None` for any size: `spec!(f32[None, 28, 28])`.
+#[macro_export]
+macro_rules! spec {
+    ($dtype:ident []) => { $crate::TensorSpec::new($crate::__dtype!($dtype), ::std::vec![]) };
+    ($dtype:ident [$($dim:tt),+ $(,)?]) => {
+        $crate::TensorSpec::new($crate::__dtype!($dtype), ::std::vec![$($crate::__size!($dim)),+])
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __size {
+    (None) => {
+        ::std::option::Option::None
+    };
+    ($n:expr) => {
+        ::std::option::Option::Some($n)
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __dtype {
+    (f32) => {
+        $crate::DType::F32
+    };
+    (f64) => {
+        $crate::DType::F64
+    };
+    (i32) => {
+        $crate::DType::I32
+    };
+    (i64) => {
+        $crate::DType::I64
+    };
+    (u8) => {
+        $crate::DType::U8
+    };
+    (bool) => {
+        $crate::DType::Bool
+    };
+}
+
+/// What stands for one argument when a function is traced without being called.
+pub enum SpecItem {
+    /// A tensor of a type.
+    Tensor(TensorType),
+    /// A variable.
+    Variable(Variable),
+    /// A host value, which becomes part of the signature.
+    Host(Arc<dyn Any + Send + Sync>),
+}
+
+/// What can stand for one argument: a [`TensorSpec`], a tensor or variable of the type, or a host value.
+pub trait Spec {
+    /// Adds itself to the list.
+    #[doc(hidden)]
+    fn add_to(self, list: &mut SpecList);
+}
+
+/// A list of [`SpecItem`]s under construction.
+#[derive(Default)]
+pub struct SpecList {
+    pub(crate) items: Vec<SpecItem>,
+    names: SymNames,
+}
+
+impl SpecList {
+    pub(crate) fn of(specs: impl Specs) -> Vec<SpecItem> {
+        let mut list = SpecList::default();
+        specs.add_all_to(&mut list);
+        list.items
+    }
+}
+
+impl Spec for TensorSpec {
+    fn add_to(self, list: &mut SpecList) {
+        (&self).add_to(list);
+    }
+}
+
+impl Spec for &TensorSpec {
+    fn add_to(self, list: &mut SpecList) {
+        let ty = self.ty(&mut list.names);
+        list.items.push(SpecItem::Tensor(ty));
+    }
+}
+
+impl Spec for &Tensor {
+    fn add_to(self, list: &mut SpecList) {
+        list.items.push(SpecItem::Tensor(self.ty()));
+    }
+}
+
+impl Spec for &Variable {
+    fn add_to(self, list: &mut SpecList) {
+        list.items.push(SpecItem::Variable(self.clone()));
+    }
+}
+
+macro_rules! hosts {
+    ($($t:ty)*) => {$(
+        impl Spec for $t {
+            fn add_to(self, list: &mut SpecList) {
+                list.items.push(SpecItem::Host(Arc::new(self)));
+            }
+        }
+    )*};
+}
+hosts!(i32 i64 u8 usize f32 f64 bool String &'static str);
+
+/// What can stand for all arguments: one [`Spec`], an array of them, or a tuple.
+pub trait Specs {
+    /// Adds them to the list.
+    #[doc(hidden)]
+    fn add_all_to(self, list: &mut SpecList);
+}
+
+impl<T: Spec> Specs for T {
+    fn add_all_to(self, list: &mut SpecList) {
+        self.add_to(list);
+    }
+}
+
+impl<T: Spec, const N: usize> Specs for [T; N] {
+    fn add_all_to(self, list: &mut SpecList) {
+        self.into_iter().for_each(|spec| spec.add_to(list));
+    }
+}
+
+impl<T: Spec> Specs for Vec<T> {
+    fn add_all_to(self, list: &mut SpecList) {
+        self.into_iter().for_each(|spec| spec.add_to(list));
+    }
+}
+
+macro_rules! tuples {
+    ($($($T:ident $t:ident)*;)*) => {$(
+        impl<$($T: Spec),*> Specs for ($($T,)*) {
+            fn add_all_to(self, list: &mut SpecList) {
+                let ($($t,)*) = self;
+                let _ = &list;
+                $($t.add_to(list);)*
+            }
+        }
+    )*};
+}
+tuples! { ; A a; A a B b; A a B b C c; A a B b C c D d; A a B b C c D d E e; A a B b C c D d E e F f; }

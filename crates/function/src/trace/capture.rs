@@ -1,0 +1,141 @@
+//! What a trace takes from outside of itself: arrays, values of the trace around it, variables.
+
+use std::sync::Arc;
+
+use tracelift_ir::{ParamRole, TensorType, Type, Value};
+use tracelift_tensor::{Array, Origin, Result};
+
+use super::{Kind, Stack, leaked};
+use crate::{
+    Tensor,
+    tensor::{Handle, Traced},
+    trace::Entry,
+    variable::VariableData,
+};
+
+/// A hidden parameter of a trace, and where its value comes from.
+#[derive(Clone)]
+pub(crate) struct Capture {
+    pub(crate) source: Source,
+    pub(crate) param: Value,
+}
+
+/// Where the value of a hidden parameter comes from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// An array that the closure holds.
+    Array(Array),
+    /// A value of a trace around this one.
+    Outer(Arc<Traced>),
+    /// A variable's value when the function is called, or when control reaches the loop or branch.
+    Variable(Arc<VariableData>),
+}
+
+impl Source {
+    /// Whether both give the same value.
+    pub(crate) fn same(&self, other: &Source) -> bool {
+        match (self, other) {
+            (Source::Array(a), Source::Array(b)) => same_array(a, b),
+            (Source::Outer(a), Source::Outer(b)) => a.trace == b.trace && a.value == b.value,
+            (Source::Variable(a), Source::Variable(b)) => a.id() == b.id(),
+            _ => false,
+        }
+    }
+
+    /// The type of the parameter.
+    pub(crate) fn ty(&self) -> TensorType {
+        match self {
+            Source::Array(array) => TensorType::of(array),
+            Source::Outer(traced) => traced.ty.clone(),
+            Source::Variable(variable) => variable.ty().clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Source::Variable(variable) => variable.name(),
+            Source::Array(_) | Source::Outer(_) => "captured",
+        }
+    }
+
+    pub(crate) fn role(&self) -> ParamRole {
+        match self {
+            Source::Variable(_) => ParamRole::State,
+            Source::Array(_) | Source::Outer(_) => ParamRole::Captured,
+        }
+    }
+}
+
+/// Whether two handles share one array.
+fn same_array(a: &Array, b: &Array) -> bool {
+    a.dtype() == b.dtype()
+        && a.shape() == b.shape()
+        && (std::ptr::eq(a.bytes().as_ptr(), b.bytes().as_ptr()) && !a.is_empty())
+}
+
+impl Stack<'_> {
+    /// The tensor as a value of the top frame, captured if it comes from outside.
+    pub(crate) fn lift(&mut self, tensor: &Tensor, origin: &Origin) -> Result<Value> {
+        let top = self.top();
+        match &tensor.handle {
+            Handle::Traced(traced) => self.lift_traced(top, traced, origin),
+            Handle::Eager(array) => Ok(self.lift_array(array, origin)),
+            Handle::Live(variable) => self.read(variable),
+            Handle::Failed(poison) => Err(poison.error.clone()),
+        }
+    }
+
+    fn lift_traced(&mut self, level: usize, traced: &Arc<Traced>, origin: &Origin) -> Result<Value> {
+        if self.frame(level).id == traced.trace {
+            return Ok(traced.value);
+        }
+        if !self.holds(traced.trace) {
+            return Err(leaked("a traced function", traced, origin.clone()));
+        }
+        Ok(self.capture(Source::Outer(traced.clone())))
+    }
+
+    fn lift_array(&mut self, array: &Array, origin: &Origin) -> Value {
+        let frame = self.top_frame();
+        frame.builder.at(origin.clone());
+        match frame.constant(array) {
+            Some(value) => value,
+            None => self.capture(Source::Array(array.clone())),
+        }
+    }
+
+    /// The source as a value of the top frame.
+    pub(crate) fn lift_source(&mut self, source: &Source, origin: &Origin) -> Result<Value> {
+        let top = self.top();
+        match source {
+            Source::Array(array) => Ok(self.lift_array(array, origin)),
+            Source::Outer(traced) => self.lift_traced(top, traced, origin),
+            Source::Variable(variable) => self.read(variable),
+        }
+    }
+
+    /// The hidden parameter of the top frame for a source, made at first use.
+    pub(crate) fn capture(&mut self, source: Source) -> Value {
+        let frame = self.top_frame();
+        if let Some(known) = frame.captures.iter().find(|capture| capture.source.same(&source)) {
+            return known.param;
+        }
+        // To a loop body or branch, everything is an operand of the loop or branch.
+        let role = if frame.kind == Kind::Region { ParamRole::Input } else { source.role() };
+        let param = frame.builder.param(source.name(), Type::Tensor(source.ty()), role);
+        frame.captures.push(Capture { source, param });
+        param
+    }
+
+    /// Whether a trace is the top one, or one whose loop body or branch the top one is.
+    pub(crate) fn holds(&self, trace: u64) -> bool {
+        for entry in self.entries.iter().rev() {
+            match entry {
+                Entry::Frame(frame) if frame.id == trace => return true,
+                Entry::Frame(frame) if frame.kind == Kind::Region => {}
+                Entry::Frame(_) | Entry::Suspended => return false,
+            }
+        }
+        false
+    }
+}

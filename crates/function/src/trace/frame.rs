@@ -1,0 +1,82 @@
+//! One trace under way: the builder of its graph, and what it has taken from outside.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indexmap::IndexMap;
+use tracelift_ir::{Builder, ParamRole, TensorType, Type, Value};
+use tracelift_tensor::{Array, Error};
+
+use super::{capture::Capture, state::Slot};
+use crate::{Tensor, tensor::Traced};
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// What is being traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// A function, for the first time.
+    Function,
+    /// A function that has been traced before.
+    Retrace,
+    /// A closure whose graph is run once and forgotten.
+    Once,
+    /// The body of a loop or a branch, inside the trace below.
+    Region,
+}
+
+/// A trace under way.
+pub(crate) struct Frame {
+    pub(crate) id: u64,
+    pub(crate) kind: Kind,
+    name: String,
+    pub(crate) builder: Builder,
+    /// What its graph takes from outside, in the order of first use; its parameters after the inputs.
+    pub(crate) captures: Vec<Capture>,
+    /// The variables it has read or assigned, by id, in the order of first use.
+    pub(crate) variables: IndexMap<u64, Slot>,
+    pub(crate) errors: Vec<Error>,
+}
+
+impl Frame {
+    pub(crate) fn new(kind: Kind, name: &str) -> Frame {
+        Frame {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            kind,
+            name: name.to_owned(),
+            builder: Builder::new(name),
+            captures: Vec::new(),
+            variables: IndexMap::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_function(&self) -> bool {
+        matches!(self.kind, Kind::Function | Kind::Retrace)
+    }
+
+    /// A new input of the graph.
+    pub(crate) fn input(&mut self, name: &str, ty: &TensorType) -> Tensor {
+        let value = self.builder.param(name, Type::Tensor(ty.clone()), ParamRole::Input);
+        self.tensor(value)
+    }
+
+    /// The handle of one of its values.
+    pub(crate) fn tensor(&self, value: Value) -> Tensor {
+        let ty = match self.builder.ty(value) {
+            Type::Tensor(ty) => ty.clone(),
+            // Tokens and stacks are never given to users.
+            Type::Token | Type::Stack(_) => TensorType::new(tracelift_tensor::U8, [0usize]),
+        };
+        Tensor::traced(Traced { trace: self.id, value, ty, made: self.builder.node(value).origin.clone() })
+    }
+
+    /// An array as a value: small ones are constants, others hidden parameters.
+    pub(crate) fn constant(&mut self, array: &Array) -> Option<Value> {
+        const MAX_CONSTANT: usize = 16;
+        (array.len() <= MAX_CONSTANT).then(|| self.builder.constant(array.clone()))
+    }
+}

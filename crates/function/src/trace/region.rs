@@ -1,0 +1,122 @@
+//! Bodies of loops and branches: traced into graphs of their own, whose placeholders become operands afterwards.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use tracelift_ir::{Graph, ParamRole, TensorType, Type, Value};
+use tracelift_tensor::{Error, Origin, Result};
+
+use super::{Frame, Kind, Source, Stack, capture::Capture, enter, record, state::Slot, with_active};
+use crate::{Tensor, variable::VariableData};
+
+/// A traced body.
+pub(crate) struct Region {
+    frame: Frame,
+    /// The parameters that stand for what the body is given.
+    inputs: Vec<Value>,
+    results: Vec<Value>,
+}
+
+/// Traces a body that is given values of some types; also gives what the body says besides its results.
+pub(crate) fn region<T>(
+    name: &str,
+    inputs: &[TensorType],
+    origin: &Origin,
+    body: impl FnOnce(Vec<Tensor>) -> (Vec<Tensor>, T),
+) -> Result<(Region, T)> {
+    let mut frame = Frame::new(Kind::Region, name);
+    let given: Vec<Tensor> = inputs.iter().map(|ty| frame.input("", ty)).collect();
+    let inputs = frame.builder.params().to_vec();
+    let entered = enter(frame)?;
+    let (results, extra) = body(given);
+    let lifted: Result<Vec<Value>> =
+        with_active(|stack| results.iter().map(|result| stack.lift(result, origin)).collect())
+            .unwrap_or_else(|| Ok(Vec::new()));
+    let mut frame = *entered.leave();
+    let mut errors = std::mem::take(&mut frame.errors);
+    let results = match lifted {
+        Ok(results) => results,
+        Err(error) => {
+            if !errors.contains(&error) {
+                errors.push(error);
+            }
+            Vec::new()
+        }
+    };
+    // Every mistake of the body is one of the trace around it.
+    errors.iter().for_each(record);
+    match errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok((Region { frame, inputs, results }, extra)),
+    }
+}
+
+impl Region {
+    /// The types of the results.
+    pub(crate) fn result_types(&self) -> Vec<TensorType> {
+        let types = self.results.iter().map(|&value| self.frame.builder.ty(value).as_tensor().cloned());
+        types.map(|ty| ty.expect("bodies give tensors")).collect()
+    }
+
+    /// The variables that the body assigns, in the order of their first use.
+    pub(crate) fn assigned(&self) -> Vec<Arc<VariableData>> {
+        let slots: &IndexMap<u64, Slot> = &self.frame.variables;
+        slots.values().filter(|slot| slot.assigned).map(|slot| slot.variable.clone()).collect()
+    }
+
+    /// What the body takes from outside.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.frame.captures.iter().map(|capture| &capture.source)
+    }
+
+    /// The body as a graph: it is given its inputs and then these sources, and gives its results and then the values
+    /// of these variables.
+    pub(crate) fn into_graph(mut self, sources: &[Source], assigned: &[Arc<VariableData>]) -> Result<Arc<Graph>> {
+        let mut order = self.inputs.clone();
+        for source in sources {
+            order.push(self.param(source));
+        }
+        let mut results = self.results.clone();
+        for variable in assigned {
+            let current = self.frame.variables.get(&variable.id()).map(|slot| slot.current);
+            // A branch that does not touch a variable gives what it was given.
+            results.push(current.unwrap_or_else(|| self.param(&Source::Variable(variable.clone()))));
+        }
+        self.frame.builder.order_params(&order);
+        Ok(Arc::new(self.frame.builder.finish(&results)?))
+    }
+
+    fn param(&mut self, source: &Source) -> Value {
+        if let Some(capture) = self.frame.captures.iter().find(|capture| capture.source.same(source)) {
+            return capture.param;
+        }
+        let param = self.frame.builder.param(source.name(), Type::Tensor(source.ty()), ParamRole::Input);
+        self.frame.captures.push(Capture { source: source.clone(), param });
+        param
+    }
+}
+
+/// What several bodies take from outside, each thing once, in the order of first use, except these variables.
+pub(crate) fn shared_sources(regions: &[&Region], except: &[Arc<VariableData>]) -> Vec<Source> {
+    let mut shared: Vec<Source> = Vec::new();
+    for source in regions.iter().flat_map(|region| region.sources()) {
+        let excepted =
+            matches!(source, Source::Variable(variable) if except.iter().any(|other| other.id() == variable.id()));
+        if !excepted && !shared.iter().any(|known| known.same(source)) {
+            shared.push(source.clone());
+        }
+    }
+    shared
+}
+
+impl Stack<'_> {
+    /// Sources as operands in the top frame.
+    pub(crate) fn lift_sources(&mut self, sources: &[Source], origin: &Origin) -> Result<Vec<Value>> {
+        sources.iter().map(|source| self.lift_source(source, origin)).collect()
+    }
+}
+
+/// The error of bodies that do not agree.
+pub(crate) fn disagreement(op: &str, message: String, origin: &Origin) -> Error {
+    Error::invalid(message).op(op).at(origin.clone())
+}

@@ -1,0 +1,361 @@
+//! Variables: tensors that can be changed.
+
+use std::{
+    fmt,
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use tracelift_ir::TensorType;
+use tracelift_tensor::{Array, Error, Origin, Result};
+
+use crate::{
+    IntoTensor, Operand, Slice, Tensor, ops, scope,
+    tensor::Handle,
+    trace::{self, Creation},
+};
+
+/// A value that can be changed; clones are the same variable.
+///
+/// It derefs to a tensor that always is its current value, so it goes where a tensor goes; cloning that tensor
+/// ([`value`](Self::value)) takes a snapshot that no later assignment changes.
+///
+/// ```
+/// use tracelift_function::Variable;
+///
+/// let v = Variable::new([[1., 2., 3.], [4., 5., 6.]]);
+/// let before = v.value();
+/// v.assign(2 * &v)?;
+/// v.at((0, 1)).assign(42)?;
+/// assert_eq!(v.to_vec::<f32>()?, [2., 42., 6., 8., 10., 12.]);
+/// assert_eq!(before.to_vec::<f32>()?, [1., 2., 3., 4., 5., 6.]);
+///
+/// assert!(v.assign([1., 2.]).is_err());
+/// assert_eq!(v.shape(), [2, 3]);
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+pub struct Variable {
+    live: Tensor,
+}
+
+/// What all clones of a variable share.
+pub(crate) struct VariableData {
+    id: u64,
+    ty: TensorType,
+    name: OnceLock<String>,
+    trainable: AtomicBool,
+    made: Origin,
+    /// Absent in the stand-in that a traced function gets for a variable argument.
+    cell: Option<Cell>,
+}
+
+/// Where the value lives. A call that changes it holds `lock` until it is done, and so does an eager change.
+struct Cell {
+    lock: Mutex<()>,
+    value: RwLock<Array>,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Variable {
+    /// A trainable variable with an initial value.
+    ///
+    /// While tracing, the initial value must be known: compute it inside [`eagerly`](crate::eagerly). If it carries an
+    /// error, so does the variable.
+    #[track_caller]
+    #[must_use]
+    pub fn new(value: impl IntoTensor) -> Self {
+        Variable::from_value(value.into_tensor(), scope::origin())
+    }
+
+    fn from_value(value: Tensor, origin: Origin) -> Self {
+        let array = match &value.handle {
+            Handle::Eager(array) => array.clone(),
+            Handle::Traced(_) => {
+                let error = Error::invalid("a variable's initial value must be known, but it is being traced")
+                    .op("Variable::new")
+                    .help("compute it inside `eagerly(|| …)`, or make the variable outside of the traced function");
+                return Variable { live: trace::fail(error.at(origin), Some(&value)) };
+            }
+            Handle::Failed(_) | Handle::Live(_) => return Variable { live: value },
+        };
+        if trace::creation() == Creation::Forbidden {
+            let error = Error::value("makes a variable each time it is traced")
+                .op("Variable::new")
+                .help("a traced function may make variables in its first trace only: make it outside and capture it");
+            return Variable { live: trace::fail(error.at(origin), Some(&value)) };
+        }
+        let ty = value.ty();
+        Variable::of(VariableData {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ty,
+            name: OnceLock::new(),
+            trainable: AtomicBool::new(true),
+            made: origin,
+            cell: Some(Cell { lock: Mutex::new(()), value: RwLock::new(array) }),
+        })
+    }
+
+    fn of(data: VariableData) -> Self {
+        Variable { live: Tensor { handle: Handle::Live(Arc::new(data)) } }
+    }
+
+    /// A variable of the same type and name without a value, for tracing what is done with a variable argument.
+    pub(crate) fn stand_in(&self) -> Result<Variable> {
+        let data = self.data()?;
+        let name = OnceLock::new();
+        if let Some(given) = data.name.get() {
+            name.set(given.clone()).expect("it was made just now");
+        }
+        Ok(Variable::of(VariableData {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            ty: data.ty.clone(),
+            name,
+            trainable: AtomicBool::new(self.is_trainable()),
+            made: data.made.clone(),
+            cell: None,
+        }))
+    }
+
+    pub(crate) fn of_data(data: Arc<VariableData>) -> Self {
+        Variable { live: Tensor { handle: Handle::Live(data) } }
+    }
+
+    /// The shared data, or the error of the initial value.
+    pub(crate) fn data(&self) -> Result<&Arc<VariableData>> {
+        match &self.live.handle {
+            Handle::Live(data) => Ok(data),
+            Handle::Failed(poison) => Err(poison.error.clone()),
+            Handle::Eager(_) | Handle::Traced(_) => unreachable!("a variable holds a live tensor or a failed one"),
+        }
+    }
+
+    /// The same variable, with a name; a variable keeps the first name it is given.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        if let Ok(data) = self.data() {
+            // A second name is ignored, as documented.
+            let _ = data.name.set(name.to_owned());
+        }
+        self
+    }
+
+    /// The same variable, which optimizers leave alone.
+    #[must_use]
+    pub fn not_trainable(self) -> Self {
+        if let Ok(data) = self.data() {
+            data.trainable.store(false, Ordering::Relaxed);
+        }
+        self
+    }
+
+    /// Its name, or `variable`.
+    pub fn name(&self) -> &str {
+        self.data().map_or("variable", |data| data.name())
+    }
+
+    /// Whether optimizers change it.
+    pub fn is_trainable(&self) -> bool {
+        self.data().is_ok_and(|data| data.trainable.load(Ordering::Relaxed))
+    }
+
+    /// A number that no other variable of the process has; 0 if the initial value failed.
+    pub fn id(&self) -> u64 {
+        self.data().map_or(0, |data| data.id)
+    }
+
+    /// Whether both are the same variable.
+    pub fn same(&self, other: &Variable) -> bool {
+        self.id() == other.id() && self.id() != 0
+    }
+
+    /// Its current value: a tensor that stays as it is when the variable changes.
+    pub fn value(&self) -> Tensor {
+        self.live.snapshot()
+    }
+
+    /// Replaces the value, and gives it back; a wrong shape or dtype leaves it as it was.
+    #[track_caller]
+    pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
+        self.change("assign", |_| value.operand(&self.live))
+    }
+
+    /// Adds to the value, and gives the new one.
+    #[track_caller]
+    pub fn assign_add(&self, delta: impl Operand) -> Result<Tensor> {
+        self.change("assign_add", |old| old + delta)
+    }
+
+    /// Subtracts from the value, and gives the new one.
+    #[track_caller]
+    pub fn assign_sub(&self, delta: impl Operand) -> Result<Tensor> {
+        self.change("assign_sub", |old| old - delta)
+    }
+
+    /// A part that can be assigned: `v.at((.., 2)).assign([0., 1.])?`.
+    pub fn at(&self, at: impl Into<Slice>) -> VariableSlice {
+        VariableSlice { variable: self.clone(), at: at.into() }
+    }
+
+    /// Writes single items or blocks: row `i` of `indices` says where `updates[i]` goes, in their order.
+    #[track_caller]
+    pub fn scatter_nd_update(&self, indices: impl IntoTensor, updates: impl IntoTensor) -> Result<Tensor> {
+        let (indices, updates) = (indices.into_tensor(), updates.into_tensor());
+        self.change("scatter_nd_update", |old| ops::scatter_nd(old, &indices, &updates))
+    }
+
+    /// Writes whole rows, in the order of their indices.
+    #[track_caller]
+    pub fn scatter_update(&self, rows: &IndexedSlices) -> Result<Tensor> {
+        self.change("scatter_update", |old| ops::scatter_rows(old, &rows.indices, &rows.values))
+    }
+
+    #[track_caller]
+    fn change(&self, what: &'static str, new: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
+        let origin = scope::origin();
+        let data = self.data()?;
+        if trace::is_active() {
+            let value = new(&trace::read_variable(data));
+            return trace::assign_variable(data, what, value, origin);
+        }
+        let cell = data.cell(what, &origin)?;
+        // Taken before the old value is read, so that no other thread's change is lost.
+        let _held = cell.hold();
+        let value = new(&Tensor::eager(cell.load())).ok()?;
+        data.check(what, &value, &origin)?;
+        let array = value.to_array()?;
+        cell.store(array);
+        Ok(value)
+    }
+}
+
+impl VariableData {
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn ty(&self) -> &TensorType {
+        &self.ty
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.get().map_or("variable", String::as_str)
+    }
+
+    fn cell(&self, what: &str, origin: &Origin) -> Result<&Cell> {
+        self.cell.as_ref().ok_or_else(|| {
+            Error::runtime(format!("the variable argument `{}` was used after its trace had ended", self.name()))
+                .op(what)
+                .at(origin.clone())
+        })
+    }
+
+    /// The value, outside of any trace.
+    pub(crate) fn load(&self) -> Result<Array> {
+        Ok(self.cell("read", &self.made)?.load())
+    }
+
+    /// Keeps other changes away until the guard is dropped.
+    pub(crate) fn hold(&self) -> Option<MutexGuard<'_, ()>> {
+        self.cell.as_ref().map(Cell::hold)
+    }
+
+    /// Replaces the value; the caller holds the variable and has checked the type.
+    pub(crate) fn store(&self, array: Array) {
+        if let Some(cell) = &self.cell {
+            cell.store(array);
+        }
+    }
+
+    /// That a value may be assigned.
+    pub(crate) fn check(&self, what: &str, value: &Tensor, origin: &Origin) -> Result {
+        let ty = value.ty();
+        let fits = ty.dtype == self.ty.dtype
+            && ty.shape.rank() == self.ty.shape.rank()
+            && ty.shape.iter().zip(self.ty.shape.iter()).all(|(given, own)| given == own || given.known().is_none());
+        if fits {
+            return Ok(());
+        }
+        let (message, help) = if ty.dtype == self.ty.dtype {
+            (Error::value as fn(String) -> Error, "a variable keeps its shape")
+        } else {
+            (Error::type_ as fn(String) -> Error, "a variable keeps its dtype: cast the value")
+        };
+        Err(message(format!("cannot put {ty} into the variable `{}` of {}", self.name(), self.ty))
+            .op(what)
+            .at(origin.clone())
+            .help(help))
+    }
+}
+
+impl Cell {
+    // A panic elsewhere cannot leave a half-written value: arrays are replaced whole.
+    fn hold(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load(&self) -> Array {
+        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn store(&self, array: Array) {
+        *self.value.write().unwrap_or_else(PoisonError::into_inner) = array;
+    }
+}
+
+impl Clone for Variable {
+    fn clone(&self) -> Self {
+        let handle = match &self.live.handle {
+            Handle::Live(data) => Handle::Live(data.clone()),
+            Handle::Failed(poison) => Handle::Failed(poison.clone()),
+            Handle::Eager(_) | Handle::Traced(_) => unreachable!("a variable holds a live tensor or a failed one"),
+        };
+        Variable { live: Tensor { handle } }
+    }
+}
+
+impl Deref for Variable {
+    type Target = Tensor;
+
+    fn deref(&self) -> &Tensor {
+        &self.live
+    }
+}
+
+impl fmt::Debug for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Variable({}: {:?})", self.name(), self.live)
+    }
+}
+
+impl fmt::Display for Variable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.live, f)
+    }
+}
+
+/// A part of a variable, which can be assigned.
+pub struct VariableSlice {
+    variable: Variable,
+    at: Slice,
+}
+
+impl VariableSlice {
+    /// Writes the part; gives the variable's new value.
+    #[track_caller]
+    pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
+        self.variable.change("assign", |old| ops::update(old, &self.at, &value.operand(old)))
+    }
+}
+
+/// Rows and where they go.
+#[derive(Clone, Debug)]
+pub struct IndexedSlices {
+    /// The rows, along the first axis.
+    pub values: Tensor,
+    /// The row number of each.
+    pub indices: Tensor,
+}

@@ -1,0 +1,130 @@
+//! What a program declares: buffers and their roles, states, unknown sizes, names.
+
+use super::data::*;
+use super::verify::Verifier;
+use crate::loops::Stmt;
+use tracelift_tensor::{Dim, Shape};
+
+/// Reports what is wrong with everything but the steps.
+pub(super) fn verify_head(verifier: &mut Verifier<'_>) {
+    let program = verifier.program;
+    names(verifier);
+    for (n, buffer) in program.buffers.iter().enumerate() {
+        role(verifier, n, buffer);
+        let numbered = matches!(buffer.role, Role::Input(_) | Role::Output(_) | Role::State(_) | Role::NextState(_));
+        if numbered && program.buffers[..n].iter().any(|other| other.role == buffer.role) {
+            verifier.report_whole(format!("`${}` has the role of another buffer", buffer.name));
+        }
+    }
+    for (n, state) in program.states.iter().enumerate() {
+        let next = program.buffers.iter().any(|buffer| buffer.role == Role::NextState(n as u32));
+        if next != state.written {
+            let what =
+                if next { "has a next value and is not marked as written" } else { "is written and has no next value" };
+            verifier.report_whole(format!("the state \"{}\" {what}", state.name));
+        }
+    }
+    for place in &program.results {
+        let exists = match place {
+            ResultPlace::Buffer(id) => program.buffers.len() > id.0 as usize,
+            ResultPlace::Scalar(ScalarArg::Register(register)) => program.registers.len() > register.0 as usize,
+            ResultPlace::Scalar(ScalarArg::Const(_)) => true,
+        };
+        if !exists {
+            verifier.report_whole(format!("a result does not exist: {place:?}"));
+        }
+    }
+    unknowns(verifier);
+}
+
+fn names(verifier: &mut Verifier<'_>) {
+    let program = verifier.program;
+    for (n, buffer) in program.buffers.iter().enumerate() {
+        if program.buffers[..n].iter().any(|other| other.name == buffer.name) {
+            verifier.report_whole(format!("there are two buffers called `${}`", buffer.name));
+        }
+    }
+    for (n, kernel) in program.kernels.iter().enumerate() {
+        if program.kernels[..n].iter().any(|other| other.name == kernel.name) {
+            verifier.report_whole(format!("there are two kernels called `@{}`", kernel.name));
+        }
+    }
+}
+
+fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
+    let program = verifier.program;
+    let name = &buffer.name;
+    match &buffer.role {
+        Role::View(of) => {
+            let Some(whole) = program.buffers.get(of.0 as usize).filter(|_| (of.0 as usize) < n) else {
+                return verifier
+                    .report_whole(format!("`${name}` is a view of a buffer that is not declared before it"));
+            };
+            if whole.dtype != buffer.dtype || differ(&whole.shape, &buffer.shape) {
+                let (a, b) = (format!("{}{}", whole.dtype, whole.shape), format!("{}{}", buffer.dtype, buffer.shape));
+                verifier.report_whole(format!("`${name}` shows {a} as {b}"));
+            }
+        }
+        Role::Constant(array) => {
+            let sizes = buffer.shape.known();
+            if array.dtype() != buffer.dtype || sizes.is_none_or(|sizes| sizes.as_slice() != array.shape()) {
+                let wanted = format!("{}{}", buffer.dtype, buffer.shape);
+                verifier.report_whole(format!("`${name}` is {wanted}, its value {}", array.type_text()));
+            }
+        }
+        Role::State(state) | Role::NextState(state) => {
+            if program.states.len() <= *state as usize {
+                return verifier.report_whole(format!("`${name}` is of state {state}, which does not exist"));
+            }
+            let other = program.buffers[..n].iter().find(|other| match other.role {
+                Role::State(n) | Role::NextState(n) => n == *state,
+                _ => false,
+            });
+            if let Some(other) =
+                other.filter(|other| other.dtype != buffer.dtype || differ(&other.shape, &buffer.shape))
+            {
+                let message = format!("`${name}` and `${}` are one state and have different types", other.name);
+                verifier.report_whole(message);
+            }
+        }
+        Role::Input(_) | Role::Output(_) | Role::Arena | Role::Stack => {}
+    }
+}
+
+/// Whether two shapes certainly have different numbers of elements.
+pub(super) fn differ(a: &Shape, b: &Shape) -> bool {
+    differ_by(&a.num_elements(), &b.num_elements())
+}
+
+/// Whether two sizes certainly differ.
+pub(super) fn differ_by(a: &Dim, b: &Dim) -> bool {
+    (a - b).known().is_some_and(|distance| distance != 0)
+}
+
+/// Every unknown is read from somewhere.
+fn unknowns(verifier: &mut Verifier<'_>) {
+    let program = verifier.program;
+    let mut used: Vec<_> = program.buffers.iter().flat_map(|buffer| buffer.shape.syms()).collect();
+    used.extend(program.guards.iter().flat_map(|guard| guard.lhs.syms().into_iter().chain(guard.rhs.syms())));
+    program.for_each_step(&mut |step| {
+        if let Step::Dim { dim, .. } = step {
+            used.extend(dim.syms());
+        }
+    });
+    for kernel in &program.kernels {
+        used.extend(kernel.params.iter().flat_map(|param| param.shape.syms()));
+        used.extend(kernel.scratch.iter().flat_map(|scratch| scratch.extent.syms()));
+        kernel.for_each_stmt(&mut |stmt| {
+            if let Stmt::Loop(inner) = stmt {
+                used.extend(inner.axes.iter().flat_map(|(_, extent)| extent.syms()));
+            }
+        });
+    }
+    used.sort();
+    used.dedup();
+    for sym in used {
+        if !program.unknowns.iter().any(|unknown| unknown.sym == sym) {
+            verifier.report_whole(format!("the size `{sym}` is read from no argument"));
+        }
+    }
+}
