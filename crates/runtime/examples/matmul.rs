@@ -1,4 +1,4 @@
-//! Measures matrix products: `cargo run --release -p tracelift-runtime --example matmul [threads]`.
+//! Measures matrix products: `cargo run --release -p tracelift-runtime --example matmul [threads [part of a name]]`.
 //!
 //! Prints, for the sizes that training of small models is made of, the best of many runs by every path.
 
@@ -7,14 +7,14 @@ use tracelift_runtime::cpu::Path;
 use tracelift_runtime::matmul::{How, MatMul, Order, matmul_with};
 
 fn main() {
-    let threads = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1);
+    let mut arguments = std::env::args().skip(1);
+    let threads = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(1);
+    let part = arguments.next().unwrap_or_default();
     println!("{:<22} {:>9} {:>9} {:>9}   GFLOP/s on {threads} thread(s)", "m x k x n", "scalar", "AVX2", "AVX-512");
-    for (name, spec) in cases() {
+    for (name, spec) in cases().into_iter().filter(|(name, _)| name.contains(&part)) {
         print!("{name:<22}");
-        for path in Path::ALL {
-            if path.is_available() {
-                print!(" {:>9.1}", measure(&spec, &How { path, threads, epilogue: None }));
-            }
+        for path in Path::ALL.into_iter().filter(|path| path.is_available()) {
+            print!(" {:>9.1}", measure(&spec, &How { path, threads, epilogue: None }));
         }
         println!();
     }

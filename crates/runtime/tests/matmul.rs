@@ -307,7 +307,7 @@ fn strides(extents: [usize; 3], order: usize, gap: usize, repeat: usize) -> Stri
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_sizes_and_strides_equal_the_definition(

@@ -5,19 +5,23 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::lanes::{Float, Lanes};
-use super::pack::{self, Scratch};
+use super::pack::{self, View};
+use super::scratch::Scratch;
 use super::split::evenly;
 use super::task::Task;
 use super::tile::{self, LONE_ROW_VECTORS, Tile};
-use super::{MatMul, Strides};
 use std::ops::Range;
+use std::ptr;
 
-/// Steps along `k` in a block: a panel of the right operand this deep stays in the first-level cache.
+/// Steps along `k` in a block: a panel of the right operand this deep stays near the processor.
 const BLOCK_STEPS: usize = 256;
-/// Rows in a block when operands are packed: a block of the left operand stays in the second-level cache.
-const PACKED_ROWS: usize = 128;
-/// Elements of the result in a block that an epilogue still finds in the first-level cache.
-const HOT_ELEMENTS: usize = 4096;
+/// Rows in a block, and the fewest of them where a block shares the cost of packing.
+const BLOCK_ROWS: usize = 256;
+const FEWEST_PACKED_ROWS: usize = 64;
+/// Bytes of the result in a block that an epilogue is to find in the second-level cache.
+const HOT_BYTES: usize = 64 << 10;
+/// Lines further apart than this, in bytes, cost a page of the address cache each and compete for places of the cache.
+const FAR_APART: usize = 2048;
 
 /// Computes the rows of a task.
 ///
@@ -27,129 +31,120 @@ const HOT_ELEMENTS: usize = 4096;
 #[inline(always)]
 pub(super) unsafe fn product<L: Lanes>(task: &Task<'_, L::Float>) -> i32 {
     let spec = task.spec;
-    let packs = packs(spec, task.rows.len(), size_of::<L::Float>());
-    let most = rows_per_block::<L>(spec, packs, task.epilogue.is_some());
-    let mut scratch = packs.then(|| Scratch::take(pack::elements::<L>(BLOCK_STEPS, PACKED_ROWS)));
+    let blocking = Blocking::of::<L>(task);
+    let needed = blocking.scratch_elements::<L>();
+    let mut scratch = (needed > 0).then(|| Scratch::take(needed));
+    let room = scratch.as_mut().map_or(ptr::dangling_mut(), Scratch::address);
     let mut row = task.rows.start;
     while row < task.rows.end {
         let (matrix, i) = (row / spec.m, row % spec.m);
-        let block = row..task.rows.end.min(row + most.min(spec.m - i));
-        // SAFETY: the caller vouches for all elements that the strides reach, and block `i` lies in matrix `matrix`.
+        let end = task.rows.end.min(row + blocking.rows.min(spec.m - i));
+        // SAFETY: the caller vouches for all elements that the strides reach, and these rows lie in matrix `matrix`.
         unsafe {
-            let from = Block {
+            let a = task.operands.a.offset(matrix as isize * spec.a.batch);
+            let b = task.operands.b.offset(matrix as isize * spec.b.batch);
+            let block = Block {
+                rows: end - row,
                 k: spec.k,
                 n: spec.n,
-                a: task.operands.a.offset(matrix as isize * spec.a.batch + i as isize * spec.a.row),
-                a_strides: spec.a,
-                b: task.operands.b.offset(matrix as isize * spec.b.batch),
-                b_strides: spec.b,
+                a: View { first: a, row: spec.a.row, col: spec.a.col }.from(i, 0),
+                b: View { first: b, row: spec.b.row, col: spec.b.col },
                 c: task.operands.c.add(matrix * spec.c_batch + i * spec.c_row),
                 c_row: spec.c_row,
             };
-            match &mut scratch {
-                None => from.compute::<L>(block.len()),
-                Some(scratch) => from.compute_packed::<L>(block.len(), scratch),
-            }
+            block.compute::<L>(&blocking, room);
         }
-        row = block.end;
-        let status = task.finish(block);
+        let status = task.finish(row..end);
         if status != 0 {
             return status;
         }
+        row = end;
     }
     0
 }
 
-/// Whether operands are copied into contiguous panels first.
-fn packs(spec: &MatMul, rows: usize, element_bytes: usize) -> bool {
-    let rows = rows.min(spec.m);
-    let b_bytes = spec.k.saturating_mul(spec.n).saturating_mul(element_bytes);
-    spec.b.col != 1 || (rows >= 64 && b_bytes > 256 << 10)
+/// How a product is cut into blocks, and which operands are copied first.
+struct Blocking {
+    rows: usize,
+    steps: usize,
+    packs_left: bool,
+    packs_right: bool,
 }
 
-fn rows_per_block<L: Lanes>(spec: &MatMul, packs: bool, has_epilogue: bool) -> usize {
-    match (packs, has_epilogue) {
-        (true, _) => PACKED_ROWS,
-        (false, false) => usize::MAX,
-        (false, true) => (HOT_ELEMENTS / spec.n.max(1)).next_multiple_of(L::TILE_ROWS),
+impl Blocking {
+    #[inline(always)]
+    fn of<L: Lanes>(task: &Task<'_, L::Float>) -> Blocking {
+        let spec = task.spec;
+        let bytes = size_of::<L::Float>();
+        let rows = spec.m.min(task.rows.len());
+        let is_far = |stride: isize| stride.unsigned_abs().saturating_mul(bytes) >= FAR_APART;
+        // A panel is read by every tile of its block, a block of the left operand by every panel.
+        let packs_right = spec.b.col != 1 || (is_far(spec.b.row) && rows >= BLOCK_ROWS);
+        let left_line = if spec.a.row == 1 { spec.a.col } else { spec.a.row };
+        let packs_left = is_far(left_line) && rows >= FEWEST_PACKED_ROWS && spec.n >= 8 * L::TILE_VECTORS * L::WIDTH;
+        let hot_rows = match task.epilogue {
+            Some(_) => (HOT_BYTES / bytes / spec.n.max(1)).next_multiple_of(L::TILE_ROWS),
+            None => BLOCK_ROWS,
+        };
+        let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::TILE_ROWS };
+        Blocking {
+            rows: hot_rows.clamp(fewest, BLOCK_ROWS).min(rows),
+            steps: BLOCK_STEPS.min(spec.k),
+            packs_left,
+            packs_right,
+        }
+    }
+
+    #[inline(always)]
+    fn scratch_elements<L: Lanes>(&self) -> usize {
+        let left = if self.packs_left { pack::left_elements(self.rows, self.steps) } else { 0 };
+        let right = if self.packs_right { pack::right_elements::<L>(self.steps) } else { 0 };
+        left + right
     }
 }
 
 /// Some rows of one matrix product.
 struct Block<T> {
+    rows: usize,
     k: usize,
     n: usize,
-    a: *const T,
-    a_strides: Strides,
-    b: *const T,
-    b_strides: Strides,
+    a: View<T>,
+    b: View<T>,
     c: *mut T,
     c_row: usize,
 }
 
 impl<T: Float> Block<T> {
-    /// Computes the rows on the operands as they lie; columns of the right one must be adjacent.
     #[inline(always)]
-    unsafe fn compute<L: Lanes<Float = T>>(&self, rows: usize) {
-        for steps in blocks_of_steps(self.k) {
-            for panel in Panel::all::<L>(self.n, rows) {
-                for tile_rows in evenly(rows, L::TILE_ROWS) {
-                    // SAFETY: rows, steps and columns of the panel lie in this block.
-                    unsafe {
-                        let a = self.a.offset(tile_rows.start as isize * self.a_strides.row);
-                        let tile = Tile {
-                            k: steps.len(),
-                            a: a.offset(steps.start as isize * self.a_strides.col),
-                            a_row: self.a_strides.row,
-                            a_col: self.a_strides.col,
-                            b: self.b.offset(steps.start as isize * self.b_strides.row).add(panel.column),
-                            b_row: self.b_strides.row,
-                            c: self.c.add(tile_rows.start * self.c_row + panel.column),
-                            c_row: self.c_row,
-                            begins: steps.start == 0,
-                        };
-                        let tail = L::tail(panel.tail_lanes::<L>());
-                        tile::compute::<L>(&tile, tile_rows.len(), panel.vectors, tail);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Computes the rows on panels of both operands, copied so that tiles read them in sequence.
-    #[inline(always)]
-    unsafe fn compute_packed<L: Lanes<Float = T>>(&self, rows: usize, scratch: &mut Scratch<T>) {
-        for steps in blocks_of_steps(self.k) {
-            // SAFETY: rows, steps and columns of the panel lie in this block, and the scratch holds
-            // BLOCK_STEPS of PACKED_ROWS rows and of the widest panel.
+    unsafe fn compute<L: Lanes<Float = T>>(&self, blocking: &Blocking, scratch: *mut T) {
+        for steps in blocks_of_steps(self.k, blocking.steps) {
+            // SAFETY: rows, steps and columns of the panels lie in this block, and the scratch has room for
+            // a left operand of the blocking's rows and steps, then for the widest panel of its steps.
             unsafe {
-                let left = scratch.address();
-                let right = left.add(BLOCK_STEPS * PACKED_ROWS);
-                let a = self.a.offset(steps.start as isize * self.a_strides.col);
-                for tile_rows in evenly(rows, L::TILE_ROWS) {
-                    let from = a.offset(tile_rows.start as isize * self.a_strides.row);
-                    let to = left.add(tile_rows.start * steps.len());
-                    pack::left(from, self.a_strides, tile_rows.len(), steps.len(), to);
+                let mut a = self.a.from(0, steps.start);
+                let mut panel_scratch = scratch;
+                if blocking.packs_left {
+                    a = pack::left::<L>(a, self.rows, steps.len(), scratch);
+                    panel_scratch = scratch.add(pack::left_elements(blocking.rows, blocking.steps));
                 }
-                for panel in Panel::all::<L>(self.n, rows) {
-                    let b = self.b.offset(steps.start as isize * self.b_strides.row);
-                    let from = b.offset(panel.column as isize * self.b_strides.col);
-                    let width = panel.vectors * L::WIDTH;
-                    pack::right(from, self.b_strides, steps.len(), panel.columns, width, right);
-                    let tail = L::tail(panel.tail_lanes::<L>());
-                    for tile_rows in evenly(rows, L::TILE_ROWS) {
+                for panel in Panel::all::<L>(self.n, self.rows) {
+                    let mut b = self.b.from(steps.start, panel.column);
+                    if blocking.packs_right {
+                        pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
+                        b = View { first: panel_scratch, row: (panel.vectors * L::WIDTH) as isize, col: 1 };
+                    }
+                    let tail_lanes = panel.tail_lanes::<L>();
+                    for rows in evenly(self.rows, L::TILE_ROWS) {
                         let tile = Tile {
                             k: steps.len(),
-                            a: left.add(tile_rows.start * steps.len()),
-                            a_row: 1,
-                            a_col: tile_rows.len() as isize,
-                            b: right,
-                            b_row: width as isize,
-                            c: self.c.add(tile_rows.start * self.c_row + panel.column),
+                            a: a.from(rows.start, 0),
+                            b: b.first,
+                            b_row: b.row,
+                            c: self.c.add(rows.start * self.c_row + panel.column),
                             c_row: self.c_row,
                             begins: steps.start == 0,
                         };
-                        tile::compute::<L>(&tile, tile_rows.len(), panel.vectors, tail);
+                        tile::compute::<L>(&tile, rows.len(), panel.vectors, tail_lanes);
                     }
                 }
             }
@@ -159,9 +154,9 @@ impl<T: Float> Block<T> {
 
 /// Blocks of steps along `k`; no step at all is one empty block, whose tiles write zeros.
 #[inline(always)]
-fn blocks_of_steps(k: usize) -> impl Iterator<Item = Range<usize>> {
+fn blocks_of_steps(k: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     let none = (k == 0).then_some(0..0);
-    none.into_iter().chain(evenly(k, BLOCK_STEPS))
+    none.into_iter().chain(evenly(k, most.max(1)))
 }
 
 /// Neighbouring columns, a few vectors wide.

@@ -112,12 +112,15 @@ impl<T: Float> Column<T> {
                     acc[vector] = left.mul_add(right, acc[vector]).blend(acc[vector], tail);
                 }
             }
-            for (row, acc) in acc.iter().enumerate() {
-                let mut lanes = [T::default(); LANES];
-                for (vector, acc) in acc.iter().enumerate().take(vectors) {
-                    acc.store(lanes.as_mut_ptr().add(vector * L::WIDTH));
+            for (row, acc) in acc.iter_mut().enumerate() {
+                let mut half = vectors / 2;
+                while half > 0 {
+                    for vector in 0..half {
+                        acc[vector] = acc[vector].add(acc[vector + half]);
+                    }
+                    half /= 2;
                 }
-                self.c.add((first + row) * self.c_row).write(combine(lanes));
+                self.c.add((first + row) * self.c_row).write(acc[0].fold());
             }
         }
     }

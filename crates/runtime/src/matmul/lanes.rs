@@ -2,6 +2,9 @@
 
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
 use std::ops::Add;
 
 /// A float type that vectors are made of.
@@ -41,6 +44,8 @@ pub(super) trait Lanes: Copy {
     const TILE_ROWS: usize;
     /// Vectors in a row of the largest tile.
     const TILE_VECTORS: usize;
+    /// Whether reading a tail costs no more than reading all lanes.
+    const TAILS_ARE_FREE: bool;
 
     /// The first `lanes` lanes.
     unsafe fn tail(lanes: usize) -> Self::Tail;
@@ -62,6 +67,11 @@ pub(super) trait Lanes: Copy {
     unsafe fn add(self, b: Self) -> Self;
     /// Takes the lanes of the tail from `self` and the others from `rest`.
     unsafe fn blend(self, rest: Self, tail: Self::Tail) -> Self;
+    /// Adds the upper half of the lanes to the lower half until one is left.
+    unsafe fn fold(self) -> Self::Float;
+    /// Reads four adjacent elements of as many columns as there are lanes, `column` apart;
+    /// vector `i` of the answer has element `i` of each. Columns after the one numbered `last` repeat it.
+    unsafe fn load_transposed(from: *const Self::Float, column: isize, last: usize) -> [Self; 4];
 }
 
 /// Four lanes in plain Rust.
@@ -74,6 +84,7 @@ impl<T: Float> Lanes for Portable<T> {
     const WIDTH: usize = 4;
     const TILE_ROWS: usize = 4;
     const TILE_VECTORS: usize = 2;
+    const TAILS_ARE_FREE: bool = false;
 
     #[inline(always)]
     unsafe fn tail(lanes: usize) -> usize {
@@ -137,116 +148,20 @@ impl<T: Float> Lanes for Portable<T> {
         }
         Portable(lanes)
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Lanes;
-    use std::arch::x86_64::*;
-
-    /// One vector type: the instructions that it has and, where it takes more than one, how to say it.
-    macro_rules! lanes {
-        (
-            $vector:ty: $width:literal of $float:ty, tiles of $rows:literal x $vectors:literal;
-            $zero:ident $splat:ident $load:ident $store:ident $mul_add:ident $add:ident;
-            tail($lanes:ident) -> $tail:ty = $make_tail:expr;
-            load_tail($from:ident, $load_mask:ident) = $load_tail:expr;
-            store_tail = $store_tail:ident;
-            blend($x:ident, $rest:ident, $blend_mask:ident) = $blend:expr;
-        ) => {
-            impl Lanes for $vector {
-                type Float = $float;
-                type Tail = $tail;
-                const WIDTH: usize = $width;
-                const TILE_ROWS: usize = $rows;
-                const TILE_VECTORS: usize = $vectors;
-
-                #[inline(always)]
-                unsafe fn tail($lanes: usize) -> $tail {
-                    // SAFETY: the caller's path has the instructions.
-                    unsafe { $make_tail }
-                }
-                #[inline(always)]
-                unsafe fn zero() -> Self {
-                    // SAFETY: as above.
-                    unsafe { $zero() }
-                }
-                #[inline(always)]
-                unsafe fn splat(x: $float) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $splat(x) }
-                }
-                #[inline(always)]
-                unsafe fn load(from: *const $float) -> Self {
-                    // SAFETY: as above; the caller vouches for all lanes.
-                    unsafe { $load(from) }
-                }
-                #[inline(always)]
-                unsafe fn load_tail($from: *const $float, $load_mask: $tail) -> Self {
-                    // SAFETY: as above; the instruction does not touch the lanes outside the tail.
-                    unsafe { $load_tail }
-                }
-                #[inline(always)]
-                unsafe fn store(self, to: *mut $float) {
-                    // SAFETY: as above; the caller vouches for all lanes.
-                    unsafe { $store(to, self) }
-                }
-                #[inline(always)]
-                unsafe fn store_tail(self, to: *mut $float, tail: $tail) {
-                    // SAFETY: as above; the instruction does not touch the lanes outside the tail.
-                    unsafe { $store_tail(to, tail, self) }
-                }
-                #[inline(always)]
-                unsafe fn mul_add(self, b: Self, acc: Self) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $mul_add(self, b, acc) }
-                }
-                #[inline(always)]
-                unsafe fn add(self, b: Self) -> Self {
-                    // SAFETY: as above.
-                    unsafe { $add(self, b) }
-                }
-                #[inline(always)]
-                unsafe fn blend(self, $rest: Self, $blend_mask: $tail) -> Self {
-                    let $x = self;
-                    // SAFETY: as above.
-                    unsafe { $blend }
-                }
+    #[inline(always)]
+    unsafe fn fold(self) -> T {
+        let [a, b, c, d] = self.0;
+        (a + c) + (b + d)
+    }
+    #[inline(always)]
+    unsafe fn load_transposed(from: *const T, column: isize, last: usize) -> [Self; 4] {
+        let mut rows = [[T::default(); 4]; 4];
+        for lane in 0..4 {
+            for (idx, row) in rows.iter_mut().enumerate() {
+                // SAFETY: the caller vouches for four elements of every column up to the last.
+                row[lane] = unsafe { from.offset(lane.min(last) as isize * column).add(idx).read() };
             }
-        };
-    }
-
-    lanes! {
-        __m512: 16 of f32, tiles of 8 x 3;
-        _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps _mm512_add_ps;
-        tail(lanes) -> __mmask16 = _cvtu32_mask16((1 << lanes) - 1);
-        load_tail(from, tail) = _mm512_maskz_loadu_ps(tail, from);
-        store_tail = _mm512_mask_storeu_ps;
-        blend(x, rest, tail) = _mm512_mask_blend_ps(tail, rest, x);
-    }
-    lanes! {
-        __m512d: 8 of f64, tiles of 8 x 3;
-        _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd _mm512_add_pd;
-        tail(lanes) -> __mmask8 = _cvtu32_mask8((1 << lanes) - 1);
-        load_tail(from, tail) = _mm512_maskz_loadu_pd(tail, from);
-        store_tail = _mm512_mask_storeu_pd;
-        blend(x, rest, tail) = _mm512_mask_blend_pd(tail, rest, x);
-    }
-    lanes! {
-        __m256: 8 of f32, tiles of 6 x 2;
-        _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps _mm256_add_ps;
-        tail(lanes) -> __m256i =
-            _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-        load_tail(from, tail) = _mm256_maskload_ps(from, tail);
-        store_tail = _mm256_maskstore_ps;
-        blend(x, rest, tail) = _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(tail));
-    }
-    lanes! {
-        __m256d: 4 of f64, tiles of 6 x 2;
-        _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd _mm256_add_pd;
-        tail(lanes) -> __m256i = _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), _mm256_setr_epi64x(0, 1, 2, 3));
-        load_tail(from, tail) = _mm256_maskload_pd(from, tail);
-        store_tail = _mm256_maskstore_pd;
-        blend(x, rest, tail) = _mm256_blendv_pd(rest, x, _mm256_castsi256_pd(tail));
+        }
+        rows.map(Portable)
     }
 }

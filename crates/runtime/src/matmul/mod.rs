@@ -14,6 +14,7 @@ mod integer;
 mod lane_order;
 mod lanes;
 mod pack;
+mod scratch;
 mod spec;
 mod split;
 mod task;
@@ -24,7 +25,6 @@ pub use spec::{MatMul, Order, Strides};
 pub use task::{Epilogue, EpilogueFn, How, Operands};
 
 use crate::pool;
-use std::ops::Range;
 use std::sync::Mutex;
 use task::Task;
 
@@ -67,20 +67,31 @@ pub fn matmul_with<T: Element>(spec: &MatMul, a: &[T], b: &[T], c: &mut [T], how
 /// Every address that the strides of `spec` reach must be valid for reads (`a`, `b`) or writes (`c`),
 /// elements of `c` must be distinct, and `c` must overlap neither `a` nor `b`.
 pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How) -> i32 {
+    let rows = spec.rows();
+    let tile_rows = spec.rows_per_tile(how.threads);
+    if tile_rows < rows {
+        // SAFETY: handed on from the caller.
+        return unsafe { run_tiles(spec, operands, how, tile_rows) };
+    }
+    let task = Task { spec, operands, rows: 0..rows, epilogue: how.epilogue.as_ref() };
+    // SAFETY: handed on from the caller; the path is available.
+    unsafe { T::product(how.path.or_best(), &task) }
+}
+
+/// Computes a product on several threads, some rows at a time.
+///
+/// # Safety
+///
+/// As for [`run`].
+unsafe fn run_tiles<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How, tile_rows: usize) -> i32 {
     let path = how.path.or_best();
     let rows = spec.rows();
-    let part = |rows: Range<usize>| {
-        // SAFETY: handed on from the caller; the path is available.
-        unsafe { T::product(path, &Task { spec, operands, rows, epilogue: how.epilogue.as_ref() }) }
-    };
-    let tile_rows = spec.rows_per_tile(how.threads);
-    let tiles = rows.div_ceil(tile_rows);
-    if tiles <= 1 {
-        return part(0..rows);
-    }
     let fault: Mutex<Option<(usize, i32)>> = Mutex::new(None);
-    let outcome = pool::run(how.threads, tiles, &|tile| {
-        let status = part(tile * tile_rows..rows.min((tile + 1) * tile_rows));
+    let outcome = pool::run(how.threads, rows.div_ceil(tile_rows), &|tile| {
+        let rows = tile * tile_rows..rows.min((tile + 1) * tile_rows);
+        let task = Task { spec, operands, rows, epilogue: how.epilogue.as_ref() };
+        // SAFETY: handed on from the caller; the path is available, and rows of different tiles are disjoint.
+        let status = unsafe { T::product(path, &task) };
         if status != 0 {
             let mut fault = fault.lock().expect("nothing panics under this lock");
             if fault.is_none_or(|(lowest, _)| tile < lowest) {

@@ -2,101 +2,132 @@
 
 #![expect(unsafe_code, reason = "operands are addresses")]
 
-use super::Strides;
 use super::lanes::Lanes;
 use super::tile::LONE_ROW_VECTORS;
-use std::cell::Cell;
-use std::marker::PhantomData;
 
-/// Memory for packed panels, kept by the thread from one product to the next.
-pub(super) struct Scratch<T> {
-    lines: Vec<Line>,
-    elements: PhantomData<T>,
-}
-
-/// A cache line.
+/// A matrix somewhere in memory.
 #[derive(Clone, Copy)]
-#[repr(align(64))]
-struct Line {
-    _bytes: [u8; 64],
+pub(super) struct View<T> {
+    pub(super) first: *const T,
+    pub(super) row: isize,
+    pub(super) col: isize,
 }
 
-thread_local! {
-    static KEPT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
-}
-
-impl<T> Scratch<T> {
-    /// Takes the thread's scratch, grown to hold `elements`.
-    pub(super) fn take(elements: usize) -> Scratch<T> {
-        let mut lines = KEPT.take();
-        let needed = (elements * size_of::<T>()).div_ceil(size_of::<Line>());
-        if lines.len() < needed {
-            lines.resize(needed, Line { _bytes: [0; 64] });
-        }
-        Scratch { lines, elements: PhantomData }
-    }
-
-    /// The address of the scratch.
-    pub(super) fn address(&mut self) -> *mut T {
-        self.lines.as_mut_ptr().cast()
+impl<T> View<T> {
+    /// The matrix without the rows and columns before these.
+    ///
+    /// # Safety
+    ///
+    /// They must lie in the matrix.
+    #[inline(always)]
+    pub(super) unsafe fn from(self, row: usize, col: usize) -> View<T> {
+        // SAFETY: the element lies in the matrix.
+        let first = unsafe { self.first.offset(row as isize * self.row + col as isize * self.col) };
+        View { first, ..self }
     }
 }
 
-impl<T> Drop for Scratch<T> {
-    fn drop(&mut self) {
-        KEPT.set(std::mem::take(&mut self.lines));
-    }
+/// Elements between the lines of a packed left operand beyond their length,
+/// lest lines a power of two apart compete for the same places of the cache.
+const GAP: usize = 16;
+
+/// Elements of scratch for a left operand of `rows` and `steps`.
+pub(super) fn left_elements(rows: usize, steps: usize) -> usize {
+    (rows * (steps + GAP)).max(steps * (rows + GAP))
 }
 
-/// Elements of scratch for blocks of `steps` and `rows`, with the widest panel of `L`.
-pub(super) fn elements<L: Lanes>(steps: usize, rows: usize) -> usize {
-    steps * (rows + LONE_ROW_VECTORS.max(L::TILE_VECTORS) * L::WIDTH)
+/// Elements of scratch for the widest panel of a right operand of `steps`.
+pub(super) fn right_elements<L: Lanes>(steps: usize) -> usize {
+    steps * LONE_ROW_VECTORS.max(L::TILE_VECTORS) * L::WIDTH
 }
 
-/// Copies `rows` of the left operand so that those of one step are adjacent.
+/// Copies `rows` and `steps` of the left operand line by line, in the order in which they lie.
 ///
 /// # Safety
 ///
-/// `from` must be valid for these rows and steps, `to` for their product.
+/// `from` must have these rows and steps, `to` room for [`left_elements`].
 #[inline(always)]
-pub(super) unsafe fn left<T: Copy>(from: *const T, strides: Strides, rows: usize, steps: usize, to: *mut T) {
-    for row in 0..rows {
-        for step in 0..steps {
-            // SAFETY: row < rows and step < steps.
-            unsafe {
-                let at = row as isize * strides.row + step as isize * strides.col;
-                to.add(step * rows + row).write(from.offset(at).read());
-            }
-        }
+pub(super) unsafe fn left<L: Lanes>(
+    from: View<L::Float>,
+    rows: usize,
+    steps: usize,
+    to: *mut L::Float,
+) -> View<L::Float> {
+    let (lines, length) = if from.row == 1 { (steps, rows) } else { (rows, steps) };
+    let (line, element) = if from.row == 1 { (from.col, from.row) } else { (from.row, from.col) };
+    let pitch = length + GAP;
+    for idx in 0..lines {
+        // SAFETY: line idx lies in the operand, and its copy in the scratch.
+        unsafe { copy_line::<L>(from.first.offset(idx as isize * line), element, length, to.add(idx * pitch)) };
+    }
+    if from.row == 1 {
+        View { first: to, row: 1, col: pitch as isize }
+    } else {
+        View { first: to, row: pitch as isize, col: 1 }
     }
 }
 
-/// Copies `columns` of the right operand into rows of `width`, filled up with zeros.
+/// Copies a panel of the right operand, `steps` by `columns`, into rows of `vectors`.
+/// The lanes after the last column hold anything.
 ///
 /// # Safety
 ///
-/// `from` must be valid for these steps and columns, `to` for `steps * width` elements.
+/// `from` must have these steps and columns, at least one and at most `vectors` full,
+/// and `to` room for `steps * vectors` vectors.
 #[inline(always)]
-pub(super) unsafe fn right<T: Copy + Default>(
-    from: *const T,
-    strides: Strides,
+pub(super) unsafe fn right<L: Lanes>(
+    from: View<L::Float>,
     steps: usize,
     columns: usize,
-    width: usize,
-    to: *mut T,
+    vectors: usize,
+    to: *mut L::Float,
 ) {
-    /// Steps copied at a time, so that a cache line of a column is read once.
-    const RUN: usize = 16;
-    for first in (0..steps).step_by(RUN) {
-        for column in 0..width {
-            for step in first..steps.min(first + RUN) {
-                // SAFETY: step < steps, and the operand is read for column < columns only.
-                unsafe {
-                    let at = step as isize * strides.row + column as isize * strides.col;
-                    let x = if column < columns { from.offset(at).read() } else { T::default() };
-                    to.add(step * width + column).write(x);
-                }
+    let width = vectors * L::WIDTH;
+    // SAFETY: step < steps and column < columns, or the last column; all lie in the operand and their copies in the panel.
+    unsafe {
+        if from.col == 1 {
+            for step in 0..steps {
+                copy_line::<L>(from.from(step, 0).first, 1, columns, to.add(step * width));
             }
+            return;
+        }
+        for column in (0..width).step_by(L::WIDTH) {
+            let last = (columns - column).min(L::WIDTH) - 1;
+            let (from, to) = (from.from(0, column), to.add(column));
+            let mut step = 0;
+            while from.row == 1 && step + 4 <= steps {
+                let rows = L::load_transposed(from.first.add(step), from.col, last);
+                for (idx, row) in rows.into_iter().enumerate() {
+                    row.store(to.add((step + idx) * width));
+                }
+                step += 4;
+            }
+            while step < steps {
+                copy_line::<L>(from.from(step, 0).first, from.col, last + 1, to.add(step * width));
+                step += 1;
+            }
+        }
+    }
+}
+
+/// Copies elements that lie `stride` apart to adjacent places.
+#[inline(always)]
+unsafe fn copy_line<L: Lanes>(from: *const L::Float, stride: isize, length: usize, to: *mut L::Float) {
+    // SAFETY: the caller vouches for `length` elements on both sides.
+    unsafe {
+        if stride != 1 {
+            for idx in 0..length {
+                to.add(idx).write(from.offset(idx as isize * stride).read());
+            }
+            return;
+        }
+        let full = length - length % L::WIDTH;
+        for idx in (0..full).step_by(L::WIDTH) {
+            L::load(from.add(idx)).store(to.add(idx));
+        }
+        if full < length {
+            let tail = L::tail(length - full);
+            L::load_tail(from.add(full), tail).store_tail(to.add(full), tail);
         }
     }
 }

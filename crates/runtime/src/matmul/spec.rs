@@ -92,9 +92,12 @@ impl MatMul {
         /// About a microsecond of multiply-adds; waking a worker costs half of that.
         const WORTH_A_TILE: usize = 32 * 1024;
         let rows = self.rows();
+        if threads <= 1 {
+            return rows;
+        }
         let per_row = self.k.saturating_mul(self.n).max(1);
-        if threads <= 1 || rows.saturating_mul(per_row) < 4 * WORTH_A_TILE {
-            return rows.max(1);
+        if rows.saturating_mul(per_row) < 4 * WORTH_A_TILE {
+            return rows;
         }
         let even = rows.div_ceil(threads.saturating_mul(4));
         even.next_multiple_of(8).max(WORTH_A_TILE.div_ceil(per_row))
@@ -135,14 +138,15 @@ impl Strides {
         if extents.contains(&0) {
             return true;
         }
-        let mut lowest = 0_i128;
-        let mut highest = 0_i128;
+        let (mut lowest, mut highest) = (0_isize, 0_isize);
         for (extent, stride) in extents.into_iter().zip([self.batch, self.row, self.col]) {
-            let reach = (extent as i128 - 1) * stride as i128;
-            lowest += reach.min(0);
-            highest += reach.max(0);
+            let Some(reach) = isize::try_from(extent - 1).ok().and_then(|steps| steps.checked_mul(stride)) else {
+                return false;
+            };
+            lowest = lowest.saturating_add(reach.min(0));
+            highest = highest.saturating_add(reach.max(0));
         }
-        lowest >= 0 && highest < len as i128
+        lowest == 0 && highest.unsigned_abs() < len
     }
 }
 
@@ -156,6 +160,7 @@ mod tests {
         assert!(matrix.fit([1, 3, 4], 12));
         assert!(!matrix.fit([1, 3, 4], 11));
         assert!(!matrix.fit([2, 3, 4], 23));
+        assert!(!matrix.fit([usize::MAX, 3, 4], 23));
         assert!(matrix.fit([0, 3, 4], 0));
         assert!(!Strides { row: -1, ..matrix }.fit([1, 2, 4], 12));
         assert!(Strides { row: 0, col: 0, batch: 0 }.fit([5, 5, 5], 1));
@@ -165,6 +170,6 @@ mod tests {
     fn small_products_are_one_tile_and_tiles_cover_the_rows_of_large_ones() {
         assert_eq!(MatMul::row_major(32, 8, 30).rows_per_tile(2), 32);
         assert_eq!(MatMul::row_major(32, 784, 100).rows_per_tile(2), 8);
-        assert_eq!(MatMul::row_major(0, 0, 0).rows_per_tile(2), 1);
+        assert_eq!(MatMul::row_major(0, 0, 0).rows_per_tile(2), 0);
     }
 }

@@ -1,0 +1,21 @@
+//! What callers may choose about the code.
+
+pub use crate::isa::OptLevel;
+
+/// How kernels are compiled. Nothing in it changes a bit of any result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodegenOptions {
+    /// Whether loops may run several iterations at once in vector registers.
+    pub vectorize: bool,
+    /// How hard Cranelift optimises.
+    pub opt_level: OptLevel,
+    /// The most threads that compile at the same time.
+    pub threads: usize,
+}
+
+impl Default for CodegenOptions {
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        CodegenOptions { vectorize: true, opt_level: OptLevel::Speed, threads }
+    }
+}

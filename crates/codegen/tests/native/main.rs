@@ -1,0 +1,7 @@
+//! Native code against the definitions: every engine has equal bits, so results are compared with `==`.
+
+mod slow;
+mod check;
+mod lane_ops;
+mod loops;
+mod random;
