@@ -5,6 +5,7 @@
 mod data;
 mod interpret;
 mod matmul;
+mod of_kernel;
 pub(crate) mod parse;
 mod parse_steps;
 mod print;

@@ -1,6 +1,6 @@
 //! Walking over tokens: what the parsers of graphs, kernels and programs share.
 
-use super::lexer::{Comment, Position, Punct, Spanned, Token, lex};
+use super::lexer::{Comment, Position, Punct, Spanned, Token, lex_part};
 use super::syntax_error::{Source, SyntaxError};
 use std::borrow::Cow;
 
@@ -23,7 +23,12 @@ pub struct Mark(usize);
 impl<'a> Cursor<'a> {
     /// Cuts a text into tokens and stands before the first one.
     pub fn new(source: Source<'a>) -> Result<Self, SyntaxError> {
-        let (tokens, comments) = lex(&source)?;
+        Self::within(source, source.text, Position { line: 1, column: 1 })
+    }
+
+    /// Stands before the first token of a part of a text, which starts at a position.
+    pub fn within(source: Source<'a>, part: &'a str, position: Position) -> Result<Self, SyntaxError> {
+        let (tokens, comments) = lex_part(&source, part, position)?;
         Ok(Cursor { source, tokens, comments, next: 0, depth: 0 })
     }
 

@@ -105,7 +105,16 @@ pub struct Comment<'a> {
 
 /// Cuts a text into tokens (ending with [`Token::End`]) and comments.
 pub fn lex<'a>(source: &Source<'a>) -> Result<(Vec<Spanned<'a>>, Vec<Comment<'a>>), SyntaxError> {
-    let mut lexer = Lexer { source, rest: source.text, position: Position { line: 1, column: 1 } };
+    lex_part(source, source.text, Position { line: 1, column: 1 })
+}
+
+/// As [`lex`], of a part that starts at a position.
+pub(super) fn lex_part<'a>(
+    source: &Source<'a>,
+    part: &'a str,
+    position: Position,
+) -> Result<(Vec<Spanned<'a>>, Vec<Comment<'a>>), SyntaxError> {
+    let mut lexer = Lexer { source, rest: part, position };
     let (mut tokens, mut comments) = (vec![], vec![]);
     loop {
         lexer.advance_while(char::is_whitespace);

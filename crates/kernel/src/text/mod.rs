@@ -6,6 +6,7 @@ mod expression;
 mod lexer;
 mod module;
 mod numbering;
+mod run_line;
 mod syntax_error;
 
 pub use array::{ArrayText, write_array};
@@ -13,4 +14,5 @@ pub use cursor::{Cursor, Mark};
 pub use lexer::{Comment, Position, Punct, Spanned, Token, lex, quote, write_name};
 pub use module::Module;
 pub(crate) use numbering::{number_names, own_number};
+pub use run_line::{Expected, RunCase, RunLine};
 pub use syntax_error::{Source, SyntaxError};
