@@ -89,3 +89,92 @@ impl NativeKernel {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{CodegenOptions, compile_kernels};
+    use std::sync::Arc;
+    use tracelift_kernel::lane::{LaneOp, Scalar};
+    use tracelift_kernel::loops::{Access, Affine, Index, KernelBuilder, Operand};
+    use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
+    use tracelift_tensor::{DType, Dim, Shape};
+
+    fn at(var: tracelift_kernel::loops::LoopVar) -> Index {
+        Index::Affine(Affine::var(var))
+    }
+
+    #[test]
+    fn a_buffer_may_be_read_and_written_in_place() {
+        let shape = || Shape::from([Dim::sym("N")]);
+        let mut k = KernelBuilder::new("in place");
+        let x = k.param("x", DType::F32, shape(), Access::Read);
+        let y = k.param("y", DType::F32, shape(), Access::Write);
+        let i = k.par(Dim::sym("N"));
+        let value = k.load(x, [at(i)]);
+        let twice = k.lane(LaneOp::Add, &[value, value]);
+        let again = k.load(x, [at(i)]);
+        let sum = k.lane(LaneOp::Add, &[twice, again]);
+        k.store(y, [at(i)], sum);
+        k.end();
+        let native = &compile_kernels(&[Arc::new(k.finish(&[]))], &CodegenOptions::default()).unwrap()[0];
+        let mut data: Vec<f32> = (0..37).map(|n| n as f32).collect();
+        let address = data.as_mut_ptr() as u64;
+        let mut slots = [address, address, 37, 0];
+        assert_eq!(native.abi.num_slots(), slots.len());
+        // SAFETY: two addresses of 37 floats, their number, and the slot for faults: as the ABI says.
+        let status = unsafe { native.function()(slots.as_mut_ptr(), 0, 37) };
+        assert_eq!(status, 0);
+        assert!(data.iter().enumerate().all(|(n, x)| *x == 3.0 * n as f32), "{data:?}");
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_end_of_a_buffer() {
+        for n in [1i64, 5, 31, 33, 63] {
+            for dtype in [DType::F32, DType::F64, DType::U8, DType::Bool] {
+                let mut k = KernelBuilder::new("edge");
+                let x = k.param("x", dtype, Shape::from([Dim::sym("N")]), Access::Read);
+                let y = k.param("y", dtype, Shape::from([Dim::sym("N")]), Access::Write);
+                let kind = if dtype == DType::Bool { ReduceKind::Any } else { ReduceKind::Sum };
+                let j = k.reduce(&[kind], ReduceOrder::Lanes, &[Dim::sym("N")])[0];
+                let value = k.load(x, [at(j)]);
+                let sum = k.end_reduce(&[value])[0];
+                let i = k.par(Dim::sym("N"));
+                let value = k.load(x, [at(i)]);
+                let condition = k.lane(LaneOp::Eq, &[value, sum]);
+                let chosen = k.lane(LaneOp::Select, &[condition, sum, value]);
+                k.store(y, [at(i)], chosen);
+                k.end();
+                let native = &compile_kernels(&[Arc::new(k.finish(&[]))], &CodegenOptions::default()).unwrap()[0];
+                // What stands after the last element must be neither used nor changed.
+                let bytes = n as usize * dtype.size();
+                let run = |canary: u8| {
+                    let mut source = vec![1u8; bytes];
+                    source.resize(bytes + 64, canary);
+                    let mut target = vec![canary; bytes + 64];
+                    let mut slots = [source.as_ptr() as u64, target.as_mut_ptr() as u64, n as u64, 0];
+                    // SAFETY: two addresses of at least n elements, their number, the slot for faults.
+                    let status = unsafe { native.function()(slots.as_mut_ptr(), 0, 0) };
+                    assert_eq!(status, 0);
+                    assert!(target[bytes..].iter().all(|byte| *byte == canary), "{dtype}[{n}] was written beyond");
+                    target[..bytes].to_vec()
+                };
+                assert_eq!(run(0x55), run(0xaa), "{dtype}[{n}] was read beyond");
+            }
+        }
+    }
+
+    #[test]
+    fn results_are_zero_extended_in_their_slots() {
+        let mut k = KernelBuilder::new("results");
+        let x = k.scalar("x", DType::U8);
+        let flag = k.lane(LaneOp::Gt, &[x, Operand::Const(Scalar::U8(3))]);
+        let small = k.lane(LaneOp::Cast(DType::I32), &[x]);
+        let negative = k.lane(LaneOp::Neg, &[small]);
+        let native =
+            &compile_kernels(&[Arc::new(k.finish(&[flag, negative, x]))], &CodegenOptions::default()).unwrap()[0];
+        let mut slots = [200, u64::MAX, u64::MAX, u64::MAX, 0];
+        // SAFETY: one argument, three results, the slot for faults.
+        let status = unsafe { native.function()(slots.as_mut_ptr(), 0, 0) };
+        assert_eq!((status, slots), (0, [200, 1, u64::from(-200i32 as u32), 200, 0]));
+    }
+}

@@ -5,3 +5,4 @@ mod check;
 mod lane_ops;
 mod loops;
 mod random;
+mod compile;
