@@ -1,6 +1,6 @@
-//! Numbers for tests, and the comparison of native code with the slow run.
+//! Numbers for tests, and the comparison of native code with the interpreter.
 
-use crate::slow::{self, array_of, assert_same};
+use crate::arrays::{array_of, assert_same};
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::Scalar;
@@ -41,7 +41,7 @@ impl Numbers {
     }
 }
 
-/// Runs a kernel natively, with and without vectors, and slowly; everything must agree to the bit.
+/// Runs a kernel natively, with and without vectors, and by the interpreter; everything must agree to the bit.
 pub(crate) fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
     let kernel = Arc::new(kernel);
     let mut numbers = Numbers(17);
@@ -55,7 +55,7 @@ pub(crate) fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
 /// The same on given buffers.
 pub(crate) fn check_on(kernel: &Arc<Kernel>, buffers: Vec<Array>, scalars: &[Scalar], sizes: &Binding) {
     let mut expect = buffers.clone();
-    let results = slow::run(kernel, &mut expect, scalars, sizes);
+    let results = kernel.interpret(&mut expect, scalars, sizes).unwrap();
     for vectorize in [true, false] {
         let options = CodegenOptions { vectorize, ..CodegenOptions::default() };
         let native = &compile_kernels(std::slice::from_ref(kernel), &options).unwrap()[0];

@@ -1,6 +1,6 @@
 //! Every lane operation on every type: native code, with and without vectors, against the scalar definition.
 
-use crate::slow::{self, array_of, assert_same};
+use crate::arrays::{array_of, assert_same, scalars_of};
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::{LaneOp, Scalar};
@@ -136,13 +136,13 @@ fn every_lane_op_on_every_type_has_the_bits_of_its_definition() {
             buffers.push(Array::zeros(op.result_type(types).unwrap(), [n]).unwrap());
             let sizes = Binding::from_iter([("N", n as i64)]);
             let mut expect = buffers.clone();
-            slow::run(&native.kernel, &mut expect, &[], &sizes);
+            native.kernel.interpret(&mut expect, &[], &sizes).unwrap();
             native.run(&mut buffers, &[], &sizes).unwrap();
             let what = format!("{op} of {types:?}, vectorize {vectorize}");
             let (got, expect) = (buffers.last().unwrap(), expect.last().unwrap());
             if !got.bit_eq(expect) {
-                let inputs: Vec<Vec<Scalar>> = buffers.iter().map(slow::scalars_of).collect();
-                let expect = slow::scalars_of(expect);
+                let inputs: Vec<Vec<Scalar>> = buffers.iter().map(scalars_of).collect();
+                let expect = scalars_of(expect);
                 let n = (0..n).find(|n| !inputs.last().unwrap()[*n].same(expect[*n])).unwrap();
                 let args: Vec<String> = inputs.iter().map(|list| list[n].to_string()).collect();
                 panic!("{what}: operands and result {args:?}, not {}", expect[n]);
@@ -199,7 +199,7 @@ fn constants_as_second_operands_change_no_bit() {
                 let sizes = Binding::from_iter([("N", list.len() as i64)]);
                 let mut expect = [x.clone(), x.clone(), x];
                 let mut got = expect.clone();
-                slow::run(&kernel, &mut expect, &[], &sizes);
+                kernel.interpret(&mut expect, &[], &sizes).unwrap();
                 let native = &compile_kernels(&[kernel], &CodegenOptions::default()).unwrap()[0];
                 native.run(&mut got, &[], &sizes).unwrap();
                 for n in [1, 2] {

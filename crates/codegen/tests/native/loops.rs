@@ -1,7 +1,7 @@
-//! Loops of all kinds, at sizes around every width and block: native code against the slow run.
+//! Loops of all kinds, at sizes around every width and block: native code against the interpreter.
 
+use crate::arrays::{array_of, assert_same};
 use crate::check::{Numbers, check, check_on};
-use crate::slow::{array_of, assert_same};
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::{LaneOp, Scalar};

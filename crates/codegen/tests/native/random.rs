@@ -1,4 +1,4 @@
-//! Random kernels: any mix of types, operations and loops gives native code with the bits of the slow run.
+//! Random kernels: any mix of types, operations and loops gives native code with the bits of the interpreter.
 
 use crate::check::{Numbers, check};
 use tracelift_kernel::lane::{LaneOp, Scalar};
@@ -141,7 +141,7 @@ impl Draw {
 }
 
 #[test]
-fn random_kernels_have_the_bits_of_the_slow_run() {
+fn random_kernels_have_the_bits_of_the_interpreter() {
     let mut draw = Draw { numbers: Numbers(4242) };
     for case in 0..400 {
         let (a, b) = (draw.below(4) as i64 + 1, draw.pick(&[1, 3, 4, 5, 7, 8, 12, 31, 33, 70]));
