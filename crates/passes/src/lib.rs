@@ -6,14 +6,18 @@
 mod pipeline;
 mod rewrite;
 mod cse;
+mod simplify;
+mod fold;
 mod inline;
 mod fuse;
 mod schedule;
 mod plan;
 
 pub use cse::cse;
+pub use fold::fold;
 pub use fuse::fuse;
 pub use inline::inline;
 pub use pipeline::{Made, Observer, Pipeline, Stage};
 pub use plan::plan;
 pub use schedule::schedule;
+pub use simplify::{RULES, Rule, Site, simplify};

@@ -134,8 +134,8 @@ impl Pipeline {
         let unfused: Pass = |graph| Ok(graph.clone());
         let passes: [(Stage, Pass); 5] = [
             (Stage::Cse, crate::cse),
-            (Stage::Simplify, unfused),
-            (Stage::Fold, unfused),
+            (Stage::Simplify, crate::simplify),
+            (Stage::Fold, crate::fold),
             (Stage::Inline, crate::inline),
             (Stage::Fuse, if self.fuse { crate::fuse } else { unfused }),
         ];

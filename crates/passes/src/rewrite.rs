@@ -96,3 +96,15 @@ pub(crate) fn live(graph: &Graph) -> Vec<bool> {
     }
     live
 }
+
+/// The graph without the nodes that nothing depends on.
+pub(crate) fn sweep(graph: &Graph) -> Result<Graph> {
+    let live = live(graph);
+    let mut new = Rewrite::new(graph);
+    for (id, node) in graph.nodes() {
+        if live[id.index()] && !matches!(node.op, Op::Parameter(_)) {
+            new.keep(id, &mut |region| Ok(region.clone()))?;
+        }
+    }
+    new.finish()
+}
