@@ -7,7 +7,7 @@ use super::cursor::Cursor;
 use super::lexer::{Position, Punct};
 use super::syntax_error::{Source, SyntaxError};
 use crate::memory::Memory;
-use tracelift_tensor::{Array, DType, Shape};
+use tracelift_tensor::{Array, Binding, DType, Dim, Shape};
 
 /// A `run:` line (or one with another word, such as `grad:`) whose values are not read yet.
 ///
@@ -69,13 +69,14 @@ impl<'a> RunLine<'a> {
         let mut cursor = Cursor::within(self.source, self.text, self.position)?;
         cursor.global("what is called")?;
         cursor.expect(Punct::Open)?;
-        let inputs = values(&mut cursor, "argument", inputs)?;
+        let mut sizes = Binding::new();
+        let inputs = values(&mut cursor, "argument", inputs, &mut sizes)?;
         cursor.expect(Punct::Close)?;
         let expected = if cursor.eat_word("fails") {
             Expected::Error(cursor.text("the message in quotes")?.into_owned())
         } else {
             cursor.expect(Punct::EqEq)?;
-            Expected::Results(values(&mut cursor, "result", results)?)
+            Expected::Results(values(&mut cursor, "result", results, &mut sizes)?)
         };
         match cursor.peek() {
             super::lexer::Token::End => Ok(RunCase { inputs, expected }),
@@ -84,26 +85,43 @@ impl<'a> RunLine<'a> {
     }
 }
 
-fn values(cursor: &mut Cursor<'_>, what: &str, types: &[(DType, Shape)]) -> Result<Vec<Array>, SyntaxError> {
+/// Reads values; `sizes` are the unknown sizes that values so far have shown.
+fn values(
+    cursor: &mut Cursor<'_>,
+    what: &str,
+    types: &[(DType, Shape)],
+    sizes: &mut Binding,
+) -> Result<Vec<Array>, SyntaxError> {
     let mut arrays = vec![];
     for (n, (dtype, shape)) in types.iter().enumerate() {
         if n > 0 && !cursor.eat(Punct::Comma) {
             return Err(cursor.expected(&format!("`,` and {what} {n} of type {dtype}{shape}")));
         }
-        arrays.push(value(cursor, *dtype, shape)?);
+        let array = value(cursor, *dtype, shape, sizes)?;
+        for (declared, size) in shape.iter().zip(array.shape()) {
+            if let Some(sym) = declared.as_sym() {
+                sizes.bind(sym, *size as i64);
+            }
+        }
+        arrays.push(array);
     }
     Ok(arrays)
 }
 
-/// Lists below an empty one have the known sizes of the type, and no elements where those are unknown.
-fn value(cursor: &mut Cursor<'_>, dtype: DType, shape: &Shape) -> Result<Array, SyntaxError> {
+/// Lists below an empty one have the sizes of the type, and no elements where those are unknown.
+fn value(cursor: &mut Cursor<'_>, dtype: DType, shape: &Shape, known: &Binding) -> Result<Array, SyntaxError> {
     let position = cursor.position();
     let read = cursor.array_of(dtype)?;
     let mut sizes = read.shape;
     if read.elements.is_empty() {
-        sizes.extend(shape.iter().skip(sizes.len()).map(|size| size.known_len().unwrap_or(0)));
+        sizes.extend(
+            shape
+                .iter()
+                .skip(sizes.len())
+                .map(|size| size.eval(known).ok().and_then(|n| usize::try_from(n).ok()).unwrap_or(0)),
+        );
     }
-    let fits = |(size, declared): (&usize, &tracelift_tensor::Dim)| declared.known_len().is_none_or(|n| n == *size);
+    let fits = |(size, declared): (&usize, &Dim)| declared.known_len().is_none_or(|n| n == *size);
     if sizes.len() != shape.rank() || !sizes.iter().zip(shape.iter()).all(fits) {
         let message = format!("expected a value of type {dtype}{shape}, found one of shape {sizes:?}");
         return Err(cursor.error_at(position, message));
