@@ -12,6 +12,7 @@ mod emit;
 mod unit;
 mod code;
 mod compile;
+pub mod driver;
 mod run;
 
 pub use abi::{FAULT_DIVIDE_BY_ZERO, KernelAbi, KernelFn, STATUS_OK};

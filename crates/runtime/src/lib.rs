@@ -2,5 +2,12 @@
 
 pub mod cpu;
 pub mod float_mode;
-pub mod matmul;
 pub mod pool;
+pub mod matmul;
+mod options;
+mod variable;
+pub mod exec;
+
+pub use exec::{CallError, Executable};
+pub use options::{Engine, Options, PrintFn, PrintSink, StopToken, print_line};
+pub use variable::Variable;

@@ -1,0 +1,15 @@
+//! One native function per [`Program`](tracelift_kernel::program::Program): it launches the kernels, keeps rank-0 values
+//! in registers, loops, branches, checks and asks its host for the rest.
+//!
+//! No offset is an immediate: addresses are read from a table and sizes from another, so one driver serves every binding
+//! of the program's unknowns.
+
+mod abi;
+mod layout;
+mod compile;
+mod emit;
+mod steps;
+
+pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers};
+pub use compile::{NativeDriver, compile_driver, driver_text};
+pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Size};

@@ -1,0 +1,310 @@
+//! What native code asks of its host: library kernels, split launches, checks over buffers, copies, prints.
+//!
+//! No panic crosses native code: it is caught here and becomes a status.
+
+#![expect(unsafe_code, reason = "helpers receive the addresses that native code works on")]
+
+use super::plan::Plan;
+use crate::cpu::Path;
+use crate::float_mode::FloatMode;
+use crate::matmul::{self, Epilogue, How, MatMul, Operands};
+use crate::options::Options;
+use crate::pool;
+use smallvec::SmallVec;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::{ptr, slice};
+use tracelift_codegen::driver::{Context, Fault, FaultCode, LaunchPlace, Layout};
+use tracelift_codegen::{KernelFn, native_fn};
+use tracelift_kernel::program::*;
+use tracelift_tensor::{Array, DType};
+
+/// A call under way, as helpers see it.
+pub(super) struct Call<'a> {
+    pub(super) program: &'a Program,
+    pub(super) layout: &'a Layout,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a Options,
+    /// The entry point of each kernel.
+    pub(super) entries: &'a [usize],
+    /// The panic of a user's closure, to be resumed after native code has returned.
+    pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+native_fn! {
+    /// Runs a launch in tiles on the pool; its header slots say which.
+    pub(super) fn split(args: *mut u64, _begin: i64, _end: i64) -> i32 {
+        // SAFETY: the slots before those of a launch hold its context and its number.
+        let (context, index) = unsafe { (*args.sub(LaunchPlace::HEADER) as *mut Context, *args.sub(1)) };
+        guarded(context, |host| host.split(index as usize, args))
+    }
+
+    /// Runs library call `index`.
+    pub(super) fn library(context: *mut Context, index: i64) -> i32 {
+        guarded(context, |host| host.library(index as usize))
+    }
+
+    /// Runs check `index`.
+    pub(super) fn check(context: *mut Context, index: i64) -> i32 {
+        guarded(context, |host| host.check(index as usize))
+    }
+
+    /// Runs copy `index`.
+    pub(super) fn copy(context: *mut Context, index: i64) -> i32 {
+        guarded(context, |host| host.copy(index as usize))
+    }
+
+    /// Shows print `index`.
+    pub(super) fn print(context: *mut Context, index: i64) -> i32 {
+        guarded(context, |host| host.print(index as usize))
+    }
+}
+
+/// The context and the call behind it.
+struct Host<'a> {
+    context: &'a mut Context,
+    call: &'a Call<'a>,
+}
+
+fn guarded(context: *mut Context, service: impl FnOnce(&mut Host<'_>) -> FaultCode) -> i32 {
+    let work = || {
+        // SAFETY: native code hands over the context it was called with, which is not used by anybody else until the
+        // helper returns; `host` is the `Call` that `Native::run` put there and keeps alive.
+        let mut host = unsafe { Host { call: &*(*context).host.cast::<Call<'_>>(), context: &mut *context } };
+        service(&mut host)
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(FaultCode::Internal) as i32
+}
+
+impl Host<'_> {
+    fn split(&mut self, index: usize, args: *mut u64) -> FaultCode {
+        let call = self.call;
+        let (place, tiles) = (&call.layout.launches[index], call.plan.tiles[index]);
+        // SAFETY: native code passes as many slots as the launch's layout says.
+        let slots = unsafe { slice::from_raw_parts_mut(args, place.abi.num_slots()) };
+        let kernel = call.kernel(place);
+        let fault: Mutex<Option<(usize, i32, u64)>> = Mutex::new(None);
+        let extent = call.plan.extents[index];
+        let ran = pool::run(call.options.thread_count(), tiles, &|tile| {
+            let mut own: SmallVec<[u64; 64]> = SmallVec::from_slice(slots);
+            for (n, row) in place.scratch_rows.clone().enumerate() {
+                own[place.abi.scratch_slot(n)] += (call.plan.scratch_strides[row] * tile) as u64;
+            }
+            let border = |tile: usize| (extent as i128 * tile as i128 / tiles as i128) as i64;
+            // SAFETY: the slots are those of the launch with a scratch row of this tile's own; iterations of the
+            // outermost loop are independent, so that ranges of it may run at the same time.
+            let status = unsafe { kernel(own.as_mut_ptr(), border(tile), border(tile + 1)) };
+            if status != 0 {
+                let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
+                if fault.is_none_or(|(lowest, _, _)| tile < lowest) {
+                    *fault = Some((tile, status, own[place.abi.fault_slot()]));
+                }
+            }
+        });
+        if ran.is_err() {
+            return FaultCode::Internal;
+        }
+        match fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, status, position)) => {
+                slots[place.abi.fault_slot()] = position;
+                FaultCode::from_status(status)
+            }
+            None => FaultCode::None,
+        }
+    }
+
+    fn library(&mut self, index: usize) -> FaultCode {
+        let call = self.call;
+        let library = &call.layout.libraries[index];
+        let product = &call.plan.products[index];
+        let LibraryOp::MatMul(spec) = &library.call.op;
+        let epilogue = library.epilogue.map(|launch| {
+            let place = &call.layout.launches[launch];
+            EpilogueCall { kernel: call.kernel(place), args: self.args(place.first_slot), place }
+        });
+        let mut how = How {
+            path: call.options.path.unwrap_or_else(Path::best),
+            threads: call.options.thread_count(),
+            epilogue: None,
+        };
+        if let Some(epilogue) = &epilogue {
+            // Scratch rows are there once.
+            if !epilogue.place.scratch_rows.is_empty() {
+                how.threads = 1;
+            }
+            // SAFETY: an epilogue touches only the rows it is given, which the program's verifier has shown, and
+            // `epilogue` outlives the product.
+            how.epilogue = Some(unsafe { Epilogue::new(run_epilogue, ptr::from_ref(epilogue).cast()) });
+        }
+        let [a, b] = [library.call.operands[0], library.call.operands[1]];
+        let addresses = [a, b, library.call.result].map(|id| self.address(id));
+        // SAFETY: the plan's strides are those of the buffers, whose addresses are in the table.
+        let status = unsafe { multiply(spec.dtype, product, addresses, &how) };
+        let code = FaultCode::from_status(status);
+        if code != FaultCode::None {
+            self.context.fault = Fault { code: status, site: -1, position: -1, index: 0, bound: 0 };
+        }
+        code
+    }
+
+    fn check(&mut self, index: usize) -> FaultCode {
+        let call = self.call;
+        let (check, site) = &call.layout.checks[index];
+        let found = match check {
+            Check::Bounds { indices, extent } => {
+                let bound = call.layout.value(extent, &call.plan.sizes);
+                let bad = match call.program.buffer(*indices).dtype {
+                    DType::I32 => out_of_bounds(self.elements::<i32>(*indices), bound),
+                    _ => out_of_bounds(self.elements::<i64>(*indices), bound),
+                };
+                bad.map(|(position, index)| (FaultCode::OutOfBounds, position, index, bound))
+            }
+            Check::AssertAll { conditions, .. } => {
+                let failed = self.elements::<u8>(*conditions).iter().position(|holds| *holds == 0);
+                failed.map(|position| (FaultCode::Assertion, position, 0, 0))
+            }
+            Check::IndexBounds { .. } | Check::Assert { .. } => None,
+        };
+        let Some((code, position, index, bound)) = found else { return FaultCode::None };
+        let site = site.0 as i32;
+        self.context.fault = Fault { code: code as i32, site, position: position as i64, index, bound };
+        code
+    }
+
+    fn copy(&mut self, index: usize) -> FaultCode {
+        let (from, to) = self.call.layout.copies[index];
+        let bytes = self.call.plan.bytes[from.0 as usize];
+        let [from, to] = [from, to].map(|id| self.address(id));
+        // A state that is changed in place is its own next value.
+        if from != to {
+            // SAFETY: both buffers have as many bytes, and two buffers in use do not overlap.
+            unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
+        }
+        FaultCode::None
+    }
+
+    fn print(&mut self, index: usize) -> FaultCode {
+        // Formatting is general code, which expects subnormals to be kept.
+        let _mode = FloatMode::Keep.enter();
+        let place = &self.call.layout.prints[index];
+        let shown = place.values.iter().enumerate().map(|(slot, value)| match value {
+            PrintArg::Buffer(id) => self.array(*id),
+            PrintArg::Scalar(value) => {
+                let dtype = self.call.program.dtype(value);
+                // SAFETY: native code has written a slot per value.
+                scalar_array(dtype, unsafe { *self.args(place.first_slot + slot) })
+            }
+        });
+        let shown: Vec<Array> = shown.collect();
+        let print = &self.call.options.print;
+        match catch_unwind(AssertUnwindSafe(|| print.show(&place.message, &shown))) {
+            Ok(()) => FaultCode::None,
+            Err(panic) => {
+                *self.call.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
+                FaultCode::Internal
+            }
+        }
+    }
+
+    /// The address of an argument slot.
+    fn args(&self, slot: usize) -> *mut u64 {
+        // SAFETY: the context has as many slots as the layout says, and `slot` is one of them.
+        unsafe { self.context.args.add(slot) }
+    }
+
+    fn address(&self, id: BufferId) -> *mut u8 {
+        // SAFETY: the table has an entry per buffer.
+        unsafe { *self.context.table.add(self.call.program.owner(id).0 as usize) }
+    }
+
+    fn elements<T: bytemuck::Pod>(&self, id: BufferId) -> &[T] {
+        let bytes = self.call.plan.bytes[id.0 as usize];
+        // SAFETY: the buffer has as many bytes, is aligned to 64 and holds elements of this type.
+        unsafe { slice::from_raw_parts(self.address(id).cast(), bytes / size_of::<T>()) }
+    }
+
+    fn array(&self, id: BufferId) -> Array {
+        let shape = &self.call.plan.shapes[id.0 as usize];
+        let mut array = Array::zeros(self.call.program.buffer(id).dtype, shape).expect("a copy of a buffer fits");
+        array.bytes_mut().copy_from_slice(self.elements(id));
+        array
+    }
+}
+
+impl Call<'_> {
+    fn kernel(&self, place: &LaunchPlace) -> KernelFn {
+        // SAFETY: entries are addresses of kernels, whose code the executable keeps.
+        unsafe { std::mem::transmute::<usize, KernelFn>(self.entries[place.kernel.0 as usize]) }
+    }
+}
+
+/// The rank-0 array with these bits.
+pub(super) fn scalar_array(dtype: DType, bits: u64) -> Array {
+    let mut array = Array::zeros(dtype, [0usize; 0]).expect("a few bytes can be had");
+    set_scalar(&mut array, bits);
+    array
+}
+
+/// Sets the one element of a rank-0 array.
+pub(super) fn set_scalar(array: &mut Array, bits: u64) {
+    let bytes = array.bytes_mut();
+    bytes.copy_from_slice(&bits.to_le_bytes()[..bytes.len()]);
+}
+
+/// The first index that is not in `0..bound`, with its position.
+fn out_of_bounds<T: Copy + Into<i64>>(indices: &[T], bound: i64) -> Option<(usize, i64)> {
+    let inside = |index: T| (0..bound).contains(&index.into());
+    // The pass without a way out is the one that is vectorised.
+    if indices.iter().fold(true, |all, index| all & inside(*index)) {
+        return None;
+    }
+    let position = indices.iter().position(|index| !inside(*index))?;
+    Some((position, indices[position].into()))
+}
+
+/// A product of buffers.
+///
+/// # Safety
+/// As [`matmul::run`], for the addresses of both operands and of the result.
+unsafe fn multiply(dtype: DType, product: &MatMul, [a, b, c]: [*mut u8; 3], how: &How) -> i32 {
+    macro_rules! run {
+        ($type:ty) => {
+            // SAFETY: promised by the caller.
+            unsafe {
+                matmul::run::<$type>(
+                    product,
+                    Operands { a: a.cast_const().cast(), b: b.cast_const().cast(), c: c.cast() },
+                    how,
+                )
+            }
+        };
+    }
+    match dtype {
+        DType::F32 => run!(f32),
+        DType::F64 => run!(f64),
+        DType::I32 => run!(i32),
+        DType::I64 => run!(i64),
+        other => unreachable!("the verifier admits no product of {other}"),
+    }
+}
+
+/// The kernel over the finished rows of a product.
+struct EpilogueCall<'a> {
+    kernel: KernelFn,
+    args: *mut u64,
+    place: &'a LaunchPlace,
+}
+
+native_fn! {
+    /// Runs an epilogue on some rows; every thread has argument slots of its own, since a kernel writes to them.
+    fn run_epilogue(context: *const (), first: usize, rows: usize) -> i32 {
+        // SAFETY: the context is the `EpilogueCall` that `Host::library` keeps alive during the product, and its
+        // slots are as many as its layout says.
+        unsafe {
+            let call = &*context.cast::<EpilogueCall<'_>>();
+            let mut own: SmallVec<[u64; 64]> = SmallVec::from_slice(slice::from_raw_parts(call.args, call.place.abi.num_slots()));
+            (call.kernel)(own.as_mut_ptr(), first as i64, (first + rows) as i64)
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What one call needs besides its arguments: memory for intermediate values and the tables native code reads.
+//!
+//! A lease is taken from a free list and given back, so calls after the first allocate nothing.
+
+use super::native::Native;
+use super::plan::Plan;
+use std::sync::{Arc, Mutex, PoisonError};
+use tracelift_codegen::driver::Layout;
+use tracelift_kernel::program::*;
+use tracelift_tensor::{Array, Error, Result};
+
+/// One cache line of arena.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// The memory of one call.
+pub(super) struct Lease {
+    /// The address of each table entry.
+    pub(super) table: Vec<usize>,
+    /// One slot per result of the program.
+    pub(super) results: Vec<u64>,
+    /// The locking order of the variables.
+    pub(super) order: Vec<u32>,
+    /// The value of each state on entry.
+    pub(super) values: Vec<Option<Array>>,
+    /// Where the next value of each state is written, if not in place.
+    pub(super) nexts: Vec<Option<Array>>,
+    /// Values that were replaced while somebody else held them; memory for a later next value.
+    pub(super) spares: Vec<Option<Array>>,
+    /// The argument slots of all launches.
+    pub(super) args: Vec<u64>,
+    /// What each launch calls.
+    pub(super) launchers: Vec<usize>,
+    /// Argument slots with the table entry whose address they hold, for buffers that are the call's own.
+    from_call: Vec<(u32, u32)>,
+    /// The same for buffers in the arena, constants and scratch rows.
+    from_plan: Vec<(u32, u32)>,
+    arena: Vec<Line>,
+    /// The plan whose addresses stand in the table.
+    planned: Option<Arc<Plan>>,
+}
+
+impl Lease {
+    fn new(program: &Program, layout: &Layout) -> Lease {
+        let mut table = vec![std::mem::align_of::<Line>(); layout.buffers + layout.scratch.len()];
+        for (entry, buffer) in table.iter_mut().zip(&program.buffers) {
+            if let Role::Constant(value) = &buffer.role {
+                *entry = value.bytes().as_ptr() as usize;
+            }
+        }
+        let (mut from_call, mut from_plan) = (vec![], vec![]);
+        for launch in &layout.launches {
+            let slot = |n: usize| (launch.first_slot + n) as u32;
+            for (param, id) in launch.buffers.iter().enumerate() {
+                let owner = program.owner(*id);
+                let of_call = !matches!(program.buffer(owner).role, Role::Arena | Role::Constant(_));
+                let list = if of_call { &mut from_call } else { &mut from_plan };
+                list.push((slot(launch.abi.param_slot(param)), owner.0));
+            }
+            for (n, row) in launch.scratch_rows.clone().enumerate() {
+                from_plan.push((slot(launch.abi.scratch_slot(n)), (layout.buffers + row) as u32));
+            }
+        }
+        let states = program.states.len();
+        Lease {
+            table,
+            results: vec![0; program.results.len()],
+            order: Vec::with_capacity(states),
+            values: Vec::with_capacity(states),
+            nexts: vec![None; states],
+            spares: vec![None; states],
+            args: vec![0; layout.slots],
+            launchers: vec![],
+            from_call,
+            from_plan,
+            arena: vec![],
+            planned: None,
+        }
+    }
+
+    /// Writes what follows from the plan into the tables, after growing the arena where the plan needs more.
+    pub(super) fn settle(&mut self, plan: &Arc<Plan>, layout: &Layout, native: &Native) -> Result {
+        let planned = self.planned.as_ref().is_some_and(|planned| Arc::ptr_eq(planned, plan));
+        if planned && !layout.swapped.contains(&true) {
+            return Ok(());
+        }
+        self.planned = None;
+        self.grow(plan.arena_bytes)?;
+        let base = self.arena.as_mut_ptr() as usize;
+        for (entry, offset) in self.table.iter_mut().zip(&plan.offsets) {
+            if let Some(offset) = offset {
+                *entry = base + offset;
+            }
+        }
+        for (slot, entry) in &self.from_plan {
+            self.args[*slot as usize] = self.table[*entry as usize] as u64;
+        }
+        for (number, launch) in layout.launches.iter().enumerate() {
+            self.args[launch.first_slot - 1] = number as u64;
+            for (n, extent) in launch.abi.extents.iter().enumerate() {
+                let slot = launch.first_slot + launch.abi.extent_slot(n);
+                self.args[slot] = layout.value(extent, &plan.sizes) as u64;
+            }
+        }
+        self.launchers.clear();
+        self.launchers.extend(native.launchers(layout, plan));
+        self.planned = Some(Arc::clone(plan));
+        Ok(())
+    }
+
+    /// Writes the addresses of this call's arrays into the argument slots.
+    pub(super) fn refresh(&mut self) {
+        for (slot, entry) in &self.from_call {
+            self.args[*slot as usize] = self.table[*entry as usize] as u64;
+        }
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result {
+        let lines = bytes.div_ceil(size_of::<Line>());
+        if lines > self.arena.len() {
+            self.arena = Vec::new();
+            let no_memory = |_| Error::out_of_memory(format!("there is no memory for {bytes} bytes"));
+            self.arena.try_reserve_exact(lines).map_err(no_memory)?;
+            self.arena.resize(lines, Line([0; 64]));
+        }
+        Ok(())
+    }
+
+    /// Memory for the next value of state n: one that nobody holds any more, or a new array.
+    pub(super) fn next_value(&mut self, n: usize, like: &Array) -> Result<Array> {
+        // A call that failed has left its next values.
+        match self.nexts[n].take().or_else(|| self.spares[n].take()) {
+            Some(spare) if spare.is_unique() && (spare.dtype(), spare.shape()) == (like.dtype(), like.shape()) => {
+                Ok(spare)
+            }
+            _ => Array::zeros(like.dtype(), like.shape()),
+        }
+    }
+}
+
+/// The leases that no call is using.
+#[derive(Default)]
+pub(super) struct Leases(Mutex<Vec<Lease>>);
+
+impl Leases {
+    /// A lease, given back when dropped.
+    pub(super) fn take(&self, program: &Program, layout: &Layout) -> Leased<'_> {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Leased { home: self, lease: Some(free.unwrap_or_else(|| Lease::new(program, layout))) }
+    }
+}
+
+/// A lease in use.
+pub(super) struct Leased<'a> {
+    home: &'a Leases,
+    lease: Option<Lease>,
+}
+
+const OUT: &str = "a lease is given back by drop alone";
+
+impl std::ops::Deref for Leased<'_> {
+    type Target = Lease;
+
+    fn deref(&self) -> &Lease {
+        self.lease.as_ref().expect(OUT)
+    }
+}
+
+impl std::ops::DerefMut for Leased<'_> {
+    fn deref_mut(&mut self) -> &mut Lease {
+        self.lease.as_mut().expect(OUT)
+    }
+}
+
+impl Drop for Leased<'_> {
+    fn drop(&mut self) {
+        let lease = self.lease.take().expect(OUT);
+        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+    }
+}

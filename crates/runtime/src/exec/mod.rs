@@ -1,0 +1,19 @@
+//! Programs made callable: memory plans, native code and its host, variables during a call.
+
+mod executable;
+mod roles;
+mod plan;
+mod lifetimes;
+mod place;
+mod cost;
+mod lease;
+mod states;
+mod native;
+mod helpers;
+mod fault;
+mod watch;
+
+pub use executable::Executable;
+pub use lifetimes::{Lifetime, lifetimes};
+pub use place::{Request, place};
+pub use plan::{CallError, Key, Plan, PlanTable};

@@ -1,0 +1,113 @@
+//! Running a driver: the context it reads, the floating-point mode, the jump.
+
+#![expect(unsafe_code, reason = "native code is called here, on addresses that the caller vouches for")]
+
+use super::helpers::{self, Call};
+use super::lease::Lease;
+use super::plan::Plan;
+use crate::float_mode::FloatMode;
+use crate::options::Options;
+use std::ptr;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use tracelift_codegen::driver::{Context, DriverFn, Fault, Helpers, LaunchPlace, Layout, NativeDriver, compile_driver};
+use tracelift_codegen::{CodegenOptions, KernelFn, NativeKernel, compile_kernels};
+use tracelift_kernel::program::Program;
+use tracelift_tensor::Result;
+
+/// A program's machine code.
+pub(super) struct Native {
+    driver: NativeDriver,
+    /// Keeps the code of the kernels.
+    #[expect(dead_code, reason = "holding it is what keeps the entries valid")]
+    kernels: Vec<NativeKernel>,
+    /// The entry point of each kernel.
+    entries: Vec<usize>,
+}
+
+/// Never stops anything.
+static RUN: AtomicBool = AtomicBool::new(false);
+
+impl Native {
+    /// Compiles a program, numbered by `layout`, and its kernels.
+    pub(super) fn compile(program: &Program, layout: &Layout, options: &CodegenOptions) -> Result<Native> {
+        let kernels = compile_kernels(&program.kernels, options)?;
+        let driver = compile_driver(program, layout, options)?;
+        let entries = kernels.iter().map(|kernel| kernel.address()).collect();
+        Ok(Native { driver, kernels, entries })
+    }
+
+    /// What each launch calls: its kernel, or the way to split it where the plan says so.
+    pub(super) fn launchers(&self, layout: &Layout, plan: &Plan) -> impl Iterator<Item = usize> {
+        layout.launches.iter().zip(&plan.tiles).map(|(launch, tiles)| match tiles {
+            1 => self.entries[launch.kernel.0 as usize],
+            _ => helpers::split as KernelFn as usize,
+        })
+    }
+
+    /// Runs the program on the addresses in the lease's table; answers status and fault.
+    ///
+    /// # Safety
+    /// Every entry of the table must be the address of as many bytes as the plan gives the buffer or scratch row:
+    /// readable, and writable unless its role is input, state or constant; buffers that the program writes must not
+    /// overlap others in use.
+    ///
+    /// # Panics
+    /// With the panic of a user's closure, after native code has returned.
+    pub(super) unsafe fn run(
+        &self,
+        program: &Program,
+        layout: &Layout,
+        plan: &Plan,
+        options: &Options,
+        lease: &mut Lease,
+    ) -> (i32, Fault) {
+        let call = Call { program, layout, plan, options, entries: &self.entries, panic: Mutex::new(None) };
+        let mut context = Context {
+            table: lease.table.as_mut_ptr().cast(),
+            sizes: plan.sizes.as_ptr(),
+            args: lease.args.as_mut_ptr(),
+            launchers: lease.launchers.as_ptr().cast(),
+            results: lease.results.as_mut_ptr(),
+            stop: options.stop.as_ref().map_or(&RUN, |stop| stop.flag()).as_ptr().cast(),
+            helpers: HELPERS,
+            fault: Fault { site: -1, position: -1, ..Fault::default() },
+            host: ptr::from_ref(&call).cast_mut().cast(),
+        };
+        // A launch that is split finds its way back to the context through its argument slots.
+        for &launch in &plan.split {
+            lease.args[layout.launches[launch].first_slot - LaunchPlace::HEADER] = (&raw mut context) as u64;
+        }
+        let mode = if options.flush_subnormals { FloatMode::Flush } else { FloatMode::Keep };
+        let guard = mode.enter();
+        // SAFETY: the address is that of a driver made for this program and layout, whose code `self` keeps; the
+        // context is complete, and the caller vouches for the memory behind its table.
+        let status = unsafe {
+            let driver = std::mem::transmute::<*const u8, DriverFn>(self.driver.address());
+            clear_upper_halves();
+            driver(&raw mut context)
+        };
+        drop(guard);
+        if let Some(panic) = call.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            std::panic::resume_unwind(panic);
+        }
+        (status, context.fault)
+    }
+}
+
+const HELPERS: Helpers =
+    Helpers { library: helpers::library, check: helpers::check, copy: helpers::copy, print: helpers::print };
+
+/// Moves of generated code are legacy SSE, which are hundreds of times slower while upper vector halves are in use.
+#[inline]
+fn clear_upper_halves() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: no code is generated for a machine without AVX.
+    unsafe {
+        #[target_feature(enable = "avx")]
+        unsafe fn clear() {
+            std::arch::x86_64::_mm256_zeroupper();
+        }
+        clear();
+    }
+}

@@ -1,0 +1,136 @@
+//! Linear-scan placement: offsets in one block of memory for pieces that live from a first to a last step.
+
+use super::lifetimes::Lifetime;
+
+/// Every offset is a multiple of this: one cache line, and the widest vector.
+pub(super) const ALIGNMENT: usize = 64;
+
+/// Rounds a size up to whole cache lines.
+pub(super) fn align(bytes: usize) -> Option<usize> {
+    bytes.checked_next_multiple_of(ALIGNMENT)
+}
+
+/// A piece of memory wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// When it is in use.
+    pub lifetime: Lifetime,
+    /// How large it is.
+    pub bytes: usize,
+}
+
+/// The offset of each request, and the size of the whole; `None` when that overflows.
+///
+/// Pieces that are in use at the same step never overlap. Requests are served in the order of their first step, larger
+/// ones first, each in the smallest gap that holds it.
+///
+/// ```
+/// use tracelift_runtime::exec::{Request, place};
+/// let wanted = [Request { lifetime: 0..=1, bytes: 100 }, Request { lifetime: 1..=2, bytes: 64 }, Request { lifetime: 2..=3, bytes: 128 }];
+/// assert_eq!(place(&wanted), Some((vec![0, 128, 0], 192)));
+/// ```
+pub fn place(requests: &[Request]) -> Option<(Vec<usize>, usize)> {
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&n| (*requests[n].lifetime.start(), std::cmp::Reverse(requests[n].bytes), n));
+    let mut offsets = vec![0; requests.len()];
+    // (last step, offset, size) of what is in use.
+    let mut active: Vec<(u32, usize, usize)> = Vec::new();
+    let mut gaps = Gaps::default();
+    for n in order {
+        let request = &requests[n];
+        let now = *request.lifetime.start();
+        active.retain(|&(last, offset, bytes)| {
+            let keep = last >= now;
+            if !keep {
+                gaps.give_back(offset, bytes);
+            }
+            keep
+        });
+        let bytes = align(request.bytes)?;
+        if bytes > 0 {
+            offsets[n] = gaps.take(bytes)?;
+            active.push((*request.lifetime.end(), offsets[n], bytes));
+        }
+    }
+    Some((offsets, gaps.total))
+}
+
+/// Unused ranges below `total`, sorted, never adjacent.
+#[derive(Default)]
+struct Gaps {
+    ranges: Vec<(usize, usize)>,
+    total: usize,
+}
+
+impl Gaps {
+    fn take(&mut self, bytes: usize) -> Option<usize> {
+        let fits = self.ranges.iter().enumerate().filter(|(_, (start, end))| end - start >= bytes);
+        if let Some((at, _)) = fits.min_by_key(|(_, (start, end))| end - start) {
+            let (start, end) = &mut self.ranges[at];
+            let offset = *start;
+            *start += bytes;
+            if start == end {
+                self.ranges.remove(at);
+            }
+            return Some(offset);
+        }
+        // The last gap grows if it touches the end.
+        let offset = match self.ranges.last() {
+            Some(&(start, end)) if end == self.total => {
+                self.ranges.pop();
+                start
+            }
+            _ => self.total,
+        };
+        self.total = offset.checked_add(bytes).filter(|total| *total <= isize::MAX as usize)?;
+        Some(offset)
+    }
+
+    fn give_back(&mut self, offset: usize, bytes: usize) {
+        let at = self.ranges.partition_point(|(start, _)| *start < offset);
+        self.ranges.insert(at, (offset, offset + bytes));
+        if at + 1 < self.ranges.len() && self.ranges[at].1 == self.ranges[at + 1].0 {
+            self.ranges[at].1 = self.ranges.remove(at + 1).1;
+        }
+        if at > 0 && self.ranges[at - 1].1 == self.ranges[at].0 {
+            self.ranges[at - 1].1 = self.ranges.remove(at).1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn pieces_in_use_together_never_overlap(pieces in prop::collection::vec((0u32..40, 0u32..20, 0usize..1000), 0..60)) {
+            let requests: Vec<Request> =
+                pieces.iter().map(|&(first, more, bytes)| Request { lifetime: first..=first + more, bytes }).collect();
+            let (offsets, total) = place(&requests).unwrap();
+            for (n, a) in requests.iter().enumerate() {
+                prop_assert_eq!(offsets[n] % ALIGNMENT, 0);
+                prop_assert!(offsets[n] + a.bytes <= total);
+                for (m, b) in requests.iter().enumerate().skip(n + 1) {
+                    let together = a.lifetime.start() <= b.lifetime.end() && b.lifetime.start() <= a.lifetime.end();
+                    let apart = offsets[n] + a.bytes <= offsets[m] || offsets[m] + b.bytes <= offsets[n];
+                    prop_assert!(!together || apart || a.bytes == 0 || b.bytes == 0, "{} and {}", n, m);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_chain_needs_two_places() {
+        let chain: Vec<Request> = (0..100).map(|n| Request { lifetime: n..=n + 1, bytes: 4000 }).collect();
+        assert_eq!(place(&chain).unwrap().1, 2 * 4032);
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_refused() {
+        let huge = Request { lifetime: 0..=0, bytes: isize::MAX as usize };
+        assert_eq!(place(&[huge.clone(), huge]), None);
+        assert_eq!(place(&[Request { lifetime: 0..=0, bytes: usize::MAX }]), None);
+    }
+}

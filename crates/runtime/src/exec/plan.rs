@@ -1,0 +1,299 @@
+//! Everything about a call that depends on the sizes of its arguments alone, worked out once per binding.
+
+use super::cost::tiles;
+use super::lifetimes::Lifetime;
+use super::place::{Request, align, place};
+use crate::matmul::{MatMul, Order, Strides};
+use crate::options::Options;
+use smallvec::SmallVec;
+use std::sync::{Arc, Mutex, PoisonError};
+use tracelift_codegen::driver::{Layout, LibraryPlace};
+use tracelift_kernel::guard::Guard;
+use tracelift_kernel::program::*;
+use tracelift_tensor::{Binding, Dims, Error, Result};
+
+/// The values of a program's unknowns, in their order.
+pub type Key = SmallVec<[i64; 4]>;
+
+/// Why a call was refused or broke off.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError {
+    /// The program was made for other sizes: the caller makes another one with the sizes in question known.
+    Guard(Guard),
+    /// The user's mistake, or the machine's.
+    Failed(Error),
+}
+
+impl From<Error> for CallError {
+    fn from(error: Error) -> CallError {
+        CallError::Failed(error)
+    }
+}
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Error {
+        match error {
+            CallError::Guard(guard) => Error::invalid(format!("the sizes of this call do not satisfy `{guard}`"))
+                .help("trace the function again for these sizes"),
+            CallError::Failed(error) => error,
+        }
+    }
+}
+
+/// Sizes, addresses and choices for one binding of a program's unknowns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The values of the unknowns.
+    pub key: Key,
+    /// The value of each of [`Layout::sizes`].
+    pub sizes: Vec<i64>,
+    /// The shape of each buffer.
+    pub shapes: Vec<Dims>,
+    /// The size of each buffer in bytes.
+    pub bytes: Vec<usize>,
+    /// Where each table entry lies in the arena, if it does.
+    pub offsets: Vec<Option<usize>>,
+    /// How much arena a call needs.
+    pub arena_bytes: usize,
+    /// How much memory a call needs for intermediate values and results.
+    pub peak_bytes: usize,
+    /// For each launch, how many tiles it is cut into.
+    pub tiles: Vec<usize>,
+    /// For each launch, the extent of its outermost loop.
+    pub extents: Vec<i64>,
+    /// The launches that are cut.
+    pub split: Vec<usize>,
+    /// The distance between two tiles' copies of each scratch row.
+    pub scratch_strides: Vec<usize>,
+    /// The product of each library call.
+    pub products: Vec<MatMul>,
+}
+
+impl Plan {
+    /// Evaluates sizes, checks guards and limits, and places everything.
+    pub fn new(
+        program: &Program,
+        layout: &Layout,
+        lifetimes: &[Option<Lifetime>],
+        key: Key,
+        options: &Options,
+    ) -> Result<Plan, CallError> {
+        let unknowns = program.unknowns.iter().map(|unknown| unknown.sym.clone());
+        let binding: Binding = unknowns.zip(key.iter().copied()).collect();
+        for guard in &program.guards {
+            if !guard.holds(&binding)? {
+                return Err(CallError::Guard(guard.clone()));
+            }
+        }
+        let shapes = program.buffers.iter().map(|buffer| buffer.shape.eval(&binding)).collect::<Result<Vec<Dims>>>()?;
+        let bytes = buffer_bytes(program, &shapes)?;
+        let sizes = layout.sizes.iter().map(|dim| dim.eval(&binding)).collect::<Result<Vec<i64>>>()?;
+        let threads = options.thread_count();
+        let cut = layout.launches.iter().map(|launch| tiles(program.kernel(launch.kernel), &binding, threads));
+        let mut plan = Plan { key, sizes, shapes, bytes, tiles: cut.collect(), ..Plan::empty() };
+        // An epilogue is run by its library call, which splits by itself.
+        for epilogue in layout.libraries.iter().filter_map(|library| library.epilogue) {
+            plan.tiles[epilogue] = 1;
+        }
+        plan.split = (0..plan.tiles.len()).filter(|&launch| plan.tiles[launch] > 1).collect();
+        for launch in &layout.launches {
+            plan.extents.push(launch.outer.as_ref().map_or(Ok(0), |extent| extent.eval(&binding))?);
+        }
+        for row in &layout.scratch {
+            let bytes = usize::try_from(row.extent.eval(&binding)?).ok();
+            let bytes = bytes.and_then(|extent| align(extent.checked_mul(row.dtype.size())?));
+            plan.scratch_strides.push(bytes.ok_or_else(too_large)?);
+        }
+        for library in &layout.libraries {
+            plan.products.push(product(library, &binding)?);
+        }
+        plan.place(program, layout, lifetimes)?;
+        match options.max_bytes {
+            Some(limit) if plan.peak_bytes > limit => Err(CallError::Failed(
+                Error::out_of_memory(format!(
+                    "`{}` needs {} bytes for this call, more than the limit of {limit}",
+                    program.name, plan.peak_bytes
+                ))
+                .help("raise `max_bytes` in the options, or use smaller batches"),
+            )),
+            _ => Ok(plan),
+        }
+    }
+
+    fn empty() -> Plan {
+        Plan {
+            key: Key::new(),
+            sizes: vec![],
+            shapes: vec![],
+            bytes: vec![],
+            offsets: vec![],
+            arena_bytes: 0,
+            peak_bytes: 0,
+            tiles: vec![],
+            extents: vec![],
+            split: vec![],
+            scratch_strides: vec![],
+            products: vec![],
+        }
+    }
+
+    fn place(&mut self, program: &Program, layout: &Layout, lifetimes: &[Option<Lifetime>]) -> Result<()> {
+        let mut entries = Vec::new();
+        let mut requests = Vec::new();
+        for (entry, lifetime) in lifetimes.iter().enumerate() {
+            let Some(lifetime) = lifetime else { continue };
+            let bytes = match entry.checked_sub(layout.buffers) {
+                None => Some(self.bytes[entry]),
+                Some(row) => self.scratch_strides[row].checked_mul(self.tiles[layout.scratch[row].launch as usize]),
+            };
+            entries.push(entry);
+            requests.push(Request { lifetime: lifetime.clone(), bytes: bytes.ok_or_else(too_large)? });
+        }
+        let (offsets, total) = place(&requests).ok_or_else(too_large)?;
+        self.offsets = vec![None; lifetimes.len()];
+        for (entry, offset) in entries.into_iter().zip(offsets) {
+            self.offsets[entry] = Some(offset);
+        }
+        self.arena_bytes = total;
+        let results = program.buffers.iter().zip(&self.bytes);
+        let results = results.filter(|(buffer, _)| matches!(buffer.role, Role::Output(_)));
+        self.peak_bytes = results.fold(total, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        Ok(())
+    }
+}
+
+fn too_large() -> Error {
+    Error::out_of_memory("the arrays of this call do not fit into the address space")
+}
+
+fn buffer_bytes(program: &Program, shapes: &[Dims]) -> Result<Vec<usize>> {
+    let sizes = program.buffers.iter().zip(shapes).map(|(buffer, shape)| {
+        let elements = tracelift_tensor::count_elements(shape)?;
+        elements.checked_mul(buffer.dtype.size()).ok_or_else(too_large)
+    });
+    sizes.collect()
+}
+
+fn product(library: &LibraryPlace, binding: &Binding) -> Result<MatMul> {
+    let LibraryOp::MatMul(spec) = &library.call.op;
+    let size = |dim: &tracelift_tensor::Dim| {
+        usize::try_from(dim.eval(binding)?).map_err(|_| Error::internal(format!("`matmul` has a size of {dim} < 0")))
+    };
+    let stride = |dim: &tracelift_tensor::Dim| Ok::<isize, Error>(dim.eval(binding)? as isize);
+    let [batch, m, k, n] = [size(&spec.batch)?, size(&spec.m)?, size(&spec.k)?, size(&spec.n)?];
+    Ok(MatMul {
+        batch,
+        m,
+        k,
+        n,
+        a: Strides { batch: stride(&spec.a[0])?, row: stride(&spec.a[1])?, col: stride(&spec.a[2])? },
+        b: Strides { batch: stride(&spec.b[0])?, row: stride(&spec.b[1])?, col: stride(&spec.b[2])? },
+        c_row: n,
+        c_batch: m.checked_mul(n).ok_or_else(too_large)?,
+        order: if spec.vector { Order::Lanes } else { Order::Chain },
+    })
+}
+
+/// The plans used last.
+#[derive(Debug, Default)]
+pub struct PlanTable {
+    /// Most recently used first.
+    recent: Mutex<Vec<Arc<Plan>>>,
+}
+
+impl PlanTable {
+    /// How many plans are kept.
+    pub const CAPACITY: usize = 4;
+
+    /// The plan for a key: a kept one, or a new one.
+    pub fn find(&self, key: &[i64], make: impl FnOnce() -> Result<Plan, CallError>) -> Result<Arc<Plan>, CallError> {
+        if let Some(plan) = self.kept(key) {
+            return Ok(plan);
+        }
+        let plan = Arc::new(make()?);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.truncate(Self::CAPACITY - 1);
+        recent.insert(0, Arc::clone(&plan));
+        Ok(plan)
+    }
+
+    fn kept(&self, key: &[i64]) -> Option<Arc<Plan>> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = recent.iter().position(|plan| plan.key.as_slice() == key)?;
+        recent[..=at].rotate_right(1);
+        Some(Arc::clone(&recent[0]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exec::lifetimes;
+    use tracelift_kernel::text::{Module, Source};
+
+    fn plans_for(text: &str, sizes: &[i64]) -> Vec<Plan> {
+        let module = Module::parse(Source::new("test", text)).unwrap_or_else(|mistake| panic!("{mistake}"));
+        let program = &module.programs[0];
+        let layout = Layout::of(program);
+        let lifetimes = lifetimes(program, &layout);
+        let plan = |n: &i64| Plan::new(program, &layout, &lifetimes, Key::from_slice(&[*n]), &Options::default());
+        sizes.iter().map(|n| plan(n).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_chain_of_buffers_takes_the_space_of_two() {
+        let text = "program @p {
+          unknown B = input 0 axis 0
+          buffer $x : f32[B] input 0
+          buffer $a : f32[B] arena
+          buffer $b : f32[B] arena
+          buffer $c : f32[2*B] arena
+          buffer $y : f32[B] output 0
+          copy $x -> $a
+          copy $a -> $b
+          copy $b -> $c
+          copy $c -> $y
+          result $y
+        }";
+        for (plan, n) in plans_for(text, &[0, 16, 1000]).iter().zip([0usize, 16, 1000]) {
+            let line = |bytes: usize| bytes.next_multiple_of(64);
+            assert_eq!(plan.bytes, [4 * n, 4 * n, 4 * n, 8 * n, 4 * n]);
+            assert_eq!((plan.offsets[1], plan.offsets[2]), (Some(0), Some(line(4 * n))));
+            assert_eq!(plan.arena_bytes, 2 * line(4 * n) + line(8 * n), "`$c` fits into no gap");
+            assert_eq!(plan.peak_bytes, plan.arena_bytes + 4 * n);
+        }
+    }
+
+    #[test]
+    fn the_table_keeps_the_four_plans_used_last() {
+        let plan = &plans_for("program @p { unknown B = input 0 axis 0 buffer $x : f32[B] input 0 }", &[1])[0];
+        let table = PlanTable::default();
+        let made = std::cell::Cell::new(0);
+        let find = |n: i64| {
+            let make = || {
+                made.set(made.get() + 1);
+                Ok(Plan { key: Key::from_slice(&[n]), ..plan.clone() })
+            };
+            assert_eq!(table.find(&[n], make).unwrap().key.as_slice(), [n]);
+        };
+        (1..=4).for_each(find);
+        (1..=4).for_each(find);
+        assert_eq!(made.get(), 4);
+        find(1);
+        find(5); // 2 goes
+        (3..=5).for_each(find);
+        find(1);
+        assert_eq!(made.get(), 5);
+        find(2);
+        assert_eq!(made.get(), 6);
+    }
+
+    #[test]
+    fn sizes_that_overflow_are_errors() {
+        let text = "program @p { unknown B = input 0 axis 0 buffer $x : f32[B, B] arena }";
+        let module = Module::parse(Source::new("test", text)).unwrap();
+        let layout = Layout::of(&module.programs[0]);
+        let key = Key::from_slice(&[i64::MAX / 2]);
+        assert!(Plan::new(&module.programs[0], &layout, &[None], key, &Options::default()).is_err());
+    }
+}

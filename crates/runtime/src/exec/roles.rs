@@ -1,0 +1,94 @@
+//! Which buffer of a program stands for which argument, result and state.
+
+use tracelift_kernel::program::*;
+use tracelift_tensor::{Error, Result};
+
+/// The buffers of a program by role, and what becomes of its results.
+#[derive(Clone, Debug)]
+pub(super) struct Roles {
+    /// The buffer of each input; `None` for one that is never used.
+    pub(super) inputs: Vec<Option<BufferId>>,
+    /// The buffer of each state on entry.
+    pub(super) states: Vec<Option<BufferId>>,
+    /// The buffer of each state on exit.
+    pub(super) nexts: Vec<Option<BufferId>>,
+    /// Where each result comes from.
+    pub(super) results: Vec<Source>,
+    /// For each state, whether its value on entry is a result, so that it must not be overwritten.
+    pub(super) kept: Vec<bool>,
+}
+
+/// Where a result comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A rank-0 value in the result's own slot.
+    Scalar,
+    /// Written straight into the result.
+    Output(BufferId),
+    /// The same as an earlier result, perhaps with another shape.
+    Same(usize),
+    /// An argument handed through.
+    Input(usize),
+    /// A state as it was on entry.
+    State(usize),
+    /// A state as it is on exit.
+    Next(usize),
+    /// A literal.
+    Constant(BufferId),
+}
+
+impl Roles {
+    /// The roles in a program; an error if a result has no memory of its own.
+    pub(super) fn of(program: &Program) -> Result<Roles> {
+        let (mut inputs, mut states, mut nexts, mut outputs) = (vec![], vec![], vec![], vec![]);
+        for (n, buffer) in program.buffers.iter().enumerate() {
+            let (list, at) = match buffer.role {
+                Role::Input(at) => (&mut inputs, at),
+                Role::Output(at) => (&mut outputs, at),
+                Role::State(at) => (&mut states, at),
+                Role::NextState(at) => (&mut nexts, at),
+                Role::Arena | Role::View(_) | Role::Constant(_) => continue,
+                Role::Stack => {
+                    let name = &buffer.name;
+                    return Err(Error::internal(format!("`${name}` of program `{}` is a stack", program.name))
+                        .help("loops of unknown length cannot keep values for their gradients yet"));
+                }
+            };
+            let at = at as usize;
+            list.resize(list.len().max(at + 1), None);
+            list[at] = Some(BufferId(n as u32));
+        }
+        states.resize(program.states.len(), None);
+        nexts.resize(program.states.len(), None);
+        let mut results: Vec<Source> = Vec::with_capacity(program.results.len());
+        for place in &program.results {
+            let source = source(program, place, &results)?;
+            results.push(source);
+        }
+        if let Some(lost) = outputs.iter().flatten().find(|id| !results.contains(&Source::Output(**id))) {
+            let name = &program.buffer(*lost).name;
+            return Err(Error::internal(format!("output `${name}` of program `{}` is no result", program.name)));
+        }
+        let kept = (0..states.len()).map(|n| results.contains(&Source::State(n))).collect();
+        Ok(Roles { inputs, states, nexts, results, kept })
+    }
+}
+
+fn source(program: &Program, place: &ResultPlace, earlier: &[Source]) -> Result<Source> {
+    let ResultPlace::Buffer(id) = place else { return Ok(Source::Scalar) };
+    let owner = program.owner(*id);
+    Ok(match &program.buffer(owner).role {
+        Role::Output(_) => match earlier.iter().position(|source| *source == Source::Output(owner)) {
+            Some(same) => Source::Same(same),
+            None => Source::Output(owner),
+        },
+        Role::Input(n) => Source::Input(*n as usize),
+        Role::State(n) => Source::State(*n as usize),
+        Role::NextState(n) => Source::Next(*n as usize),
+        Role::Constant(_) => Source::Constant(owner),
+        Role::Arena | Role::View(_) | Role::Stack => {
+            let name = &program.buffer(*id).name;
+            return Err(Error::internal(format!("result `${name}` of program `{}` is not an output", program.name)));
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! How an executable is made and run.
+
+use crate::cpu::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fmt, mem};
+use tracelift_tensor::Array;
+
+/// Which way a graph is evaluated. All give equal bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Engine {
+    /// The graph itself, op by op, by the definitions.
+    Reference,
+    /// The scheduled program, step by step, by the slow interpreter.
+    Interpreter,
+    /// Native code with one kernel per op.
+    Unfused,
+    /// Native code of fused kernels.
+    #[default]
+    Fused,
+}
+
+impl Engine {
+    /// All engines, plainest first.
+    pub const ALL: [Engine; 4] = [Engine::Reference, Engine::Interpreter, Engine::Unfused, Engine::Fused];
+
+    /// Its name in texts and options.
+    pub fn name(self) -> &'static str {
+        match self {
+            Engine::Reference => "reference",
+            Engine::Interpreter => "interpreter",
+            Engine::Unfused => "unfused",
+            Engine::Fused => "fused",
+        }
+    }
+}
+
+/// How an executable is made and run.
+///
+/// Apart from `flush_subnormals`, which is a rule of arithmetic, nothing in here changes a bit of a result.
+///
+/// ```
+/// use tracelift_runtime::Options;
+/// assert!(Options::training().flush_subnormals && !Options::default().flush_subnormals);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Which way graphs are evaluated.
+    pub engine: Engine,
+    /// How many threads a call may use; 0 means as many as the machine has.
+    pub threads: usize,
+    /// Treat subnormal numbers as zeros of their sign.
+    pub flush_subnormals: bool,
+    /// A call that needs more memory for intermediate and result arrays than this is refused.
+    pub max_bytes: Option<usize>,
+    /// How many bytes gradients of loops may keep instead of computing values again.
+    pub save_bytes: usize,
+    /// The instructions that library kernels use; by default the best there are.
+    pub path: Option<Path>,
+    /// Stops calls that are under way.
+    pub stop: Option<StopToken>,
+    /// Where `print` goes.
+    pub print: PrintSink,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            engine: Engine::Fused,
+            threads: 0,
+            flush_subnormals: false,
+            max_bytes: None,
+            save_bytes: 1 << 30,
+            path: None,
+            stop: None,
+            print: PrintSink::Stdout,
+        }
+    }
+}
+
+impl Options {
+    /// What `fit` uses: subnormals are flushed, since moments that decay into them cost up to four times as much.
+    pub fn training() -> Options {
+        Options { flush_subnormals: true, ..Options::default() }
+    }
+
+    /// The number of threads, with 0 replaced by what the machine has.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => machine_threads(),
+            n => n,
+        }
+    }
+}
+
+/// Asking the system takes longer than a small call.
+fn machine_threads() -> usize {
+    static THREADS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
+}
+
+/// A switch that stops running calls at the next turn of a loop; they answer `Cancelled` and change no variable.
+///
+/// ```
+/// use tracelift_runtime::StopToken;
+/// let token = StopToken::new();
+/// let other_hand = token.clone();
+/// other_hand.stop();
+/// assert!(token.is_stopped());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct StopToken(Arc<AtomicBool>);
+
+impl StopToken {
+    /// A token that lets everything run.
+    pub fn new() -> StopToken {
+        StopToken::default()
+    }
+
+    /// Stops what runs with this token, now and later.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets calls run again.
+    pub fn reset(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether it was stopped.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The byte that native code polls.
+    pub(crate) fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
+}
+
+/// Two tokens are equal if stopping one stops the other.
+impl PartialEq for StopToken {
+    fn eq(&self, other: &StopToken) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for StopToken {}
+
+/// Where the values of `print` go.
+#[derive(Clone, Default)]
+pub enum PrintSink {
+    /// To the standard output, one line each.
+    #[default]
+    Stdout,
+    /// To a function, which is given the message and the values.
+    Function(Arc<PrintFn>),
+}
+
+/// Takes the message and the values of a `print`.
+pub type PrintFn = dyn Fn(&str, &[Array]) + Send + Sync;
+
+impl PrintSink {
+    /// Shows values after a message.
+    pub fn show(&self, message: &str, values: &[Array]) {
+        match self {
+            PrintSink::Stdout => println!("{}", print_line(message, values)),
+            PrintSink::Function(show) => show(message, values),
+        }
+    }
+}
+
+/// The line that a `print` writes: the message and the values, with a space between neighbours.
+pub fn print_line(message: &str, values: &[Array]) -> String {
+    let texts = (!message.is_empty()).then(|| message.to_string()).into_iter();
+    texts.chain(values.iter().map(Array::to_string)).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Debug for PrintSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PrintSink::Stdout => "Stdout",
+            PrintSink::Function(_) => "Function",
+        })
+    }
+}
+
+/// Two sinks are equal if they are the same one.
+impl PartialEq for PrintSink {
+    fn eq(&self, other: &PrintSink) -> bool {
+        match (self, other) {
+            (PrintSink::Function(one), PrintSink::Function(other)) => Arc::ptr_eq(one, other),
+            _ => mem::discriminant(self) == mem::discriminant(other),
+        }
+    }
+}
+
+impl Eq for PrintSink {}
