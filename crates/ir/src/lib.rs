@@ -19,6 +19,8 @@ pub mod ops;
 mod eval;
 mod text;
 mod verify;
+mod dot;
+mod json;
 
 pub use attrs::{Attr, AttrReader, Attrs};
 pub use build::{Builder, Expr, Gradients, MAX_DEPTH, Scope, with_exprs};

@@ -1,6 +1,6 @@
 //! Calls of other functions.
 
-use super::results;
+use super::{laws, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::build::Builder;
 use crate::eval::EvalCx;
@@ -98,7 +98,7 @@ impl OpDef for Call {
     }
 
     fn laws(&self, _: DType) -> Laws {
-        Laws::NONE
+        laws([&*self.callee])
     }
 
     fn samples() -> Vec<Sample> {

@@ -1,6 +1,6 @@
 //! Branches.
 
-use super::{enter, results};
+use super::{enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::build::Builder;
 use crate::eval::EvalCx;
@@ -78,7 +78,7 @@ impl OpDef for Cond {
     }
 
     fn laws(&self, _: DType) -> Laws {
-        Laws::NONE
+        laws([&*self.then, &*self.otherwise])
     }
 
     fn samples() -> Vec<Sample> {

@@ -1,6 +1,6 @@
 //! Groups of nodes that become one kernel.
 
-use super::{enter, results};
+use super::{enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::build::Builder;
 use crate::eval::EvalCx;
@@ -55,7 +55,7 @@ impl OpDef for Fusion {
     }
 
     fn laws(&self, _: DType) -> Laws {
-        Laws::NONE
+        laws([&*self.body])
     }
 
     fn samples() -> Vec<Sample> {

@@ -10,10 +10,12 @@ pub use cond::Cond;
 pub use fusion::Fusion;
 pub use while_loop::While;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Node};
 use crate::infer::{Infer, wrong_count};
+use crate::laws::Laws;
+use crate::op::Op;
 use crate::types::{Type, Types};
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::{DType, Error, Result};
 
 /// Checks that operands fit the parameters of a region and takes over what it assumes of sizes.
 fn enter(cx: &mut Infer, what: &str, region: &Graph, x: &[Type]) -> Result {
@@ -32,6 +34,16 @@ fn enter(cx: &mut Infer, what: &str, region: &Graph, x: &[Type]) -> Result {
         cx.assume(guard.clone());
     }
     Ok(())
+}
+
+/// An op that owns regions has an effect if one of their nodes has.
+fn laws<'g>(regions: impl IntoIterator<Item = &'g Graph>) -> Laws {
+    let has_effect = |node: &Node| {
+        // Whether there is an effect does not depend on element types.
+        !matches!(node.op, Op::Parameter(_)) && !node.op.laws(DType::Bool).pure
+    };
+    let mut regions = regions.into_iter();
+    if regions.any(|region| region.nodes().any(|(_, node)| has_effect(node))) { Laws::EFFECT } else { Laws::NONE }
 }
 
 /// The types of a region's results.

@@ -1,6 +1,6 @@
 //! Loops.
 
-use super::{enter, results};
+use super::{enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::build::Builder;
 use crate::eval::EvalCx;
@@ -91,7 +91,7 @@ impl OpDef for While {
     }
 
     fn laws(&self, _: DType) -> Laws {
-        Laws::NONE
+        laws([&*self.condition, &*self.body])
     }
 
     fn samples() -> Vec<Sample> {
