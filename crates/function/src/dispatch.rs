@@ -18,6 +18,11 @@ pub(crate) fn apply(op: impl Into<Op>, operands: &[&Tensor]) -> Tensor {
     results.swap_remove(0)
 }
 
+/// Applies an op with one result, which comes from a given place.
+pub(crate) fn apply_at(op: impl Into<Op>, operands: &[&Tensor], origin: Origin) -> Tensor {
+    run(&op.into(), operands, origin).swap_remove(0)
+}
+
 /// Applies an op with any number of results; a mistake gives one poisoned tensor.
 #[track_caller]
 pub(crate) fn apply_multi(op: impl Into<Op>, operands: &[&Tensor]) -> Vec<Tensor> {

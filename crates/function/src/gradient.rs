@@ -4,7 +4,7 @@ use tracelift_autodiff::gradients;
 use tracelift_ir::ops::Identity;
 use tracelift_tensor::{Error, Origin, Result};
 
-use crate::{Tensor, Variable, dispatch::apply, once::in_trace, scope, trace, tree::Tree};
+use crate::{Tensor, Variable, dispatch::apply_at, once::in_trace, scope, trace, tree::Tree};
 
 /// The gradient of a function of one tensor; if its value is no scalar, the gradient of the sum.
 ///
@@ -17,18 +17,22 @@ use crate::{Tensor, Variable, dispatch::apply, once::in_trace, scope, trace, tre
 /// assert_eq!(curvature(&tensor(2.0)).item::<f32>()?, 12.0);
 /// # Ok::<(), tracelift_function::Error>(())
 /// ```
+#[track_caller]
 pub fn grad(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
     let both = value_and_grad(f);
     move |x| both(x).1
 }
 
 /// The value and the gradient of a function of one tensor.
+#[track_caller]
 pub fn value_and_grad(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> (Tensor, Tensor) {
+    // A closure does not know where it is called; where it was made is next best.
+    let origin = scope::origin();
     move |x| {
         in_trace("value_and_grad", || {
-            let x = apply(Identity, &[x]);
+            let x = apply_at(Identity, &[x], origin.clone());
             let y = f(&x);
-            let dx = differentiate(&y, &[&x], scope::origin()).swap_remove(0);
+            let dx = differentiate(&y, &[&x], origin.clone()).swap_remove(0);
             (y, dx)
         })
     }

@@ -87,6 +87,7 @@ fn empty_dtype<T: IntoTensor>() -> DType {
 /// Rows joined under a new first axis.
 #[track_caller]
 fn rows(rows: Vec<Tensor>, empty: DType) -> Tensor {
+    let _here = scope::here();
     if rows.iter().any(|row| !matches!(row.handle, crate::tensor::Handle::Eager(_))) {
         return ops::stack(&rows.iter().collect::<Vec<_>>(), 0);
     }
@@ -205,11 +206,13 @@ impl std::iter::Sum for Tensor {
     /// The sum of all, from left to right; nothing sums to a float zero.
     #[track_caller]
     fn sum<I: Iterator<Item = Tensor>>(terms: I) -> Tensor {
+        let _here = scope::here();
         terms.reduce(|sum, term| sum + term).unwrap_or_else(|| tensor(0.0))
     }
 }
 
 #[track_caller]
 fn made(array: Result<Array>) -> Tensor {
+    let _here = scope::here();
     array.map_or_else(|error| trace::fail(error.at(scope::origin()), None), Tensor::eager)
 }

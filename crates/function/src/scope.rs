@@ -1,11 +1,20 @@
 //! Which layer is being called on this thread, so that errors and graph values can name it.
 
-use std::{cell::RefCell, marker::PhantomData, panic::Location, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    marker::PhantomData,
+    panic::Location,
+    sync::Arc,
+};
 
 use tracelift_tensor::Origin;
 
 thread_local! {
     static LAYERS: RefCell<Vec<Layer>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    static CALL: Cell<Option<&'static Location<'static>>> = const { Cell::new(None) };
 }
 
 struct Layer {
@@ -66,10 +75,31 @@ pub fn layer_path() -> Option<Arc<str>> {
     LAYERS.with_borrow(|layers| layers.last().map(|layer| layer.name.clone()))
 }
 
+/// While it lives, everything made on this thread comes from one line of the user's; see [`here`].
+pub(crate) struct Here {
+    before: Option<&'static Location<'static>>,
+}
+
+/// Makes the caller's line the origin of all that a method does, also in closures, where `#[track_caller]` ends.
+///
+/// A method called by a method keeps the line of the outer one. No closure of a user may run inside.
+#[track_caller]
+pub(crate) fn here() -> Here {
+    let before = CALL.get();
+    CALL.set(before.or(Some(Location::caller())));
+    Here { before }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        CALL.set(self.before);
+    }
+}
+
 /// The origin of something made now: the caller's line, or the layer and the line where it was called.
 #[track_caller]
 pub(crate) fn origin() -> Origin {
-    let location = Location::caller();
+    let location = CALL.get().unwrap_or(Location::caller());
     LAYERS.with_borrow(|layers| match layers.last() {
         Some(layer) => Origin { location: Some(layer.location), layer: Some(layer.described.clone()) },
         None => Origin::from(location),

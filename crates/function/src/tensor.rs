@@ -144,6 +144,7 @@ impl Tensor {
         if let Some(error) = self.error() {
             return Err(error.clone());
         }
+        let _here = scope::here();
         let shape = self.shape();
         let first = shape.first().ok_or_else(|| Error::invalid("a scalar has no length").at(scope::origin()))?;
         first.known().and_then(|n| usize::try_from(n).ok()).ok_or_else(|| {
@@ -162,6 +163,7 @@ impl Tensor {
     #[track_caller]
     pub fn item<T: Element>(&self) -> Result<T> {
         let array = self.read("item", scope::origin())?;
+        let _here = scope::here();
         array.item::<T>().map_err(|error| placed(error, "item"))
     }
 
@@ -169,6 +171,7 @@ impl Tensor {
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         let array = self.read("to_vec", scope::origin())?;
+        let _here = scope::here();
         array.to_vec::<T>().map_err(|error| placed(error, "to_vec"))
     }
 

@@ -215,6 +215,7 @@ impl Variable {
 
     #[track_caller]
     fn change(&self, what: &'static str, new: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
+        let _here = scope::here();
         let origin = scope::origin();
         let data = self.data()?;
         if trace::is_active() {

@@ -6,6 +6,7 @@ use tracelift_tensor::{Dim, Error, Result, Shape};
 use crate::{
     Tensor,
     dispatch::{apply, refuse},
+    scope,
 };
 
 /// The shape that two shapes are broadcast to; unknown sizes that must be equal are left to the op that needs it.
@@ -40,6 +41,7 @@ fn common_dim(x: Dim, y: Dim) -> Option<Dim> {
 /// Both operands in their common shape.
 #[track_caller]
 pub(crate) fn broadcast_pair(op: &str, a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor), Tensor> {
+    let _here = scope::here();
     let (x, y) = (a.ty(), b.ty());
     if x.shape == y.shape {
         return Ok((a.snapshot(), b.snapshot()));

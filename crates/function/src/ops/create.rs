@@ -119,6 +119,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn from_array(array: Result<Array>) -> Tensor {
+        let _here = scope::here();
         array.map_or_else(|error| fail(error.at(scope::origin()), None), Tensor::eager)
     }
 }

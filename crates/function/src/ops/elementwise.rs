@@ -7,6 +7,7 @@ use super::broadcast_pair;
 use crate::{
     Operand, Tensor,
     dispatch::{apply, refuse},
+    scope,
 };
 
 macro_rules! unary {
@@ -187,6 +188,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn select(&self, a: impl Operand, b: impl Operand) -> Tensor {
+        let _here = scope::here();
         // A number takes the dtype of the other arm; two numbers are what literals are.
         let default = if a.is_number() && b.is_number() { Tensor::from(0f32) } else { self.snapshot() };
         let (a, b) = if a.is_number() {

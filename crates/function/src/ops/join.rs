@@ -6,7 +6,7 @@ use tracelift_tensor::{Error, Result};
 use crate::{
     Tensor,
     dispatch::{apply, poison, refuse},
-    tensor,
+    scope, tensor,
 };
 
 /// Tensors joined along an axis.
@@ -42,6 +42,7 @@ pub fn stack(parts: &[&Tensor], axis: i32) -> Tensor {
     if let Err(error) = same_dtype(parts) {
         return refuse("stack", error, parts);
     }
+    let _here = scope::here();
     let rows: Vec<Tensor> = parts.iter().map(|part| part.expand_dims(axis)).collect();
     if let Some(poisoned) = poison(&rows.iter().collect::<Vec<_>>()) {
         return poisoned;
@@ -53,6 +54,7 @@ pub fn stack(parts: &[&Tensor], axis: i32) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn add_n(terms: &[Tensor]) -> Tensor {
+    let _here = scope::here();
     let mut terms = terms.iter();
     let Some(first) = terms.next() else {
         return refuse("add_n", Error::value("needs at least one tensor"), &[&tensor(0.0)]);

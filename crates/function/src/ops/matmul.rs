@@ -7,6 +7,7 @@ use super::broadcast::common_shape;
 use crate::{
     Operand, Tensor,
     dispatch::{apply, refuse},
+    scope,
 };
 
 impl Tensor {
@@ -24,6 +25,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, other: impl Operand) -> Tensor {
+        let _here = scope::here();
         product(self, &other.operand(self))
     }
 }

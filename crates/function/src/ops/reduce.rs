@@ -7,6 +7,7 @@ use tracelift_tensor::{Array, DType, Error, Result};
 use crate::{
     Axes, Tensor,
     dispatch::{apply, refuse},
+    scope,
 };
 
 /// Whether reduced axes stay, with size one.
@@ -72,6 +73,7 @@ fn on_axes(
     keep: Keep,
     body: impl FnOnce(&Tensor, &[usize], Keep) -> Tensor,
 ) -> Tensor {
+    let _here = scope::here();
     if x.error().is_some() {
         return x.snapshot();
     }
@@ -172,6 +174,7 @@ impl Tensor {
         if self.error().is_some() {
             return self.snapshot();
         }
+        let _here = scope::here();
         let axes: Vec<usize> = (0..self.rank()).collect();
         count(self, &axes, DType::I32)
     }
@@ -196,6 +199,7 @@ impl Tensor {
         if self.error().is_some() {
             return self.snapshot();
         }
+        let _here = scope::here();
         let sizes: Vec<Tensor> = (0..self.rank()).map(|axis| self.dim(axis as i32)).collect();
         match sizes.len() {
             0 => Tensor::from(Vec::<i32>::new()),

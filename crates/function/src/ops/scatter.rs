@@ -8,7 +8,7 @@ use crate::{
     Slice, Tensor,
     dispatch::{apply, poison, refuse},
     ops::broadcast::common_shape,
-    trace,
+    scope, trace,
 };
 
 /// The tensor with a part replaced by a value, which is broadcast to the part.
@@ -53,6 +53,7 @@ pub(crate) fn scatter_rows(x: &Tensor, rows: &Tensor, values: &Tensor) -> Tensor
 /// The tensor with single items or blocks replaced: row `i` of `indices` says where `updates[i]` goes.
 #[track_caller]
 pub(crate) fn scatter_nd(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Tensor {
+    let _here = scope::here();
     let operands = [x, indices, updates];
     if let Some(poisoned) = poison(&operands) {
         return poisoned;

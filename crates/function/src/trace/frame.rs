@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Retrace,
     /// A closure whose graph is run once and forgotten.
     Once,
+    /// A closure run for the structure of its result alone.
+    Discarded,
     /// The body of a loop or a branch, inside the trace below.
     Region,
 }

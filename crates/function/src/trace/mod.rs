@@ -118,6 +118,11 @@ pub(crate) fn enter(frame: Frame) -> Result<Entered> {
     STACK.with_borrow_mut(|entries| {
         let functions =
             entries.iter().filter(|entry| matches!(entry, Entry::Frame(frame) if frame.is_function())).count();
+        let discarded = entries
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Frame(frame) if frame.kind == Kind::Discarded))
+            .count();
+        assert!(discarded < MAX_DEPTH, "a function whose result has no fixed structure calls itself without end");
         if functions >= MAX_DEPTH && frame.is_function() {
             let message = format!("calls itself without end: {MAX_DEPTH} traces are open inside each other");
             return Err(Error::runtime(message)
@@ -232,6 +237,6 @@ pub(crate) fn eager_array(op: &str, tensor: &Tensor, origin: &Origin) -> Result<
 
 /// Runs a closure whose graph, and whose mistakes, nobody wants.
 pub(crate) fn discarded<R>(body: impl FnOnce() -> R) -> R {
-    let _entered = enter(Frame::new(Kind::Once, "discarded"));
+    let _entered = enter(Frame::new(Kind::Discarded, "discarded"));
     body()
 }
