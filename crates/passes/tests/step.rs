@@ -60,3 +60,19 @@ fn weights_are_written_where_they_live() {
     let commits = program.steps.iter().filter(|step| matches!(step, Step::Commit { .. })).count();
     assert_eq!(commits, 0, "{program}");
 }
+
+#[test]
+fn programs_compute_what_the_graph_means() {
+    let graph = step();
+    let shapes: [&[usize]; 5] = [&[37, 8], &[37, 1], &[8, 30], &[30], &[30, 1]];
+    let arrays: Vec<Array> = shapes.iter().enumerate().map(|(n, shape)| wave(shape, n as f32)).collect();
+    let expected = evaluate(&graph, &arrays).unwrap();
+    for fuse in [false, true] {
+        let program = Pipeline { fuse }.lower(&graph, &mut |_, _| ()).unwrap();
+        program.check().unwrap_or_else(|error| panic!("{error}\n{program}"));
+        let mut states = arrays[2..].to_vec();
+        let results = program.interpret(&arrays[..2], &mut states).unwrap();
+        let all: Vec<&Array> = results.iter().chain(&states).collect();
+        assert!(all.iter().zip(&expected).all(|(a, b)| a.bit_eq(b)), "{program}\n{all:?}\n{expected:?}");
+    }
+}
