@@ -108,6 +108,7 @@ fn kernels() -> Vec<Kernel> {
         reduction("sum", DType::F32, &[ReduceKind::Sum]),
         reduction("max", DType::F32, &[ReduceKind::Max]),
         reduction("sum and max", DType::F32, &[ReduceKind::Sum, ReduceKind::Max]),
+        reduction("sum of f64", DType::F64, &[ReduceKind::Sum]),
         reduction("argmax", DType::F32, &[ReduceKind::ArgMax]),
         softmax(10),
         softmax(1000),
@@ -123,6 +124,9 @@ fn time(kernel: &NativeKernel, n: usize) -> Result<f64> {
     for param in &kernel.kernel.params {
         let shape = param.shape.eval(&sizes)?;
         buffers.push(match param.access {
+            Access::Read if param.dtype == DType::F64 => {
+                Array::new(&shape, x.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>())?
+            }
             Access::Read => Array::new(&shape, &x)?,
             _ => Array::zeros(param.dtype, &shape)?,
         });

@@ -1,14 +1,17 @@
 //! A kernel as CLIF: the state shared by everything that emits, and the frame of the function.
 
-mod block;
 mod lanes;
-mod memory;
 mod op;
+mod memory;
+mod block;
+mod vary;
 mod par;
 mod reduce;
-mod reduce_lanes;
 mod tree;
-mod vary;
+mod reduce_lanes;
+mod lane_memory;
+mod lane_tree;
+mod lane_by_lane;
 
 pub(crate) use lanes::Lanes;
 
