@@ -2,30 +2,8 @@
 
 use super::reduce::offsets;
 use crate::ops::DotGeneral;
-use tracelift_tensor::{Array, DType, Result};
-
-/// Scalars that a product can be made of.
-trait Multiply: tracelift_tensor::Raw {
-    fn zero() -> Self;
-    fn add(self, other: Self) -> Self;
-    fn multiply_add(self, by: Self, acc: Self) -> Self;
-}
-
-macro_rules! multiply {
-    ($($float:ty)*; $($int:ty)*) => {
-        $(impl Multiply for $float {
-            fn zero() -> Self { 0.0 }
-            fn add(self, other: Self) -> Self { self + other }
-            fn multiply_add(self, by: Self, acc: Self) -> Self { self.mul_add(by, acc) }
-        })*
-        $(impl Multiply for $int {
-            fn zero() -> Self { 0 }
-            fn add(self, other: Self) -> Self { self.wrapping_add(other) }
-            fn multiply_add(self, by: Self, acc: Self) -> Self { self.wrapping_mul(by).wrapping_add(acc) }
-        })*
-    };
-}
-multiply!(f32 f64; i32 i64 u8);
+use tracelift_kernel::meaning::{Multiply, dot_chain, dot_lanes};
+use tracelift_tensor::{Array, DType, Raw, Result};
 
 /// The product, of shape `dims`.
 pub(crate) fn dot_general(op: &DotGeneral, x: &Array, y: &Array, dims: &[usize]) -> Result<Array> {
@@ -40,7 +18,7 @@ pub(crate) fn dot_general(op: &DotGeneral, x: &Array, y: &Array, dims: &[usize])
     Ok(z)
 }
 
-fn product<T: Multiply>(op: &DotGeneral, x: &Array, y: &Array, z: &mut Array) {
+fn product<T: Multiply + Raw>(op: &DotGeneral, x: &Array, y: &Array, z: &mut Array) {
     let (x_free, y_free) = op.free_axes(x.rank(), y.rank());
     let columns: usize = y_free.iter().map(|axis| y.shape()[*axis]).product();
     let (x_batch, y_batch) = (offsets(x, &op.lhs_batch), offsets(y, &op.rhs_batch));
@@ -54,27 +32,8 @@ fn product<T: Multiply>(op: &DotGeneral, x: &Array, y: &Array, z: &mut Array) {
                 let pair = |(i, j): (&usize, &usize)| (x[x_batch + x_row + i], y[y_batch + y_column + j]);
                 let pairs = x_k.iter().zip(&y_k).map(pair);
                 let item = out.next().expect("the result has an element for each row and column");
-                *item = if columns == 1 { lanes(pairs) } else { chain(pairs) };
+                *item = if columns == 1 { dot_lanes(pairs) } else { dot_chain(pairs) };
             }
         }
     }
-}
-
-/// One chain of fused multiply-adds, from zero.
-fn chain<T: Multiply>(pairs: impl Iterator<Item = (T, T)>) -> T {
-    pairs.fold(T::zero(), |acc, (a, b)| a.multiply_add(b, acc))
-}
-
-/// 16 chains, pair k in chain k mod 16, then the tree 8-4-2-1.
-fn lanes<T: Multiply>(pairs: impl Iterator<Item = (T, T)>) -> T {
-    let mut lanes = [T::zero(); 16];
-    for (k, (a, b)) in pairs.enumerate() {
-        lanes[k % 16] = a.multiply_add(b, lanes[k % 16]);
-    }
-    for half in [8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] = lanes[lane].add(lanes[lane + half]);
-        }
-    }
-    lanes[0]
 }

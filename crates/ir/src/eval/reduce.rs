@@ -1,16 +1,9 @@
-//! Reductions in the defined order.
-//!
-//! The reduced elements, in row-major order of the reduced axes, are cut into blocks of 4096. In the order `lanes`
-//! element j of a block goes to lane j mod 32 and a tree joins the lanes; in the order `chain` a block is combined
-//! from its first element to its last. A tree over block numbers joins the blocks.
+//! Reductions in the order that `kernel::meaning` defines.
 
 use super::gather::{for_each_index, row_major};
 use crate::ops::Axes;
-use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
+use tracelift_kernel::meaning::{Best, ReduceKind, ReduceOrder, fold};
 use tracelift_tensor::{Array, DType, Error, Raw, Result};
-
-const BLOCK: usize = 4096;
-const LANES: usize = 32;
 
 /// Elements that can be reduced.
 trait Reducible: Raw + PartialOrd {
@@ -73,7 +66,7 @@ fn reduce<T: Reducible>(
     if matches!(kind, ReduceKind::ArgMax | ReduceKind::ArgMin) {
         let y = y.as_mut_slice::<i64>();
         for (out, start) in y.iter_mut().zip(kept) {
-            *out = arg(kind == ReduceKind::ArgMax, inner.iter().map(|i| x[start + i])) as i64;
+            *out = arg(kind == ReduceKind::ArgMax, inner.iter().map(|i| x[start + i]));
         }
         return;
     }
@@ -84,11 +77,7 @@ fn reduce<T: Reducible>(
         _ => (|a, b| if wins(b, a, false) { b } else { a }, T::one()),
     };
     for (out, start) in y.as_mut_slice::<T>().iter_mut().zip(kept) {
-        let blocks = inner.chunks(BLOCK).map(|block| match order {
-            ReduceOrder::Lanes => lanes(block, |i| x[start + i], combine),
-            ReduceOrder::Chain => block.iter().map(|i| x[start + i]).reduce(combine).expect("a block has elements"),
-        });
-        *out = tree(blocks.collect(), combine).unwrap_or(empty);
+        *out = fold(order, inner.iter().map(|i| x[start + i]), combine).unwrap_or(empty);
     }
 }
 
@@ -98,40 +87,10 @@ fn wins<T: Reducible>(a: T, b: T, largest: bool) -> bool {
     beyond || (a.is_nan() && !b.is_nan())
 }
 
-fn arg<T: Reducible>(largest: bool, items: impl Iterator<Item = T>) -> usize {
-    let mut best: Option<(usize, T)> = None;
-    for (i, item) in items.enumerate() {
-        if best.is_none_or(|(_, held)| wins(item, held, largest)) {
-            best = Some((i, item));
-        }
-    }
-    best.map_or(0, |(i, _)| i)
-}
-
-/// One block: element j in lane j mod 32, then the tree 16-8-4-2-1. Empty lanes change nothing.
-fn lanes<T: Copy>(block: &[usize], item: impl Fn(usize) -> T, combine: fn(T, T) -> T) -> T {
-    let mut lanes = [None; LANES];
-    for (j, i) in block.iter().enumerate() {
-        let lane = &mut lanes[j % LANES];
-        *lane = Some(lane.map_or(item(*i), |acc| combine(acc, item(*i))));
-    }
-    for half in [16, 8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] = match (lanes[lane], lanes[lane + half]) {
-                (Some(a), Some(b)) => Some(combine(a, b)),
-                (a, b) => a.or(b),
-            };
-        }
-    }
-    lanes[0].expect("a block has elements")
-}
-
-/// Pairs (0, 1), (2, 3)…, level by level; an odd one passes through.
-fn tree<T: Copy>(mut items: Vec<T>, combine: fn(T, T) -> T) -> Option<T> {
-    while items.len() > 1 {
-        items = items.chunks(2).map(|pair| if let [a, b] = pair { combine(*a, *b) } else { pair[0] }).collect();
-    }
-    items.first().copied()
+fn arg<T: Reducible>(largest: bool, items: impl Iterator<Item = T>) -> i64 {
+    let mut best = Best::default();
+    items.for_each(|item| best.push(item, T::is_nan, |a, b| if largest { a > b } else { a < b }));
+    best.position().unwrap_or(0)
 }
 
 /// How far each index of some axes lies from the start, in row-major order of those axes.

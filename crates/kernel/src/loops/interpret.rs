@@ -3,10 +3,10 @@
 //! It is the plainest engine, and what the native ones are compared with.
 
 use super::bind::{Address, BoundBlock, BoundKernel, BoundLoop, BoundStmt};
-use super::fold::Fold;
 use super::kernel::*;
 use crate::fault::Fault;
 use crate::lane::{Scalar, eval_scalar};
+use crate::meaning::ScalarFold;
 use crate::memory::Memory;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -169,13 +169,13 @@ impl Machine<'_> {
                 }
             }
             LoopKind::Reduce { kinds, order } => {
-                let mut folds: SmallVec<[Fold; 2]> = SmallVec::new();
+                let mut folds: SmallVec<[ScalarFold; 2]> = SmallVec::new();
                 for (kind, value) in kinds.iter().zip(inner.body.yields) {
                     let dtype = match value {
                         Operand::Reg(reg) => self.registers[reg.0 as usize].dtype(),
                         Operand::Const(value) => value.dtype(),
                     };
-                    folds.push(Fold::new(*kind, *order, dtype));
+                    folds.push(ScalarFold::new(*kind, *order, dtype));
                 }
                 self.every(inner, 0, &mut folds)?;
                 for (result, fold) in source.results.iter().zip(folds) {
@@ -188,7 +188,7 @@ impl Machine<'_> {
     }
 
     /// Runs a reduction over its axes from `axis` on, the last one fastest.
-    fn every(&mut self, inner: &BoundLoop<'_>, axis: usize, folds: &mut [Fold]) -> Result<(), Fault> {
+    fn every(&mut self, inner: &BoundLoop<'_>, axis: usize, folds: &mut [ScalarFold]) -> Result<(), Fault> {
         if axis == inner.extents.len() {
             self.block(&inner.body)?;
             for (fold, value) in folds.iter_mut().zip(inner.body.yields) {

@@ -7,7 +7,6 @@
 pub(crate) mod bind;
 mod build;
 mod disjoint;
-mod fold;
 mod in_place;
 mod interpret;
 mod kernel;
