@@ -33,7 +33,7 @@ fn check(file: &Path) {
         let printed = program.steps_text();
         assert!(text.contains(&printed), "{name} differs from what is printed:\n{printed}");
         let again = Module::parse(Source::new("printed", &program.to_string())).unwrap();
-        assert_eq!(again.programs, [program.clone()], "{name}");
+        assert_eq!(again.program(&program.name), Some(program), "{name}");
     }
     let lines = RunLine::all(source, "run").unwrap_or_else(|mistake| panic!("{mistake}"));
     assert!(!lines.is_empty(), "{name} has no `run:` line");

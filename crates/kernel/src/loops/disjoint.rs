@@ -19,7 +19,7 @@ pub(super) fn shared_stores(kernel: &Kernel) -> Vec<Mistake> {
     for store in accesses.iter().filter(|access| access.is_store) {
         // Scratch rows are new in each iteration of the outermost loop.
         let outermost = if matches!(store.place.base, Base::Scratch(_)) { store.outermost_axes() } else { 0 };
-        let several = |level: &&Level| level.any_order && !level.extent.known().is_some_and(|n| n <= 1);
+        let several = |level: &&Level| level.any_order && level.extent.known().is_none_or(|n| n > 1);
         for level in store.scope.iter().skip(outermost).filter(several) {
             let key = (level.var, store.place.base);
             if !done.contains(&key) {

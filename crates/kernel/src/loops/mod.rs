@@ -18,3 +18,4 @@ mod verify;
 
 pub use build::KernelBuilder;
 pub use kernel::*;
+pub(crate) use range::sign;

@@ -34,7 +34,7 @@ pub(super) fn range(affine: &Affine, scope: &[(LoopVar, Dim)]) -> Option<(Dim, D
 }
 
 /// The sign of a size if every unknown is at least 1, as far as it is certain.
-pub(super) fn sign(size: &Dim) -> Option<i32> {
+pub(crate) fn sign(size: &Dim) -> Option<i32> {
     if let Some(n) = size.known() {
         return Some(n.signum() as i32);
     }

@@ -15,7 +15,9 @@ mod verify;
 mod verify_head;
 mod verify_library;
 mod verify_names;
+mod verify_plan;
 mod verify_steps;
 
 pub use data::*;
 pub use interpret::Watch;
+pub use verify_plan::verify_plan;

@@ -5,6 +5,7 @@
 
 use super::data::*;
 use super::verify_head::verify_head;
+use crate::loops::Access;
 use crate::mistake::{Mistake, refuse};
 use tracelift_tensor::{DType, Result};
 
@@ -26,9 +27,12 @@ impl Program {
             mistakes: vec![],
             path: vec![],
             set: vec![false; self.registers.len()],
+            written_views: written_views(self),
             now: Flow {
                 visible: vec![false; self.registers.len()],
-                written: self.buffers.iter().map(|buffer| buffer.role.is_given()).collect(),
+                holds: (0..self.buffers.len())
+                    .map(|n| self.buffers[n].role.is_given().then_some(BufferId(n as u32)))
+                    .collect(),
                 next_written: vec![false; self.states.len()],
                 committed: false,
             },
@@ -57,8 +61,8 @@ impl Role {
 pub(super) struct Flow {
     /// Registers that may be read.
     pub(super) visible: Vec<bool>,
-    /// Buffers (not views) that have a value.
-    pub(super) written: Vec<bool>,
+    /// Whose value the memory of a buffer (not of a view) holds, if any's.
+    pub(super) holds: Vec<Option<BufferId>>,
     /// States whose next value has been written, perhaps where the state lies.
     pub(super) next_written: Vec<bool>,
     /// Whether any has.
@@ -71,6 +75,8 @@ pub(super) struct Verifier<'p> {
     pub(super) path: Vec<usize>,
     /// Registers that have been set anywhere.
     set: Vec<bool>,
+    /// Views that steps write: their value takes the place of another one. All other views show what they are views of.
+    written_views: Vec<bool>,
     pub(super) now: Flow,
     /// How many loops are open.
     loops: u32,
@@ -155,8 +161,8 @@ impl<'p> Verifier<'p> {
 
     /// After an `if`: what both arms have written is written, what either has committed is committed.
     fn join(&mut self, other: Flow) {
-        for (written, other) in self.now.written.iter_mut().zip(other.written) {
-            *written &= other;
+        for (holds, other) in self.now.holds.iter_mut().zip(other.holds) {
+            *holds = holds.filter(|holds| Some(*holds) == other);
         }
         for (next, other) in self.now.next_written.iter_mut().zip(other.next_written) {
             *next |= other;
@@ -176,16 +182,16 @@ impl<'p> Verifier<'p> {
             self.report(step, "its first block yields one bool: whether to go on");
         }
         // The body may never run: what it writes need not be there afterwards.
-        let before = self.now.written.clone();
+        let before = self.now.holds.clone();
         let carried: Vec<RegisterId> = inner.carried.iter().map(|(register, _)| *register).collect();
         self.block(step, 1, &inner.body, &carried);
-        for n in 0..before.len() {
-            if before[n] && !self.now.written[n] {
-                let name = self.program.buffer_text(BufferId(n as u32));
-                self.report(step, format!("an iteration leaves `{name}` without a value for the next one"));
+        for (before, after) in before.iter().zip(self.now.holds.clone()) {
+            if let Some(id) = before.filter(|before| Some(*before) != after) {
+                let name = self.program.buffer_text(id);
+                self.report(step, format!("an iteration leaves `{name}` without its value for the next one"));
             }
         }
-        self.now.written = before;
+        self.now.holds = before;
         self.loops -= 1;
         self.now.visible = outside;
         if inner.results.len() != inner.carried.len() {
@@ -214,8 +220,13 @@ impl<'p> Verifier<'p> {
     pub(super) fn read(&mut self, step: &Step, id: BufferId) {
         let owner = self.program.owner(id);
         let name = self.program.buffer_text(id);
-        if !self.now.written[owner.0 as usize] {
-            self.report(step, format!("`{name}` is read before it is written"));
+        match self.now.holds[owner.0 as usize] {
+            None => self.report(step, format!("`{name}` is read before it is written")),
+            Some(holder) if holder != self.shown_by(id) => {
+                let holder = self.program.buffer_text(holder);
+                self.report(step, format!("`{name}` is read after `{holder}` has taken its place"));
+            }
+            Some(_) => {}
         }
         if let Role::State(n) = self.program.buffer(owner).role
             && self.now.next_written.get(n as usize) == Some(&true)
@@ -245,7 +256,17 @@ impl<'p> Verifier<'p> {
             }
             Role::Output(_) | Role::Arena | Role::Stack | Role::View(_) => {}
         }
-        self.now.written[owner.0 as usize] = true;
+        self.now.holds[owner.0 as usize] = Some(self.shown_by(id));
+    }
+
+    /// The buffer whose value `id` shows: itself, unless it is a view that nothing writes.
+    fn shown_by(&self, mut id: BufferId) -> BufferId {
+        while let Role::View(of) = self.program.buffer(id).role
+            && !self.written_views[id.0 as usize]
+        {
+            id = of;
+        }
+        id
     }
 
     /// The type of a rank-0 value that is read here.
@@ -292,7 +313,7 @@ impl<'p> Verifier<'p> {
             }
         }
         for (n, buffer) in program.buffers.iter().enumerate() {
-            let missing = matches!(buffer.role, Role::Output(_) | Role::NextState(_)) && !self.now.written[n];
+            let missing = matches!(buffer.role, Role::Output(_) | Role::NextState(_)) && self.now.holds[n].is_none();
             if missing {
                 let name = program.buffer_text(BufferId(n as u32));
                 self.report_whole(format!("`{name}` is not written on every way through the program"));
@@ -312,4 +333,33 @@ impl<'p> Verifier<'p> {
             _ => self.report_whole(format!("result {n} is `{name}`, which is no output, input or state")),
         }
     }
+}
+
+/// Which buffers are views that a kernel, product, copy or the like writes.
+fn written_views(program: &Program) -> Vec<bool> {
+    let mut written = vec![false; program.buffers.len()];
+    program.for_each_step(&mut |step| {
+        let mut write = |id: BufferId| {
+            if let Some(written) = written.get_mut(id.0 as usize) {
+                *written = matches!(program.buffers[id.0 as usize].role, Role::View(_));
+            }
+        };
+        let mut call = |kernel: KernelId, buffers: &[BufferId]| {
+            let params = program.kernels.get(kernel.0 as usize).map_or(&[][..], |kernel| &kernel.params);
+            let written = buffers.iter().zip(params).filter(|(_, param)| param.access != Access::Read);
+            written.for_each(|(id, _)| write(*id));
+        };
+        match step {
+            Step::Launch(launch) => call(launch.kernel, &launch.buffers),
+            Step::Library(library) => {
+                if let Some(epilogue) = &library.epilogue {
+                    call(epilogue.kernel, &epilogue.buffers);
+                }
+                write(library.result);
+            }
+            Step::Write { to, .. } | Step::Copy { to, .. } | Step::Commit { to, .. } => write(*to),
+            _ => {}
+        }
+    });
+    written
 }

@@ -2,7 +2,7 @@
 
 use super::data::*;
 use super::verify::Verifier;
-use crate::loops::Stmt;
+use crate::loops::{Stmt, sign};
 use tracelift_tensor::{Dim, Shape};
 
 /// Reports what is wrong with everything but the steps.
@@ -96,9 +96,9 @@ pub(super) fn differ(a: &Shape, b: &Shape) -> bool {
     differ_by(&a.num_elements(), &b.num_elements())
 }
 
-/// Whether two sizes certainly differ.
+/// Whether two sizes certainly differ, if no unknown is 0.
 pub(super) fn differ_by(a: &Dim, b: &Dim) -> bool {
-    (a - b).known().is_some_and(|distance| distance != 0)
+    sign(&(a - b)).is_some_and(|sign| sign != 0)
 }
 
 /// Every unknown is read from somewhere.

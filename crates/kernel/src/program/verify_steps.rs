@@ -188,10 +188,14 @@ impl<'p> Verifier<'p> {
         for id in [a, b] {
             if self.program.buffer(id).role != Role::Arena {
                 let name = self.program.buffer_text(id);
-                self.report(step, format!("`{name}` is not in the arena and keeps its memory"));
+                return self.report(step, format!("`{name}` is not in the arena and keeps its memory"));
             }
         }
-        let (a, b) = (self.program.owner(a), self.program.owner(b));
-        self.now.written.swap(a.0 as usize, b.0 as usize);
+        // Each name now stands for what the other one stood for.
+        let [of_a, of_b] = [a, b].map(|id| self.now.holds[id.0 as usize]);
+        let renamed =
+            |holder: Option<BufferId>, from, to| holder.map(|holder| if holder == from { to } else { holder });
+        self.now.holds[a.0 as usize] = renamed(of_b, b, a);
+        self.now.holds[b.0 as usize] = renamed(of_a, a, b);
     }
 }
