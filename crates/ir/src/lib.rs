@@ -21,6 +21,8 @@ mod text;
 mod verify;
 mod dot;
 mod json;
+#[cfg(test)]
+mod testing;
 
 pub use attrs::{Attr, AttrReader, Attrs};
 pub use build::{Builder, Expr, Gradients, MAX_DEPTH, Scope, with_exprs};

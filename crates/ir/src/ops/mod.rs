@@ -46,4 +46,6 @@ pub type Axes = smallvec::SmallVec<[usize; 4]>;
 #[cfg(test)]
 mod gradient_tests;
 #[cfg(test)]
+mod kernel_tests;
+#[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use super::Module;
 use crate::op::Op;
+use crate::testing::{grow, steps};
 use crate::{Builder, Graph, ParamRole, Type, evaluate, verify};
+use proptest::prelude::*;
 use tracelift_kernel::text::Source;
 use tracelift_tensor::{Array, F32, I32};
 
@@ -181,5 +183,31 @@ fn mistakes_point_into_the_text() {
         let text = text.replace("{H}", head);
         let mistake = Module::parse(Source::new("t", &text)).unwrap_err().to_string();
         assert_eq!(mistake.lines().next().unwrap(), message, "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_graphs_read_back(steps in steps()) {
+        let graph = grow(&steps);
+        let text = graph.to_string();
+        let again = Graph::parse(&text).map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+        prop_assert!(again == graph, "{}", text);
+        prop_assert_eq!(again.to_string(), text);
+        verify(&again).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let json = serde_json::to_string(&graph).unwrap();
+        let from_json: Graph = serde_json::from_str(&json).unwrap();
+        prop_assert!(from_json == graph, "{}", json);
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(text in any::<String>(), cut in any::<prop::sample::Index>(), put in "[%@{}():=,a-z0-9 ]{0,3}") {
+        let _ = Module::parse(Source::new("t", &text));
+        // A good text with something put into it.
+        let at = cut.index(EVERY_FORM.len());
+        if EVERY_FORM.is_char_boundary(at) {
+            let text = format!("{}{put}{}", &EVERY_FORM[..at], &EVERY_FORM[at..]);
+            let _ = Module::parse(Source::new("t", &text));
+        }
     }
 }
