@@ -61,7 +61,7 @@ fn push(b: &mut Builder, step: &Step, x: Value, y: Value, shape: &Shape) -> Opti
         4 => b.lt(x, y),
         5 => Ok(b.constant(Array::vector([step.literal, -step.literal, 0.1]).expect("three elements"))),
         6 => b.broadcast(x, shape.clone(), &(2 - rank.min(2)..2).collect::<Vec<_>>()),
-        7 => b.sum(x, &(0..rank.min(1)).collect::<Vec<_>>(), step.y % 2 == 0),
+        7 => b.sum(x, &(0..rank.min(1)).collect::<Vec<_>>(), step.y.is_multiple_of(2)),
         8 => b.reduce(ReduceKind::Max, x, &(rank.saturating_sub(1)..rank).collect::<Vec<_>>(), false),
         9 => b.transpose(x, &(0..rank).rev().collect::<Vec<_>>()),
         10 => b.matmul(x, y),

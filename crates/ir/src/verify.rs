@@ -145,3 +145,107 @@ impl<'g> Faults<'g> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::StatePair;
+    use tracelift_tensor::{F32, I32};
+
+    const TEXT: &str = "func @f(%x: f32[B], %y: f32[C], state %w: f32[B]) -> f32[B], f32[B] {
+  guard B == C
+  %s = add %x, %y : f32[B]
+  %0 = neg %s : f32[B]
+  return %0, %w <- %s
+}
+";
+
+    fn graph() -> Graph {
+        Graph::parse(TEXT).unwrap()
+    }
+
+    fn faults(graph: &Graph) -> Vec<String> {
+        let Err(error) = verify(graph) else { return vec![] };
+        std::iter::once(&error).chain(&error.others).map(|error| error.message.clone()).collect()
+    }
+
+    #[test]
+    fn a_good_graph_has_no_faults() {
+        assert_eq!(faults(&graph()), [""; 0]);
+    }
+
+    #[test]
+    fn every_fault_is_reported_with_its_place() {
+        let mut bad = graph();
+        let (sum, neg) = (NodeIndex(3), NodeIndex(4));
+        bad.guards.clear();
+        bad.nodes[petgraph::graph::NodeIndex::from(neg.0)].types[0] = Type::tensor(I32, [2]);
+        bad.states = vec![StatePair { param: 1, result: 1 }];
+        assert_eq!(
+            faults(&bad),
+            [
+                "@f: `%s = add %x, %y`: needs the guard B == C, which is not there",
+                "@f: `node 4 = neg %s`: is said to be i32[2] and is f32[B]",
+                "@f: state of parameter 1 does not keep its type",
+            ]
+        );
+        bad.nodes[petgraph::graph::NodeIndex::from(sum.0)].operands[1] = neg.value();
+        assert_eq!(faults(&bad)[0], "@f: `%s = add %x, node 4`: uses a value that does not stand before it");
+    }
+
+    #[test]
+    fn values_of_other_graphs_are_found() {
+        let mut bad = graph();
+        bad.results[0] = NodeIndex(77).value();
+        bad.params.pop();
+        bad.roles.pop();
+        assert_eq!(
+            faults(&bad),
+            [
+                "@f: result 0 is no value of the graph",
+                "@f: `%w = parameter`: is a parameter and not listed as one, or the other way round",
+                "@f: state of parameter 2 does not keep its type",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_unknown_size_needs_a_parameter_to_be_read_from() {
+        let mut b = crate::Builder::new("f");
+        let x = b.number(F32, 1.0);
+        let y = b.broadcast(x, [tracelift_tensor::Dim::sym("N")], &[]).unwrap();
+        let graph = b.finish(&[y]).unwrap();
+        let message = "@f: `node 1 = broadcast {shape=[N]} node 0`: has the unknown size N, which is the size of no \
+                       parameter's axis";
+        assert_eq!(faults(&graph), [message]);
+    }
+
+    #[test]
+    fn faults_inside_regions_are_found() {
+        let text = "func @f(%p: bool[], %x: f32[2]) -> f32[2] {
+  %0 = cond %p captures (%x) : f32[2] {
+    yield %x
+  } else {
+    %1 = neg %x : f32[2]
+    yield %1
+  }
+  return %0
+}
+";
+        let graph = Graph::parse(text).unwrap();
+        let Op::Cond(cond) = &graph.node(NodeIndex(2)).op else { panic!("{graph}") };
+        let mut broken = (*cond.otherwise).clone();
+        broken.nodes[petgraph::graph::NodeIndex::from(1)].types[0] = Type::tensor(I32, [2]);
+        let mut bad = graph.clone();
+        let otherwise = std::sync::Arc::new(broken);
+        let op = crate::ops::Cond { then: cond.then.clone(), otherwise };
+        bad.nodes[petgraph::graph::NodeIndex::from(2)].op = op.into();
+        assert_eq!(
+            faults(&bad),
+            [
+                "@f: `node 2 = cond %p, %x`: has branches whose results 0 are f32[2] and i32[2]",
+                "@region: `node 1 = neg %x`: is said to be i32[2] and is f32[2]",
+            ]
+        );
+    }
+}

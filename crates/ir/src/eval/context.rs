@@ -63,6 +63,11 @@ impl EvalCx<'_> {
         self.evaluator.run(callee, operands, &Binding::new())
     }
 
+    /// An error if the caller wants to stop; loops ask before each iteration.
+    pub fn check_stop(&self) -> Result {
+        self.evaluator.check_stop()
+    }
+
     /// Shows a line to the user.
     pub fn print(&mut self, line: &str) {
         (self.evaluator.print)(line);

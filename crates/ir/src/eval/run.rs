@@ -28,6 +28,7 @@ pub fn evaluate(graph: &Graph, arguments: &[Array]) -> Result<Vec<Array>> {
 /// The reference evaluator with its surroundings.
 pub struct Evaluator {
     pub(super) print: Box<dyn FnMut(&str)>,
+    stop: Option<Box<dyn Fn() -> bool>>,
 }
 
 impl Default for Evaluator {
@@ -39,12 +40,26 @@ impl Default for Evaluator {
 impl Evaluator {
     /// Prints go to standard output.
     pub fn new() -> Evaluator {
-        Evaluator { print: Box::new(|line| println!("{line}")) }
+        Evaluator::with_print(|line| println!("{line}"))
     }
 
     /// Prints go to `sink`, line by line.
     pub fn with_print(sink: impl FnMut(&str) + 'static) -> Evaluator {
-        Evaluator { print: Box::new(sink) }
+        Evaluator { print: Box::new(sink), stop: None }
+    }
+
+    /// Asks before each iteration of a loop whether to give up, with an error of kind `Cancelled`.
+    #[must_use]
+    pub fn stopping_when(mut self, stop: impl Fn() -> bool + 'static) -> Evaluator {
+        self.stop = Some(Box::new(stop));
+        self
+    }
+
+    pub(super) fn check_stop(&self) -> Result {
+        match &self.stop {
+            Some(stop) if stop() => Err(Error::cancelled("was stopped on request")),
+            _ => Ok(()),
+        }
     }
 
     /// Runs a graph on arrays.
@@ -144,4 +159,74 @@ fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> 
 
 fn describe(param: Value) -> String {
     format!("parameter {}", param.node.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::rc::Rc;
+    use tracelift_tensor::ErrorKind;
+
+    fn array(items: &[f32]) -> Array {
+        Array::vector(items).unwrap()
+    }
+
+    fn graph(text: &str) -> Graph {
+        Graph::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn arguments_are_checked() {
+        let graph = graph("func @f(%x: f32[B, 2], %y: f32[B]) -> f32[B] { return %y }");
+        let x = Array::zeros(tracelift_tensor::F32, [3, 2]).unwrap();
+        let refused = |arguments: &[Array]| evaluate(&graph, arguments).unwrap_err().to_string();
+        assert_eq!(refused(&[x.clone()]), "@f takes 2 arguments, not 1");
+        assert_eq!(refused(&[x.clone(), array(&[1.0])]), "@f takes f32[B] as `y`, not f32[1]");
+        assert_eq!(refused(&[array(&[1.0]), array(&[1.0])]), "@f takes f32[B, 2] as `x`, not f32[1]");
+        assert!(evaluate(&graph, &[x, array(&[1.0, 2.0, 3.0])]).is_ok());
+    }
+
+    #[test]
+    fn guards_are_checked() {
+        let graph = graph("func @f(%x: f32[B], %y: f32[C]) -> f32[B] { %0 = add %x, %y : f32[B] return %0 }");
+        let error = evaluate(&graph, &[array(&[1.0]), array(&[1.0, 2.0])]).unwrap_err();
+        assert_eq!(error.to_string(), "@f was built for B == C, which does not hold for B=1, C=2");
+    }
+
+    #[test]
+    fn prints_come_in_order_and_assertions_stop() {
+        let text = "func @f(%x: f32[2]) -> token {
+            %0 = token : token
+            %1 = print %0, %x {message=\"x\"} : token
+            %2 = const 0.0 : f32[]
+            %3 = broadcast %2 {shape=[2]} : f32[2]
+            %4 = ge %x, %3 : bool[2]
+            %5 = assert %1, %4 {message=\"x is negative\"} : token
+            %6 = print %5 {message=\"done\"} : token
+            return %6
+        }";
+        let lines = Rc::new(RefCell::new(vec![]));
+        let sink = lines.clone();
+        let mut evaluator = Evaluator::with_print(move |line| sink.borrow_mut().push(line.to_owned()));
+        evaluator.evaluate(&graph(text), &[array(&[1.0, 2.0])]).unwrap();
+        let error = evaluator.evaluate(&graph(text), &[array(&[1.0, -2.0])]).unwrap_err();
+        assert_eq!(error.to_string(), "`assert` failed at element 1: x is negative");
+        assert_eq!(*lines.borrow(), ["x [1. 2.]", "done", "x [ 1. -2.]"]);
+    }
+
+    #[test]
+    fn an_endless_loop_can_be_stopped() {
+        let text = "func @f(%x: i32[]) -> i32[] {
+            %0 = while (%i = %x) : i32[] { %1 = eq %i, %i : bool[] yield %1 } do { yield %i }
+            return %0
+        }";
+        let rounds = Cell::new(0);
+        let stop = move || {
+            rounds.set(rounds.get() + 1);
+            rounds.get() > 100
+        };
+        let error = Evaluator::new().stopping_when(stop).evaluate(&graph(text), &[Array::scalar(1i32)]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Cancelled);
+    }
 }

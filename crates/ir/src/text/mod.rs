@@ -3,6 +3,7 @@
 mod names;
 mod parse;
 mod print;
+mod print_region;
 mod region;
 
 pub use parse::Module;

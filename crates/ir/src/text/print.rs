@@ -1,6 +1,7 @@
 //! Printing graphs.
 
 use super::names::Names;
+use super::print_region::RegionOwner;
 use crate::attrs::{Attr, Attrs};
 use crate::graph::{Graph, Node, ParamRole};
 use crate::op::Op;
@@ -31,7 +32,7 @@ fn function_text(graph: &Graph) -> String {
 
 /// Called functions with their names in the text; of different functions of one name the later ones get `.n`.
 #[derive(Default)]
-struct Callees {
+pub(super) struct Callees {
     list: Vec<(Arc<Graph>, String)>,
 }
 
@@ -62,11 +63,12 @@ impl Callees {
     }
 }
 
-struct Printer<'c> {
+pub(super) struct Printer<'c> {
     callees: &'c Callees,
-    out: String,
+    pub(super) out: String,
     indent: usize,
-    counter: usize,
+    /// The number of the next value without a name.
+    pub(super) counter: usize,
 }
 
 impl<'c> Printer<'c> {
@@ -97,7 +99,7 @@ impl<'c> Printer<'c> {
         self.out
     }
 
-    fn types<'t>(&mut self, types: impl ExactSizeIterator<Item = &'t crate::Type>) {
+    pub(super) fn types<'t>(&mut self, types: impl ExactSizeIterator<Item = &'t crate::Type>) {
         if types.len() == 0 {
             self.out += "()";
         }
@@ -130,13 +132,19 @@ impl<'c> Printer<'c> {
         self.out += "\n";
     }
 
-    fn line(&mut self) {
+    /// The body of a region.
+    pub(super) fn nested(&mut self, region: &Graph, names: &mut Names) {
+        self.indent += 1;
+        self.body(region, names, "yield");
+        self.indent -= 1;
+    }
+
+    pub(super) fn line(&mut self) {
         self.out.extend(std::iter::repeat_n("  ", self.indent));
     }
 
     fn node(&mut self, graph: &Graph, index: NodeIndex, node: &Node, names: &mut Names) {
         let operands: SmallVec<[String; 3]> = node.operands.iter().map(|x| names.text(*x)).collect();
-        let bare: SmallVec<[String; 3]> = node.operands.iter().map(|x| names.get(*x).to_owned()).collect();
         for n in 0..node.types.len() {
             names.add(graph, index.result(n), &mut self.counter);
         }
@@ -160,7 +168,7 @@ impl<'c> Printer<'c> {
             }
             (op, _) => {
                 if let Some(owner) = RegionOwner::of(op) {
-                    return self.regions(graph, node, &owner, &attributes, &operands, &bare);
+                    return self.regions(graph, node, &owner, &operands);
                 }
                 self.out += if operands.is_empty() { "" } else { " " };
                 self.out += &operands.join(", ");
@@ -172,111 +180,6 @@ impl<'c> Printer<'c> {
         self.out += " : ";
         self.types(node.types.iter());
         self.out += "\n";
-    }
-
-    fn regions(
-        &mut self,
-        graph: &Graph,
-        node: &Node,
-        owner: &RegionOwner,
-        attributes: &Attrs,
-        operands: &[String],
-        bare: &[String],
-    ) {
-        let regions: SmallVec<[&Arc<Graph>; 2]> = attributes
-            .iter()
-            .filter_map(|(_, attribute)| if let Attr::Region(graph) = attribute { Some(graph) } else { None })
-            .collect();
-        let (plain, rest) = operands.split_at(owner.plain);
-        let (carried, captured) = rest.split_at(owner.carried);
-        let bare_captured = &bare[owner.plain + owner.carried..];
-        for operand in plain {
-            let _ = write!(self.out, " {operand}");
-        }
-        let mut names = Names::default();
-        let first = regions[0];
-        let (of_carried, of_captured) = first.params().split_at(owner.carried);
-        if owner.has_carried {
-            for param in of_carried {
-                names.add(first, *param, &mut self.counter);
-            }
-            let pairs = of_carried.iter().zip(carried).map(|(param, x)| format!("{} = {x}", names.text(*param)));
-            let pairs: Vec<String> = pairs.collect();
-            let _ = write!(self.out, " ({})", pairs.join(", "));
-        }
-        if !captured.is_empty() {
-            let mut pairs = Vec::with_capacity(captured.len());
-            for ((param, operand), bare) in of_captured.iter().zip(captured).zip(bare_captured) {
-                match first.name_of(*param) {
-                    Some(_) => names.add(first, *param, &mut self.counter),
-                    None => names.add_as(*param, bare, &mut self.counter),
-                }
-                let inner = names.text(*param);
-                let (own, given) =
-                    (first.ty(*param), graph.ty(node.operands[pairs.len() + owner.plain + owner.carried]));
-                pairs.push(match (own == given, inner == *operand) {
-                    (true, true) => inner,
-                    (true, false) => format!("{inner} = {operand}"),
-                    (false, _) => format!("{inner}: {own} = {operand}"),
-                });
-            }
-            let _ = write!(self.out, " captures ({})", pairs.join(", "));
-        }
-        self.out += " : ";
-        self.types(node.types.iter());
-        self.out += " {\n";
-        let in_head: Vec<(Option<Arc<str>>, String)> =
-            first.params().iter().map(|p| (first.name_of(*p).cloned(), names.get(*p).to_owned())).collect();
-        self.nested(first, &mut names);
-        for (region, word) in regions[1..].iter().zip(owner.words) {
-            self.line();
-            let _ = write!(self.out, "}} {word}");
-            let mut names = Names::default();
-            let alike = region.params().iter().zip(&in_head).all(|(p, (name, _))| region.name_of(*p) == name.as_ref());
-            for (param, (_, text)) in region.params().iter().zip(&in_head) {
-                match region.name_of(*param) {
-                    Some(_) => names.add(region, *param, &mut self.counter),
-                    None => names.add_as(*param, text, &mut self.counter),
-                }
-            }
-            if !alike {
-                let own: Vec<String> = region.params().iter().map(|p| names.text(*p)).collect();
-                let _ = write!(self.out, " ({})", own.join(", "));
-            }
-            self.out += " {\n";
-            self.nested(region, &mut names);
-        }
-        self.line();
-        self.out += "}\n";
-    }
-
-    fn nested(&mut self, region: &Graph, names: &mut Names) {
-        self.indent += 1;
-        self.body(region, names, "yield");
-        self.indent -= 1;
-    }
-}
-
-/// How an op that owns regions is written.
-pub(super) struct RegionOwner {
-    /// Operands before the lists in brackets.
-    pub(super) plain: usize,
-    /// Whether there is a list of carried values.
-    pub(super) has_carried: bool,
-    /// How many values are carried.
-    pub(super) carried: usize,
-    /// The words before the second and later regions.
-    pub(super) words: &'static [&'static str],
-}
-
-impl RegionOwner {
-    pub(super) fn of(op: &Op) -> Option<RegionOwner> {
-        match op {
-            Op::While(op) => Some(RegionOwner { plain: 0, has_carried: true, carried: op.carried(), words: &["do"] }),
-            Op::Cond(_) => Some(RegionOwner { plain: 1, has_carried: false, carried: 0, words: &["else"] }),
-            Op::Fusion(_) => Some(RegionOwner { plain: 0, has_carried: false, carried: 0, words: &[] }),
-            _ => None,
-        }
     }
 }
 
@@ -318,5 +221,6 @@ pub(crate) fn node_text(graph: &Graph, index: NodeIndex) -> String {
         None => format!("node {}", value.node.0),
     };
     let operands: Vec<String> = node.operands.iter().map(|operand| name(*operand)).collect();
-    format!("{} = {} {}", name(index.value()), node.op, operands.join(", "))
+    let op = if node.op.regions().is_empty() { node.op.to_string() } else { node.op.name().to_owned() };
+    format!("{} = {op} {}", name(index.value()), operands.join(", ")).trim_end().to_owned()
 }

@@ -66,6 +66,7 @@ impl OpDef for While {
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let mut values = x.to_vec();
         while cx.run(&self.condition, &values)?[0].item::<bool>()? {
+            cx.check_stop()?;
             for (value, next) in cx.run(&self.body, &values)?.into_iter().enumerate() {
                 values[value] = next;
             }
