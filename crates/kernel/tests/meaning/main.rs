@@ -2,3 +2,6 @@
 
 mod oracle;
 mod ulps;
+mod special;
+mod bits;
+mod agreement;
