@@ -7,7 +7,8 @@ use std::ops::Range;
 use tracelift_kernel::loops::{Access, Affine, Base, Index, KernelBuilder, Operand};
 use tracelift_tensor::{Dim, Shape};
 
-/// Writes a [`CustomKernel`]: operands with axes are its buffers, the others its scalars, the result comes last.
+/// Writes a [`CustomKernel`]: operands with axes are its buffers, the others its scalars, the result comes last; an
+/// operand that the result starts as is neither.
 pub(crate) struct KernelWriter {
     /// For statements that the helpers below do not cover.
     pub(crate) b: KernelBuilder,
@@ -21,6 +22,8 @@ pub(crate) struct KernelWriter {
 enum Given {
     Buffer(Base),
     Scalar(Operand),
+    /// What the result starts as: found there.
+    Start,
 }
 
 impl KernelWriter {
@@ -40,6 +43,7 @@ impl KernelWriter {
             .iter()
             .enumerate()
             .map(|(n, ty)| match ty.rank() {
+                _ if starts_as == Some(n) => Given::Start,
                 0 => Given::Scalar(b.scalar(format!("x{n}"), ty.dtype())),
                 _ => Given::Buffer(b.param(format!("x{n}"), ty.dtype(), ty.shape().clone(), Access::Read)),
             })
@@ -84,6 +88,7 @@ impl KernelWriter {
         match self.operands[n] {
             Given::Scalar(value) => value,
             Given::Buffer(base) => self.b.load(base, index),
+            Given::Start => self.load_result(index),
         }
     }
 

@@ -43,6 +43,7 @@ pub enum Lowering {
 /// A kernel written by the op.
 ///
 /// Its buffers are the operands that have axes, in order, then the result; its rank-0 arguments are the other operands.
+/// An operand that the result starts as is not among them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CustomKernel {
     /// The kernel.

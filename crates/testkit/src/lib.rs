@@ -1,1 +1,6 @@
-//! Filetest runner, differential tests, finite differences, strategies; not published.
+//! What tests share; never published.
+//!
+//! [`engines`] runs one graph in every way there is and compares the answers with `==`.
+
+pub mod engines;
+pub mod samples;

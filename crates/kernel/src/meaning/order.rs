@@ -77,6 +77,11 @@ impl ReduceKind {
         }
     }
 
+    /// Whether it answers where an element is, rather than what it is.
+    pub fn answers_position(self) -> bool {
+        matches!(self, ReduceKind::ArgMax | ReduceKind::ArgMin)
+    }
+
     /// Whether it has a value for no elements at all.
     pub fn has_identity(self) -> bool {
         matches!(self, ReduceKind::Sum | ReduceKind::Prod | ReduceKind::Any | ReduceKind::All)

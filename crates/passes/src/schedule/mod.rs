@@ -187,6 +187,10 @@ impl<'g, 'p> Region<'g, 'p> {
             }
             Lowering::Index(_) if scalar => self.view(node.operands[0], value)?,
             Lowering::Index(_) if matmul::is_only_read_by_products(graph, id) => matmul::defer(self, id)?,
+            // The position of the largest among one is 0.
+            Lowering::Reduce(spec) if spec.axes.is_empty() && spec.kind.answers_position() => {
+                custom::fill(self, value, Scalar::I64(0));
+            }
             Lowering::Reduce(spec) if spec.axes.is_empty() => self.view(node.operands[0], value)?,
             Lowering::Lane(_) | Lowering::Index(_) | Lowering::Reduce(_) | Lowering::Iota { .. } => {
                 let mut inputs = node.operands.to_vec();
@@ -197,7 +201,7 @@ impl<'g, 'p> Region<'g, 'p> {
             Lowering::Kernel(kernel) => custom::schedule(self, id, &kernel)?,
             Lowering::Fusion => control::fusion(self, id)?,
             Lowering::Control => control::schedule(self, id)?,
-            Lowering::Host => return Err(Error::internal(format!("`{}` has no step yet", node.op.name()))),
+            Lowering::Host => custom::host(self, id)?,
         }
         Ok(())
     }

@@ -89,6 +89,8 @@ impl Site<'_> {
     }
 }
 
+/// A whole number too large for an f64 is none: a neighbour must not pass for it.
 fn single(array: &Array) -> Option<f64> {
-    (array.rank() == 0).then(|| array.get_f64(0))
+    let exact = || array.dtype() != DType::I64 || array.get_f64(0) as i128 == i128::from(array.get_i64(0));
+    (array.rank() == 0 && exact()).then(|| array.get_f64(0))
 }

@@ -285,6 +285,7 @@ unsafe fn multiply(dtype: DType, product: &MatMul, [a, b, c]: [*mut u8; 3], how:
         DType::F64 => run!(f64),
         DType::I32 => run!(i32),
         DType::I64 => run!(i64),
+        DType::U8 => run!(u8),
         other => unreachable!("the verifier admits no product of {other}"),
     }
 }

@@ -6,13 +6,14 @@ use super::task::Task;
 use super::{Order, chain, integer, lane_order, lanes};
 use crate::cpu::Path;
 
-/// A type that matrices can be made of: `f32`, `f64`, `i32` and `i64` (wrapping around).
+/// A type that matrices can be made of: `f32`, `f64`, `i32`, `i64` and `u8` (wrapping around).
 pub trait Element: Kernel {}
 
 impl Element for f32 {}
 impl Element for f64 {}
 impl Element for i32 {}
 impl Element for i64 {}
+impl Element for u8 {}
 
 /// The kernel of an element type; not nameable outside, so that no other type can be added.
 pub trait Kernel: Copy + Default + Send + Sync + 'static {
@@ -95,4 +96,4 @@ macro_rules! integer_elements {
     )*};
 }
 
-integer_elements!(i32, i64);
+integer_elements!(i32, i64, u8);
