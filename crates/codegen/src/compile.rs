@@ -7,13 +7,14 @@ use crate::isa::host;
 use crate::options::CodegenOptions;
 use crate::unit::{Compiler, Texts, Unit, signature};
 use cranelift_codegen::isa::TargetIsa;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tracelift_kernel::loops::Kernel;
 use tracelift_tensor::{Error, Result};
 
-/// Fewer kernels than this are not worth a second thread.
-const WORTH_A_THREAD: usize = 8;
+/// A thread for every so many kernels: starting one costs a fraction of what compiling a kernel does.
+const WORTH_A_THREAD: usize = 3;
 
 /// A compiled kernel: machine code and how it is called.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ impl NativeKernel {
     }
 }
 
-/// Compiles kernels. The result is in the order given.
+/// Compiles kernels. The result is in the order given; kernels that differ in names alone share their code.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -68,26 +69,54 @@ impl NativeKernel {
 /// ```
 pub fn compile_kernels(kernels: &[Arc<Kernel>], options: &CodegenOptions) -> Result<Vec<NativeKernel>> {
     let isa = host(options.opt_level)?;
-    let abis: Vec<KernelAbi> = kernels.iter().map(|kernel| KernelAbi::of(kernel)).collect();
-    let units = compile_all(&*isa, kernels, &abis, options)?;
+    let (distinct, places) = without_repeats(kernels);
+    let abis: Vec<Arc<KernelAbi>> = distinct.iter().map(|kernel| Arc::new(KernelAbi::of(kernel))).collect();
+    let units = compile_all(&*isa, &distinct, &abis, options)?;
     let (code, entries) = link(isa, &units)?;
-    let natives = kernels.iter().zip(abis).zip(entries).map(|((kernel, abi), entry)| NativeKernel {
+    let natives = kernels.iter().zip(places).map(|(kernel, place)| NativeKernel {
         kernel: kernel.clone(),
-        abi: Arc::new(abi),
+        abi: abis[place].clone(),
         code: code.clone(),
-        entry,
+        entry: entries[place],
     });
     Ok(natives.collect())
+}
+
+/// The kernels that are not the same as an earlier one but for names, and where among them each kernel is found.
+fn without_repeats(kernels: &[Arc<Kernel>]) -> (Vec<&Kernel>, Vec<usize>) {
+    let mut known: FxHashMap<String, usize> = FxHashMap::default();
+    let mut distinct: Vec<&Kernel> = Vec::new();
+    let places = kernels.iter().map(|kernel| {
+        *known.entry(nameless_text(kernel)).or_insert_with(|| {
+            distinct.push(kernel);
+            distinct.len() - 1
+        })
+    });
+    let places = places.collect();
+    (distinct, places)
+}
+
+/// A kernel's text with numbers for names: equal for two kernels whose code is.
+fn nameless_text(kernel: &Kernel) -> String {
+    let mut nameless = kernel.clone();
+    nameless.name = "k".to_string();
+    let params = nameless.params.iter_mut().map(|param| &mut param.name);
+    let scalars = nameless.scalars.iter_mut().map(|scalar| &mut scalar.name);
+    let scratch = nameless.scratch.iter_mut().map(|row| &mut row.name);
+    for (n, name) in params.chain(scalars).chain(scratch).enumerate() {
+        *name = format!("n{n}");
+    }
+    nameless.to_string()
 }
 
 /// Compiles each kernel; threads take the next one when they are done with one.
 fn compile_all(
     isa: &dyn TargetIsa,
-    kernels: &[Arc<Kernel>],
-    abis: &[KernelAbi],
+    kernels: &[&Kernel],
+    abis: &[Arc<KernelAbi>],
     options: &CodegenOptions,
 ) -> Result<Vec<Unit>> {
-    let one = |compiler: &mut Compiler, n: usize| unit(compiler, isa, &kernels[n], &abis[n], options, None);
+    let one = |compiler: &mut Compiler, n: usize| unit(compiler, isa, kernels[n], &abis[n], options, None);
     let threads = options.threads.min(kernels.len() / WORTH_A_THREAD);
     if threads <= 1 {
         let mut compiler = Compiler::new();

@@ -41,6 +41,22 @@ fn kernels_compiled_on_two_threads_are_those_compiled_on_one() {
 }
 
 #[test]
+fn kernels_that_differ_in_names_alone_share_their_code() {
+    let renamed = |name: &str, number| {
+        let mut kernel = kernel(number);
+        kernel.name = name.to_string();
+        kernel.params[0].name = format!("{name}_x");
+        Arc::new(kernel)
+    };
+    let kernels = [renamed("a", 1.0), renamed("b", 2.0), renamed("c", 1.0)];
+    let natives = compile_kernels(&kernels, &CodegenOptions::default()).unwrap();
+    let addresses: Vec<usize> = natives.iter().map(|native| native.address()).collect();
+    assert!(addresses[0] == addresses[2] && addresses[0] != addresses[1]);
+    let names: Vec<&str> = natives.iter().map(|native| native.kernel.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[test]
 fn every_optimisation_level_has_the_same_bits() {
     let kernel = Arc::new(kernel(0.5));
     let mut numbers = Numbers(9);
