@@ -2,6 +2,7 @@
 
 use crate::attrs::{AttrReader, Attrs};
 use crate::eval::EvalCx;
+use crate::graph::Graph;
 use crate::infer::Infer;
 use crate::laws::Laws;
 use crate::lowering::Lowering;
@@ -9,7 +10,9 @@ use crate::ops::*;
 use crate::sample::Sample;
 use crate::types::{Type, Types};
 use crate::vjp::{Vjp, VjpRule};
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
+use std::sync::Arc;
 use tracelift_tensor::{Array, DType, Error, Result};
 
 /// All facts about an op. No method has a default, so that none can be forgotten.
@@ -155,13 +158,14 @@ impl Op {
     }
 
     /// The graphs that it owns.
-    pub fn regions(&self) -> Vec<std::sync::Arc<crate::Graph>> {
-        let attributes = self.attributes();
-        let regions = attributes.iter().filter_map(|(_, value)| match value {
-            crate::Attr::Region(graph) => Some(graph.clone()),
-            _ => None,
-        });
-        regions.collect()
+    pub fn regions(&self) -> SmallVec<[&Arc<Graph>; 2]> {
+        match self {
+            Op::While(op) => smallvec![&op.condition, &op.body],
+            Op::Cond(op) => smallvec![&op.then, &op.otherwise],
+            Op::Call(op) => smallvec![&op.callee],
+            Op::Fusion(op) => smallvec![&op.body],
+            _ => SmallVec::new(),
+        }
     }
 }
 

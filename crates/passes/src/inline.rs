@@ -19,14 +19,14 @@ fn has_calls(graph: &Graph) -> bool {
     for (_, node) in graph.nodes() {
         match &node.op {
             Op::Call(_) => return true,
-            op => pending.extend(op.regions()),
+            op => pending.extend(op.regions().into_iter().cloned()),
         }
     }
     while let Some(region) = pending.pop() {
         for (_, node) in region.nodes() {
             match &node.op {
                 Op::Call(_) => return true,
-                op => pending.extend(op.regions()),
+                op => pending.extend(op.regions().into_iter().cloned()),
             }
         }
     }

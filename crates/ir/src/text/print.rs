@@ -41,8 +41,8 @@ impl Callees {
     fn collect(&mut self, graph: &Graph) {
         for (_, node) in graph.nodes() {
             for region in node.op.regions() {
-                self.collect(&region);
-                if matches!(node.op, Op::Call(_)) && self.name(&region).is_none() {
+                self.collect(region);
+                if matches!(node.op, Op::Call(_)) && self.name(region).is_none() {
                     let taken = |name: &str| self.list.iter().any(|(_, other)| other == name);
                     let mut name = region.name().to_owned();
                     let mut n = 1;
@@ -50,7 +50,7 @@ impl Callees {
                         name = format!("{}.{n}", region.name());
                         n += 1;
                     }
-                    self.list.push((region, name));
+                    self.list.push((region.clone(), name));
                 }
             }
         }

@@ -49,8 +49,10 @@ impl OpDef for Cond {
         }
         for (i, (a, b)) in then.iter().zip(&otherwise).enumerate() {
             if !cx.same_type(a, b) {
-                return Err(Error::invalid(format!("has branches whose results {i} are {a} and {b}"))
-                    .help("both branches answer values of equal dtype and shape"));
+                let message = format!("has branches whose results {i} are {a} and {b}");
+                let same_dtype = a.as_tensor().map(|t| t.dtype) == b.as_tensor().map(|t| t.dtype);
+                let error = if same_dtype { Error::value(message) } else { Error::type_(message) };
+                return Err(error.help("both branches answer values of equal dtype and shape"));
             }
         }
         Ok(then)

@@ -51,10 +51,14 @@ impl OpDef for While {
                 return Err(Error::type_(format!("wants bool[] from its condition, not {}", given.join(", "))));
             }
         }
-        for (i, (next, param)) in self.body.result_types().zip(self.body.param_types()).enumerate() {
-            if next != param {
-                return Err(Error::invalid(format!("carries {param} as value {i}, which cannot become {next}"))
-                    .help("what a loop carries keeps its dtype and shape"));
+        for (next, param) in self.body.results().iter().zip(self.body.params()) {
+            let (before, after) = (self.body.ty(*param), self.body.ty(*next));
+            if before != after {
+                let name = self.body.name_of(*param).map_or("a value", |name| name);
+                let message = format!("carries `{name}` as {before}, which cannot become {after}");
+                let same_dtype = before.as_tensor().map(|t| t.dtype) == after.as_tensor().map(|t| t.dtype);
+                let error = if same_dtype { Error::value(message) } else { Error::type_(message) };
+                return Err(error.help("what a loop carries keeps its dtype and shape"));
             }
         }
         if self.carried() > x.len() {
