@@ -23,6 +23,13 @@ use crate::{scope, trace, variable::VariableData};
 /// assert!(bad.item::<f32>().unwrap_err().to_string().starts_with("`add` takes operands of one dtype"));
 /// # Ok::<(), tracelift_function::Error>(())
 /// ```
+///
+/// A tensor cannot be changed, so its clones can share its data:
+///
+/// ```compile_fail
+/// let mut t = tracelift_function::tensor([1., 2.]);
+/// t[0] = 3.;
+/// ```
 pub struct Tensor {
     pub(crate) handle: Handle,
 }

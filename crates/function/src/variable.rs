@@ -37,6 +37,13 @@ use crate::{
 /// assert_eq!(v.shape(), [2, 3]);
 /// # Ok::<(), tracelift_function::Error>(())
 /// ```
+///
+/// Parts are assigned by [`at`](Self::at); there is no item assignment:
+///
+/// ```compile_fail
+/// let v = tracelift_function::Variable::new([1., 2.]);
+/// v[0] = 3.;
+/// ```
 pub struct Variable {
     live: Tensor,
 }
@@ -180,7 +187,16 @@ impl Variable {
     /// Replaces the value, and gives it back; a wrong shape or dtype leaves it as it was.
     #[track_caller]
     pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
-        self.change("assign", |_| value.operand(&self.live))
+        self.change("assign", |old| {
+            let new = value.operand(old);
+            match new.error() {
+                // A number beside a tensor is an operand; here it is a value of another type.
+                Some(error) if value.is_number() && old.error().is_none() => {
+                    Tensor::failed(Error::type_(error.message.clone()).op("assign").at(error.origin.clone()))
+                }
+                _ => new,
+            }
+        })
     }
 
     /// Adds to the value, and gives the new one.

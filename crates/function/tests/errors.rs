@@ -135,7 +135,7 @@ fn assignments_are_checked_and_undone() {
             .message
             .contains("indices[0] = [9, 9] does not index into f32[2, 3]")
     );
-    assert_eq!(Variable::new(0).assign(1.5).unwrap_err().kind, ErrorKind::InvalidArgument);
+    assert_eq!(Variable::new(0).assign(1.5).unwrap_err().kind, ErrorKind::Type);
     assert_eq!(v.to_vec::<f32>().unwrap(), [1., 2., 3., 4., 5., 6.]);
     // A call that fails while it runs changes no variable.
     let n = Variable::new(1);

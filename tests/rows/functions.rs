@@ -1,0 +1,175 @@
+//! Rows F, TR and the like: traced functions and when they are traced.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tracelift_function::{ErrorKind, Function, Result, Tensor, Variable, range, s, spec, tensor};
+
+use crate::{golden::same, rows};
+
+fn cube() -> Function<fn(&Tensor) -> Tensor> {
+    Function::new(|x: &Tensor| x.powi(3))
+}
+
+/// How many traces each of these calls made.
+fn counts<const N: usize>(f: &Function<fn(&Tensor) -> Tensor>, calls: [Tensor; N]) -> Value {
+    let counts = calls.map(|x| {
+        let before = f.trace_count();
+        let _ = f(&x);
+        f.trace_count() - before
+    });
+    json!(counts.to_vec())
+}
+
+fn ones(sizes: &[usize]) -> Tensor {
+    Tensor::ones(sizes)
+}
+
+rows! {
+    f01 => |golden| {
+        assert_eq!(golden.output("fn.cube_py_int"), &json!(2i32.pow(3)));
+        golden.same("fn.cube_tensor", &tensor(2.0).powi(3));
+    };
+    f02 => |golden| {
+        golden.same("fn.tf_cube_py_int", &cube()(&tensor(2)));
+        golden.same("fn.tf_cube_tensor", &cube()(&tensor(2.0)));
+    };
+    f05 => |golden| {
+        let concrete = cube().concrete(&tensor(2.0)).unwrap();
+        golden.same("fn.concrete_call", &concrete.call([&tensor(2.0)]).unwrap()[0]);
+    };
+    f06 => |golden| {
+        let f = cube();
+        let (a, b) = (f.concrete(&tensor(2.0)).unwrap(), f.concrete(spec!(f32[])).unwrap());
+        assert_eq!(golden.output("fn.concrete_cached_same_object"), &json!(Arc::ptr_eq(&a, &b)));
+        let other = f.concrete(&tensor(3.0)).unwrap();
+        assert_eq!(golden.output("fn.concrete_other_value_same_object"), &json!(Arc::ptr_eq(&a, &other)));
+    };
+    f07 => |golden| {
+        let concrete = cube().concrete(spec!(f32[])).unwrap();
+        golden.fails("fn.concrete_wrong_dtype", concrete.call([&tensor(2)]));
+        // A documented difference: another shape is refused, too.
+        golden.output("fn.concrete_wrong_shape");
+        assert_eq!(concrete.call([&tensor([1.0, 2.0])]).unwrap_err().kind, ErrorKind::InvalidArgument);
+    };
+    tr02 => |golden| {
+        let (tensors, numbers) = (cube(), Function::new(|n: &i32| tensor(*n).powi(3)));
+        for call in golden.output("trace.cube_sequence").as_array().unwrap() {
+            let before = tensors.trace_count() + numbers.trace_count();
+            let value = &call["arg"]["value"];
+            let result = match (call["arg"]["kind"].as_str().unwrap(), value) {
+                ("python", n) => numbers(&(n.as_i64().unwrap() as i32)),
+                (_, Value::Array(rows)) => {
+                    let row = |row: &Value| row.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect::<Vec<_>>();
+                    tensors(&Tensor::from(rows.iter().map(row).collect::<Vec<_>>()))
+                }
+                (_, x) => tensors(&tensor(x.as_f64().unwrap() as f32)),
+            };
+            same("trace.cube_sequence", &call["result"], &result, 0.0);
+            let made = tensors.trace_count() + numbers.trace_count() - before;
+            assert_eq!(call["traces"], json!(made), "{call}");
+        }
+    };
+    tr03 => |golden| {
+        let shapes: [&[usize]; 5] = [&[1, 2], &[2, 2], &[3], &[4], &[]];
+        assert_eq!(golden.output("trace.rank_retraces"), &counts(&cube(), shapes.map(ones)));
+    };
+    tr04 => |golden| {
+        let calls = [tensor(1.0), tensor(2.0), tensor(1), Tensor::from(1.0_f64), tensor(3.0)];
+        assert_eq!(golden.output("trace.dtype_retraces"), &counts(&cube(), calls));
+    };
+    tr06 => |golden| {
+        let calls = [tensor([1., 2.]), Tensor::from([3.0_f32, 4.0]), tensor([5., 6.])];
+        assert_eq!(golden.output("trace.numpy_array_like_tensor"), &counts(&cube(), calls));
+        let sum = Function::new(|xs: &Vec<Tensor>| xs.iter().cloned().sum::<Tensor>());
+        let made = [2, 2, 1].map(|n| {
+            let before = sum.trace_count();
+            let _ = sum(&vec![tensor(1.0); n]);
+            sum.trace_count() - before
+        });
+        assert_eq!(golden.output("trace.list_arg"), &json!(made.to_vec()));
+        let texts = Function::new(|x: &&'static str| tensor(x.len() as i32));
+        let made = ["a", "b", "a"].map(|text| {
+            let before = texts.trace_count();
+            let _ = texts(&text);
+            texts.trace_count() - before
+        });
+        assert_eq!(golden.output("trace.string_py_arg"), &json!(made.to_vec()));
+        let nothing = Function::new(|x: &Option<Tensor>| x.clone().unwrap_or_else(|| tensor(0.0)));
+        let made = [None, None].map(|x| {
+            let before = nothing.trace_count();
+            let _ = nothing(&x);
+            nothing.trace_count() - before
+        });
+        assert_eq!(golden.output("trace.none_arg"), &json!(made.to_vec()));
+    };
+    tr07 => |golden| {
+        let sizes = [[1], [2], [3], [4]];
+        assert_eq!(golden.output("trace.reduce_retracing"), &counts(&cube().reduce_retracing(), sizes.map(|n| ones(&n))));
+        assert_eq!(golden.output("trace.default_many_shapes"), &counts(&cube(), [[1], [2], [3], [4], [2]].map(|n| ones(&n))));
+    };
+    tr08 => |golden| {
+        let one = cube().input_signature(spec!(f32[None]));
+        assert_eq!(golden.output("trace.input_signature.0"), &counts(&one, [ones(&[2]), ones(&[3])]));
+        let two = cube().input_signature(spec!(f32[None, None]));
+        assert_eq!(golden.output("trace.input_signature.1"), &counts(&two, [ones(&[2, 3]), ones(&[3, 1])]));
+        let rows = cube().input_signature(spec!(f32[None, 3]));
+        assert_eq!(golden.output("trace.input_signature.2"), &counts(&rows, [ones(&[2, 3]), ones(&[3, 3])]));
+    };
+    tr09 => |golden| {
+        let f = shrink();
+        for (key, batch) in [("sig.shrink.0", 100), ("sig.shrink.1", 50)] {
+            let shape = f(&ones(&[batch, 28, 28])).shape().known().unwrap().to_vec();
+            assert_eq!(golden.output(key), &json!([shape, f.trace_count()]));
+        }
+        let image = range(2 * 28 * 28).cast(tracelift_function::F32).reshape([2, 28, 28]);
+        golden.same("sig.shrink.values", &f(&image).slice((0, ..2, ..4)));
+        let output = &f.signatures()[0].signature().outputs[0];
+        assert_eq!(golden.output("sig.shrink.output_spec"), &json!(output.dims));
+    };
+    tr10 => |golden| {
+        let f = shrink();
+        golden.fails("sig.shrink.2", f(&ones(&[2, 2, 2])).ok());
+        golden.fails("sig.shrink.wrong_dtype", f(&Tensor::full([100, 28, 28], 1)).ok());
+        golden.fails("sig.shrink.wrong_rank", f(&ones(&[28, 28])).ok());
+    };
+    tr12 => |golden| {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let list = seen.clone();
+        let f = Function::new(move |x: &Tensor| {
+            list.lock().unwrap().push(x.to_string());
+            x + 1
+        });
+        (0..3).for_each(|_| drop(f(&tensor(1.0))));
+        assert_eq!(golden.output("res.python_side_effects_only_at_trace"), &json!(seen.lock().unwrap().len()));
+    };
+    r01 => |golden| {
+        let counter = Variable::new(0);
+        let f = Function::new(|counter: &Variable, c: &i32| -> Result<Tensor> { counter.assign_add(*c) });
+        let calls = [f(&counter, &1).unwrap(), f(&counter, &1).unwrap(), counter.value()];
+        golden.same_list("res.counter_argument", &calls.each_ref());
+        let (captured, inner) = (Variable::new(0), Variable::new(0));
+        let f = Function::new({ let v = captured.clone(); move |c: &i32| -> Result<Tensor> { v.assign_add(*c) } });
+        let calls = [f(&1).unwrap(), f(&1).unwrap(), captured.value()];
+        golden.same_list("res.counter_captured", &calls.each_ref());
+        assert_eq!(golden.output("res.captured_inputs_count"), &json!(f.signatures()[0].signature().inputs.len()));
+        let order = Function::new(move || -> Result<(Tensor, Tensor, Tensor)> {
+            let a = inner.assign(2)?;
+            let b = inner.assign_add(5)?;
+            let c = inner.assign(&inner * 10)?;
+            Ok((a, b, c))
+        });
+        let (a, b, c) = order().unwrap();
+        let as_f32 = [a, b, c].map(|x| x.cast(tracelift_function::F32));
+        golden.same_list("res.stateful_order_kept", &as_f32.each_ref());
+    };
+    r02 => |golden| {
+        let f = Function::new(|x: &Tensor| x + Variable::new(1.0));
+        let _ = f(&tensor(1.0));
+        golden.fails("res.variable_created_inside_error", f(&tensor([1.0])).ok());
+    };
+}
+
+fn shrink() -> Function<fn(&Tensor) -> Tensor> {
+    Function::new(|images: &Tensor| images.slice(s![.., ..;2, ..;2])).input_signature([spec!(f32[None, 28, 28])])
+}

@@ -1,0 +1,109 @@
+//! Golden values: what TensorFlow gives, and the comparison with what we give.
+
+use std::{cell::RefCell, collections::BTreeSet};
+
+use serde_json::Value;
+use tracelift_function::{Array, DType, Error, ErrorKind, Function, Tensor};
+
+/// The file of small results, and which of them were looked at.
+pub(crate) struct Golden {
+    entries: Vec<Value>,
+    read: RefCell<BTreeSet<String>>,
+}
+
+impl Golden {
+    pub(crate) fn load() -> Golden {
+        let file: Value = serde_json::from_str(include_str!("../golden/cells.json")).expect("the golden file is JSON");
+        let entries = file["entries"].as_array().expect("the golden file has entries").clone();
+        Golden { entries, read: RefCell::default() }
+    }
+
+    pub(crate) fn was_read(&self, key: &str) -> bool {
+        self.read.borrow().contains(key)
+    }
+
+    fn entry(&self, key: &str) -> &Value {
+        self.read.borrow_mut().insert(key.to_owned());
+        self.entries.iter().find(|entry| entry["id"] == key).unwrap_or_else(|| panic!("there is no golden value {key}"))
+    }
+
+    pub(crate) fn output(&self, key: &str) -> &Value {
+        &self.entry(key)["output"]
+    }
+
+    /// That a tensor is what TensorFlow gives, to the bit.
+    pub(crate) fn same(&self, key: &str, given: &Tensor) {
+        same(key, self.output(key), given, 0.0);
+    }
+
+    /// That a list of tensors is what TensorFlow gives.
+    pub(crate) fn same_list(&self, key: &str, given: &[&Tensor]) {
+        let list = self.output(key).as_array().unwrap_or_else(|| panic!("{key} is no list"));
+        assert_eq!(list.len(), given.len(), "{key}");
+        for (expect, given) in list.iter().zip(given) {
+            same(key, expect, given, 0.0);
+        }
+    }
+
+    /// That a call fails in the way TensorFlow's does.
+    pub(crate) fn fails<T: std::fmt::Debug>(&self, key: &str, given: Result<T, Error>) -> Error {
+        let class = self.entry(key)["error"]["class"].as_str().unwrap_or_else(|| panic!("{key} is no error"));
+        let kind = match class {
+            "InvalidArgumentError" => ErrorKind::InvalidArgument,
+            "ValueError" => ErrorKind::Value,
+            "TypeError" => ErrorKind::Type,
+            "KeyError" => ErrorKind::Key,
+            "RuntimeError" => ErrorKind::Runtime,
+            other => panic!("{key}: no kind for {other}"),
+        };
+        let error = given.expect_err(key);
+        assert_eq!(error.kind, kind, "{key}: {error}");
+        error
+    }
+
+    /// That a function of one tensor gives the golden value, at once and as a compiled function, with equal bits.
+    pub(crate) fn both(&self, key: &str, input: &Tensor, f: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static) {
+        let eager = f(input);
+        self.same(key, &eager);
+        let traced = Function::new(f)(input);
+        let arrays: [Array; 2] =
+            [eager, traced].map(|tensor| tensor.to_array().unwrap_or_else(|error| panic!("{key}: {error}")));
+        assert!(arrays[0].bit_eq(&arrays[1]), "{key}: {} eager, {} compiled", arrays[0], arrays[1]);
+    }
+}
+
+/// Compares values, with a relative tolerance where the golden value itself is rounded by another library's function.
+pub(crate) fn same(key: &str, expect: &Value, given: &Tensor, tolerance: f64) {
+    let array = given.to_array().unwrap_or_else(|error| panic!("{key}: {error}"));
+    let dtype = match expect["dtype"].as_str() {
+        Some("float32") => DType::F32,
+        Some("float64") => DType::F64,
+        Some("int32") => DType::I32,
+        Some("int64") => DType::I64,
+        Some("bool") => DType::Bool,
+        other => panic!("{key}: no dtype for {other:?}"),
+    };
+    assert_eq!(array.dtype(), dtype, "{key}");
+    let shape: Vec<u64> = array.shape().iter().map(|&n| n as u64).collect();
+    assert_eq!(&Value::from(shape), &expect["shape"], "{key}");
+    let values = expect["values"].as_array().unwrap_or_else(|| panic!("{key} has no values"));
+    assert_eq!(values.len(), array.len(), "{key}");
+    for (i, expect) in values.iter().enumerate() {
+        let expect = number(expect);
+        // The file holds the shortest decimals of f32 values.
+        let expect = if dtype == DType::F32 { f64::from(expect as f32) } else { expect };
+        let given = array.get_f64(i);
+        // TensorFlow flushes subnormal numbers to zero, which is seen where functions are compared.
+        let flushed = tolerance > 0.0 && expect == 0.0 && given.abs() < f64::from(f32::MIN_POSITIVE);
+        let close = flushed || (given - expect).abs() <= tolerance * expect.abs();
+        assert!(given == expect || close || (given.is_nan() && expect.is_nan()), "{key}[{i}]: {given}, not {expect}");
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    match value {
+        Value::String(text) => text.replace("Infinity", "inf").parse().unwrap_or(f64::NAN),
+        Value::Bool(truth) => f64::from(u8::from(*truth)),
+        other => other.as_f64().expect("golden values are numbers"),
+    }
+}

@@ -1,0 +1,145 @@
+//! Rows G: gradients.
+
+use tracelift_function::{F64, Tensor, Variable, concat, grad, select, tensor, value_and_grad, value_and_gradients};
+
+use crate::{golden::same, rows};
+
+fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
+    3 * w1.powi(2) + 2 * w1 * w2
+}
+
+fn weights() -> (Variable, Variable) {
+    (Variable::new(5.), Variable::new(3.))
+}
+
+fn t() -> Tensor {
+    tensor([[1., 2., 3.], [4., 5., 6.]])
+}
+
+rows! {
+    g01 => |golden| {
+        let f = |w1: f64, w2: f64| 3. * w1.powi(2) + 2. * w1 * w2;
+        let expect = golden.output("grad.finite_difference").as_array().unwrap();
+        let eps = 1e-6;
+        assert_eq!(expect[0].as_f64().unwrap(), (f(5. + eps, 3.) - f(5., 3.)) / eps);
+        assert_eq!(expect[1].as_f64().unwrap(), (f(5., 3. + eps) - f(5., 3.)) / eps);
+    };
+    g02 => |golden| {
+        let (w1, w2) = weights();
+        let (_, [d1, d2]) = value_and_gradients(|| f(&w1, &w2), [&w1, &w2]);
+        golden.same_list("grad.two_vars", &[&d1, &d2]);
+    };
+    g07 => |golden| {
+        let (w1, w2) = weights();
+        let (_, [d1, d2]) = value_and_gradients(|| [2., 5., 7.].iter().map(|shift| f(&w1, &(&w2 + *shift))).sum::<Tensor>(), [&w1, &w2]);
+        golden.same_list("grad.list_of_targets_summed", &[&d1, &d2]);
+        golden.same_list("grad.explicit_sum_same", &[&d1, &d2]);
+        golden.same("grad.vector_target_is_sum", &grad(Tensor::square)(&tensor([1., 2., 3.])));
+    };
+    g09 => |golden| {
+        let (w1, w2) = weights();
+        let output = golden.output("grad.hessians");
+        for (row, pick) in [0, 1].into_iter().enumerate() {
+            let (jacobian, hessian) = value_and_gradients(
+                || value_and_gradients(|| f(&w1, &w2), [&w1, &w2]).1[pick].clone(),
+                [&w1, &w2],
+            );
+            same("grad.hessians", &output["jacobians"][row], &jacobian, 0.0);
+            for (column, entry) in hessian.into_iter().enumerate() {
+                let expect = &output["hessians"][row][column];
+                match entry.connected() {
+                    Some(entry) => same("grad.hessians", expect, &entry, 0.0),
+                    None => assert!(expect.is_null(), "hessian {row} {column}"),
+                }
+            }
+        }
+    };
+    g10 => |golden| {
+        let (w1, w2) = weights();
+        let (z, [d1, d2]) = value_and_gradients(|| 3 * w1.powi(2) + (2 * &w1 * &w2).stop_gradient(), [&w1, &w2]);
+        let output = golden.output("grad.stop_gradient");
+        same("grad.stop_gradient", &output["z"], &z, 0.0);
+        same("grad.stop_gradient", &output["gradients"][0], &d1, 0.0);
+        assert!(output["gradients"][1].is_null() && d2.connected().is_none());
+    };
+    g12 => |golden| {
+        let (tiny, tiny64) = (Variable::new(1e-50), Variable::new(Tensor::from(1e-50_f64)));
+        let (_, d) = value_and_gradients(|| tiny.sqrt(), &tiny);
+        same("grad.sqrt_tiny", &golden.output("grad.sqrt_tiny")["gradient"][0], &d, 0.0);
+        let (_, d) = value_and_gradients(|| tiny64.sqrt(), &tiny64);
+        // One rounding more or less: 0.5 / sqrt(x) and 0.5 * (1 / sqrt(x)) differ in the last bit.
+        same("grad.sqrt_tiny_f64", &golden.output("grad.sqrt_tiny_f64")["gradient"][0], &d, 2.0 * f64::EPSILON);
+    };
+    g13 => |golden| golden.both("grad.log_exp_30", &tensor(30.), |x| (x.exp() + 1).log());
+    g14 => |golden| {
+        let (z, d) = value_and_grad(|z: &Tensor| (1 + z.exp()).log())(&tensor([1e30]));
+        let output = golden.output("grad.naive_softplus_big_nan");
+        same("grad.naive_softplus_big_nan", &output["z"], &z, 0.0);
+        same("grad.naive_softplus_big_nan", &output["gradient"][0], &d, 0.0);
+    };
+    g15 => |golden| {
+        let softplus = |z: &Tensor| (1 + (-z.abs()).exp()).log() + tensor(0.).maximum(z);
+        for (key, x) in [("grad.stable_softplus_autodiff", 1000.), ("grad.stable_softplus_autodiff_at_0", 0.)] {
+            let (z, d) = value_and_grad(softplus)(&tensor([x]));
+            same(key, &golden.output(key)["z"], &z, 0.0);
+            same(key, &golden.output(key)["gradient"][0], &d, 0.0);
+        }
+        let x = tensor([-1000., -100., -50., -20., -5., -1., -0.5, 0., 0.5, 1., 5., 15., 20., 50., 80., 100., 1000.]);
+        let (z, d) = value_and_grad(softplus)(&x);
+        // Both libraries' exp and ln are within an ulp or so of the truth, on different sides.
+        same("softplus.stable.values", golden.output("softplus.stable.values"), &z, 1e-6);
+        same("softplus.stable.gradients", golden.output("softplus.stable.gradients"), &d, 1e-6);
+        let (z, d) = value_and_grad(Tensor::softplus)(&x);
+        same("softplus.builtin.values", golden.output("softplus.builtin.values"), &z, 1e-6);
+        same("softplus.builtin.gradients", golden.output("softplus.builtin.gradients"), &d, 1e-6);
+    };
+    g17 => |golden| {
+        let (w1, w2) = weights();
+        let (_, [d1, d2]) = value_and_gradients(|| &w1 * 2, [&w1, &w2]);
+        let output = golden.output("grad.unconnected_none");
+        same("grad.unconnected_none", &output[0], &d1, 0.0);
+        assert!(output[1].is_null() && d2.clone().connected().is_none());
+        let zero = d2.connected().unwrap_or_else(|| w2.zeros_like());
+        golden.same_list("grad.unconnected_zero", &[&d1, &zero]);
+        let n = Variable::new(3);
+        let (_, d) = value_and_gradients(|| n.cast(tracelift_function::F32).square(), &n);
+        assert!(golden.output("grad.int_variable").is_null() && d.connected().is_none());
+    };
+    g19 => |golden| {
+        let output = golden.output("grad.ties");
+        let checks: [(&str, Tensor); 4] = [
+            ("reduce_max", grad(|x: &Tensor| x.max(..))(&tensor([3., 3., 1.]))),
+            ("maximum_tie", grad(|x: &Tensor| x.maximum(2.))(&tensor([2., 3., 1.]))),
+            ("abs_at_0", grad(Tensor::abs)(&tensor([0., -0., -1.]))),
+            ("relu_at_0", grad(Tensor::relu)(&tensor([0., -0., -1.]))),
+        ];
+        for (name, given) in checks {
+            same(name, &output[name], &given, 0.0);
+        }
+    };
+    g20 => |golden| {
+        let x = tensor([-1., 0., 4.]);
+        let positive = |x: &Tensor| select(&x.gt(0), x, 1.);
+        let roots = golden.output("grad.where_sqrt");
+        same("plain", &roots["plain"], &grad(|x: &Tensor| select(&x.gt(0), x.sqrt(), 0.))(&x), 0.0);
+        same("double", &roots["double_where"], &grad(|x: &Tensor| select(&x.gt(0), positive(x).sqrt(), 0.))(&x), 0.0);
+        let logs = golden.output("grad.where_log_nan_trap");
+        same("plain", &logs["plain"], &grad(|x: &Tensor| select(&x.gt(0), x.log(), 0.))(&x), 0.0);
+        same("double", &logs["double_where"], &grad(|x: &Tensor| select(&x.gt(0), positive(x).log(), 0.))(&x), 0.0);
+    };
+    g22 => |golden| {
+        let output = golden.output("grad.structural_ops");
+        let weights = || tensor([[10., 20., 30.], [40., 50., 60.]]);
+        let checks: [(&str, Tensor); 5] = [
+            ("matmul_self_t", grad(|t: &Tensor| t.matmul(t.t()))(&t())),
+            ("slice_square", grad(|t: &Tensor| t.slice((.., 1..)).square())(&t())),
+            ("concat", grad(move |t: &Tensor| concat(&[t, t], 0) * concat(&[&(weights() * 0.5), &(weights() * 0.5)], 0))(&t())),
+            ("mean_of_row_max", grad(|t: &Tensor| t.max(-1).mean(..))(&t())),
+            ("gather_repeats", grad(|t: &Tensor| t.gather(&tensor([0, 1, 0])))(&t())),
+        ];
+        for (name, given) in checks {
+            same(name, &output[name], &given, 0.0);
+        }
+        assert_eq!(Tensor::from(1.0_f64).dtype(), F64);
+    };
+}

@@ -1,0 +1,104 @@
+//! Rows T: tensors and operations.
+
+use serde_json::json;
+use tracelift_function::{F32, F64, I32, I64, Tensor, add_n, concat, range, s, select, stack, tensor};
+
+use crate::rows;
+
+fn t() -> Tensor {
+    tensor([[1., 2., 3.], [4., 5., 6.]])
+}
+
+rows! {
+    t01 => |golden| golden.same("t.const", &t());
+    t02 => |golden| assert_eq!(golden.output("t.shape")["dims"], json!(t().shape().known().unwrap().to_vec()));
+    t03 => |golden| {
+        assert_eq!(golden.output("t.dtype")["name"], "float32");
+        assert_eq!(t().dtype(), F32);
+    };
+    t04 => |golden| {
+        golden.both("t.slice_cols", &t(), |t| t.slice((.., 1..)));
+        golden.both("t.slice_oob_empty", &t(), |t| t.slice((.., 9..)));
+    };
+    t05 => |golden| golden.both("t.ellipsis_newaxis", &t(), |t| t.slice(s![..., 1, newaxis]));
+    t06 => |golden| {
+        golden.both("t.strided", &t(), |t| t.slice(s![.., ..;2]));
+        golden.both("t.reversed", &t(), |t| t.slice(s![.., ..;-1]));
+        golden.both("t.neg_index", &t(), |t| t.slice((-1, -2)));
+        golden.both("t.row", &t(), |t| t.slice(0));
+        let error = golden.fails("t.index_oob", t().slice(7).ok());
+        assert!(error.message.contains("index 7 of axis 0 is out of bounds"), "{error}");
+    };
+    t07 => |golden| {
+        golden.both("t.add_scalar", &t(), |t| t + 10);
+        golden.both("t.add_method", &t(), |t| 10 + t);
+    };
+    t08 => |golden| golden.both("t.square", &t(), Tensor::square);
+    t09 => |golden| {
+        golden.both("t.matmul_transpose", &t(), |t| t.matmul(t.t()));
+        golden.both("t.transpose", &t(), Tensor::t);
+        let error = golden.fails("t.matmul_bad_shapes", t().matmul(t()).ok());
+        assert!(error.message.matches("f32[2, 3]").count() == 2, "{error}");
+    };
+    t10 => |golden| golden.same("t.scalar", &tensor(42));
+    t11 => |golden| {
+        golden.both("t.square_transpose_add", &t(), |t| t.t().square() + 10);
+        golden.both("t.keras_backend_square", &t(), |t| t.t().square() + 10.0);
+    };
+    t12 => |golden| golden.same("t.from_f64_array", &Tensor::from(vec![2., 4., 5.]));
+    t13 => |golden| {
+        golden.same("t.to_numpy", &t());
+        assert_eq!(t().to_vec::<f32>().unwrap(), [1., 2., 3., 4., 5., 6.]);
+    };
+    t14 => |golden| {
+        golden.same("t.square_f64_array", &Tensor::from(vec![2., 4., 5.]).square());
+        golden.same("t.np_square_of_tensor", &t().square());
+    };
+    t15 => |golden| {
+        golden.both("t.broadcast_row", &t(), |t| t + [1., 2., 3.]);
+        let error = golden.fails("t.broadcast_bad", (t() + [1., 2., 3., 4., 5.]).ok());
+        assert!(error.message.contains("f32[2, 3]") && error.message.contains("f32[5]"), "{error}");
+    };
+    t16 => |golden| {
+        let t = t();
+        let all = [t.sum(..), t.mean(..), t.max(..), t.min(..), t.variance(..)];
+        golden.same_list("t.reduce_all", &all.each_ref());
+        golden.same_list("t.reduce_axis_keep", &[&t.sum(0), &t.mean_keep(-1), &t.argmax(-1)]);
+        let (mean, variance) = t.moments_keep(-1);
+        golden.same_list("t.moments", &[&mean, &variance]);
+    };
+    t17 => |golden| golden.both("t.where", &t(), |t| select(&t.gt(2.5), t, t.zeros_like()));
+    t18 => |golden| {
+        let size = t().size();
+        golden.same_list("t.size_cast", &[&size, &size.cast(F32)]);
+    };
+    t19 => |golden| {
+        let t = t();
+        golden.same("t.add_n", &add_n(&[t.clone(), t.clone(), t.clone()]));
+        let parts = [concat(&[&t, &t], 0), concat(&[&t, &t], -1), stack(&[&t, &t], 0), t.reshape([-1])];
+        golden.same_list("t.concat", &parts.each_ref());
+    };
+    t21 => |golden| {
+        let list: Vec<i64> = (0..10).collect();
+        let (counted, data) = (range(10), Tensor::from(list));
+        assert_eq!((counted.dtype(), data.dtype()), (I32, I64));
+        golden.same_list("t.range_dtype", &[&counted, &data]);
+        golden.output("ex.range_vs_arange_dtype");
+    };
+    t22 => |golden| {
+        let (seven, minus) = (tensor(7), tensor(-7));
+        let results = [&seven / 2, seven.floor_div(2), minus.floor_div(2), &minus % 3];
+        assert_eq!(results[0].dtype(), F64);
+        golden.same_list("t.int_div", &results.each_ref());
+        golden.same_list("t.int_pow", &[&tensor(2).powi(3), &tensor(2.0).powi(3)]);
+        golden.both("t.int_overflow_wraps", &tensor(i32::MAX), |n| n + 1);
+        golden.fails("t.div_by_zero_int", tensor(1).floor_div(0).ok());
+    };
+    t23 => |golden| golden.both("t.div_by_zero_float", &tensor([1.0, -1.0, 0.0]), |x| x / 0);
+    t24 => |golden| {
+        golden.fails("t.ragged_list_error", tensor(vec![vec![1, 2], vec![3]]).ok());
+        golden.fails("t.ragged_list_error", Tensor::from(vec![vec![1, 2], vec![3]]).ok());
+        // A list of integers and floats is refused by the compiler; written as floats, it is f32.
+        golden.same("t.mixed_list_promotes", &tensor([1., 2.5]));
+    };
+}

@@ -1,0 +1,52 @@
+//! Rows V: variables.
+
+use tracelift_function::{IndexedSlices, Variable, tensor};
+
+use crate::rows;
+
+fn v() -> Variable {
+    Variable::new([[1., 2., 3.], [4., 5., 6.]])
+}
+
+rows! {
+    v01 => |golden| golden.same("v.new", &v());
+    v02 => |golden| {
+        let v = v();
+        let doubled = v.assign(2.0 * &v).unwrap();
+        golden.same("v.assign", &v);
+        golden.same("v.assign", &doubled);
+        v.assign([[4., 5., 6.], [1., 2., 3.]]).unwrap();
+        golden.fails("v.assign_bad_shape", v.assign([1., 2.]));
+        golden.same("v.unchanged_after_error", &v);
+    };
+    v03 => |golden| {
+        let v = Variable::new([[2., 4., 6.], [8., 10., 12.]]);
+        v.at((0, 1)).assign(42).unwrap();
+        golden.same("v.item_assign", &v);
+    };
+    v04 => |golden| {
+        let v = Variable::new([[2., 42., 6.], [8., 10., 12.]]);
+        v.at((.., 2)).assign([0., 1.]).unwrap();
+        golden.same("v.col_assign", &v);
+    };
+    v05 => |golden| {
+        let v = Variable::new([[2., 42., 0.], [8., 10., 1.]]);
+        v.scatter_nd_update([[0, 0], [1, 2]], [100., 200.]).unwrap();
+        golden.same("v.scatter_nd_update", &v);
+        golden.fails("v.scatter_nd_oob", v.scatter_nd_update([[9, 9]], [1.]));
+    };
+    v06 => |golden| {
+        let v = v();
+        let values = tensor([[1., 2., 3.], [4., 5., 6.]]);
+        v.scatter_update(&IndexedSlices { values, indices: tensor([1, 0]) }).unwrap();
+        golden.same("v.scatter_update", &v);
+    };
+    v08 => |golden| {
+        let (v, ones) = (v(), tensor([[1., 1., 1.], [1., 1., 1.]]));
+        let more = v.assign_add(&ones).unwrap();
+        v.assign_sub(&ones).unwrap();
+        let less = v.assign_sub(&ones).unwrap();
+        golden.same_list("v.assign_add_sub", &[&more, &less]);
+        golden.fails("v.int_assign_float", Variable::new(0).assign(1.5));
+    };
+}
