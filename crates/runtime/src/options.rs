@@ -1,6 +1,7 @@
 //! How an executable is made and run.
 
 use crate::cpu::Path;
+use crate::float_mode::FloatMode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, mem};
@@ -90,6 +91,11 @@ impl Options {
             0 => machine_threads(),
             n => n,
         }
+    }
+
+    /// What becomes of subnormal numbers.
+    pub fn float_mode(&self) -> FloatMode {
+        if self.flush_subnormals { FloatMode::Flush } else { FloatMode::Keep }
     }
 }
 

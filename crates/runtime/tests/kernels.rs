@@ -1,19 +1,10 @@
 //! Programs with kernels run by native code.
 
-use std::sync::Arc;
-use tracelift_kernel::text::{Module, Source};
-use tracelift_runtime::{Executable, Options, Variable};
-use tracelift_tensor::{Array, Error};
+mod common;
 
-fn compile_with(text: &str, options: Options) -> Executable {
-    let module = Module::parse(Source::new("test", text)).unwrap_or_else(|mistake| panic!("{mistake}"));
-    let program = module.programs.last().expect("a program").clone();
-    Executable::compile(Arc::new(program), options).unwrap()
-}
-
-fn compile(text: &str) -> Executable {
-    compile_with(text, Options::default())
-}
+use common::{compile, compile_with};
+use tracelift_runtime::{Options, Variable};
+use tracelift_tensor::Array;
 
 const SQUARE: &str = "
 kernel @square(%x: f32[B], out %y: f32[B]) {
@@ -171,7 +162,7 @@ fn a_fault_in_a_kernel_leaves_the_state() {
             assert_eq!(total.value().unwrap().to_vec::<i32>().unwrap(), vec![4; n]);
             divisors[n - 2] = 0;
             let error = accumulate.call(&[x, Array::vector(&divisors).unwrap()], states).unwrap_err();
-            assert_eq!(Error::from(error).to_string(), "`floor_div` divides an integer by zero");
+            assert_eq!(error.to_string(), "`floor_div` divides an integer by zero");
             assert_eq!(total.value().unwrap().to_vec::<i32>().unwrap(), vec![4; n]);
         }
     }
@@ -297,7 +288,7 @@ fn concurrent_updates_of_one_variable_are_not_lost() {
             scope.spawn(move || {
                 let ones = Array::vector([1i32; 3]).unwrap();
                 for _ in 0..100 {
-                    accumulate.call(&[ones.clone(), ones.clone()], std::slice::from_ref(variable)).unwrap();
+                    accumulate.native().call(&[ones.clone(), ones.clone()], std::slice::from_ref(variable)).unwrap();
                     let seen = variable.value().unwrap().to_vec::<i32>().unwrap();
                     assert!(seen.iter().all(|n| *n == seen[0]), "a reader sees all of a call or nothing");
                 }

@@ -5,7 +5,6 @@
 use super::helpers::{self, Call};
 use super::lease::Lease;
 use super::plan::Plan;
-use crate::float_mode::FloatMode;
 use crate::options::Options;
 use std::ptr;
 use std::sync::atomic::AtomicBool;
@@ -78,8 +77,7 @@ impl Native {
         for &launch in &plan.split {
             lease.args[layout.launches[launch].first_slot - LaunchPlace::HEADER] = (&raw mut context) as u64;
         }
-        let mode = if options.flush_subnormals { FloatMode::Flush } else { FloatMode::Keep };
-        let guard = mode.enter();
+        let mode = options.float_mode().enter();
         // SAFETY: the address is that of a driver made for this program and layout, whose code `self` keeps; the
         // context is complete, and the caller vouches for the memory behind its table.
         let status = unsafe {
@@ -87,7 +85,7 @@ impl Native {
             clear_upper_halves();
             driver(&raw mut context)
         };
-        drop(guard);
+        drop(mode);
         if let Some(panic) = call.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             std::panic::resume_unwind(panic);
         }
