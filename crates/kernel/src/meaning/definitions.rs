@@ -1,5 +1,6 @@
 //! The scalar definitions: operations that have no form over vectors.
 
+use super::cast::cast_scalar;
 use super::division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
 use super::power::{pow_f32, pow_f64, pow_i64};
 use super::random;
@@ -7,8 +8,11 @@ use super::trig::{cos_f32, cos_f64, sin_f32, sin_f64};
 use super::value::{Fault, Scalar};
 use crate::lane::LaneOp;
 
-/// Runs an operation of [`Support::Definition`](super::Support); casts are elsewhere.
+/// Runs an operation of [`Support::Definition`](super::Support).
 pub(super) fn eval(op: LaneOp, x: &[Scalar]) -> Result<Scalar, Fault> {
+    if let LaneOp::Cast(to) = op {
+        return Ok(cast_scalar(x[0], to));
+    }
     match *x {
         [Scalar::F32(x)] => Ok(Scalar::F32(match op {
             LaneOp::Sin => sin_f32(x),

@@ -7,7 +7,9 @@
 //! its steps: there pair k goes to the chain k mod [`DOT_LANES`], each from 0.0, and the tree 8-4-2-1 adds the chains. The
 //! type decides which it is, never a size met at run time.
 
-use super::reduce::join_lanes;
+use super::flush::{Flush32, Flush64};
+use super::fold::join_lanes;
+use super::ops::Ops;
 
 /// How many chains a product with one column has.
 pub const DOT_LANES: usize = 16;
@@ -37,6 +39,22 @@ macro_rules! multiply {
     };
 }
 multiply!(f32 f64; i32 i64 u8);
+
+/// A float whose sums and products flush subnormals; see [`Subnormals::Flush`](super::Subnormals::Flush).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flushed<T>(pub T);
+
+macro_rules! multiply_flushed {
+    ($($float:ident $ops:ident)*) => {
+        $(impl Multiply for Flushed<$float> {
+            #[inline(always)]
+            fn multiply_add(self, b: Self, acc: Self) -> Self { Flushed($ops.fma(self.0, b.0, acc.0)) }
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self { Flushed($ops.add(self.0, other.0)) }
+        })*
+    };
+}
+multiply_flushed!(f32 Flush32 f64 Flush64);
 
 /// An element of a product, of its pairs in the order of k.
 ///
@@ -76,6 +94,13 @@ mod tests {
         assert_eq!(dot_chain::<f32>([]).to_bits(), 0.0f32.to_bits());
         assert_eq!(dot_chain([(-0.0f32, 1.0)]).to_bits(), 0.0f32.to_bits());
         assert_eq!(dot_chain([(200u8, 2), (3, 5)]), 159);
+    }
+
+    #[test]
+    fn chains_flush_when_asked() {
+        let pairs = [(f32::MIN_POSITIVE, 0.5), (f32::MIN_POSITIVE, 0.5)];
+        assert_eq!(dot_chain(pairs), f32::MIN_POSITIVE);
+        assert_eq!(dot_chain(pairs.map(|(a, b)| (Flushed(a), Flushed(b)))), Flushed(0.0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Lane operations run over any [`Ops`], and on plain values.
 
-use super::cast::{self, cast_scalar, low_byte};
+use super::cast::{self, low_byte};
+use super::flush::{Flush32, Flush64, Subnormals};
 use super::ops::{Cmp, Ops, Width};
 use super::scalar::{Scalar32, Scalar64};
 use super::value::{Fault, Scalar};
@@ -217,7 +218,7 @@ fn binary_m<O: Ops>(o: &mut O, op: LaneOp, a: O::M, b: O::M) -> O::M {
     }
 }
 
-/// Runs an operation on plain values, whose types fit [`LaneOp::result_type`].
+/// Runs an operation on plain values, whose types fit [`LaneOp::result_type`], keeping subnormals.
 ///
 /// ```
 /// use tracelift_kernel::lane::{Fault, LaneOp, Scalar, eval_scalar};
@@ -226,28 +227,57 @@ fn binary_m<O: Ops>(o: &mut O, op: LaneOp, a: O::M, b: O::M) -> O::M {
 /// assert_eq!(divide(1, 0), Err(Fault::DivideByZero));
 /// ```
 pub fn eval_scalar(op: LaneOp, x: &[Scalar]) -> Result<Scalar, Fault> {
-    let mut operands = [Bool; 3];
-    for (dtype, x) in operands.iter_mut().zip(x) {
-        *dtype = x.dtype();
+    Subnormals::Keep.eval(op, x)
+}
+
+impl Subnormals {
+    /// Runs an operation on plain values by this rule; see [`eval_scalar`].
+    ///
+    /// Flushing treats an operation that has only a scalar definition as a whole: operands and result are flushed.
+    ///
+    /// ```
+    /// use tracelift_kernel::lane::{LaneOp, Scalar};
+    /// use tracelift_kernel::meaning::Subnormals;
+    /// let halve = |rule: Subnormals| rule.eval(LaneOp::Mul, &[Scalar::F32(f32::MIN_POSITIVE), Scalar::F32(0.5)]);
+    /// assert_eq!(halve(Subnormals::Keep), Ok(Scalar::F32(f32::MIN_POSITIVE / 2.0)));
+    /// assert_eq!(halve(Subnormals::Flush), Ok(Scalar::F32(0.0)));
+    /// ```
+    pub fn eval(self, op: LaneOp, x: &[Scalar]) -> Result<Scalar, Fault> {
+        let mut operands = [Bool; 3];
+        for (dtype, x) in operands.iter_mut().zip(x) {
+            *dtype = x.dtype();
+        }
+        let operands = &operands[..x.len()];
+        if op.support(operands) == Support::Definition {
+            return match self {
+                Subnormals::Keep => definitions::eval(op, x),
+                Subnormals::Flush => {
+                    let mut flushed = [Scalar::Bool(false); 3];
+                    flushed.iter_mut().zip(x).for_each(|(to, x)| *to = x.flushed());
+                    definitions::eval(op, &flushed[..x.len()]).map(Scalar::flushed)
+                }
+            };
+        }
+        let result = op.result_type(operands).unwrap_or_else(|why| panic!("{why}"));
+        let width = operands.iter().chain([&result]).find_map(|&dtype| width_of(dtype)).unwrap_or(Width::W32);
+        Ok(match (width, self) {
+            (Width::W32, Subnormals::Keep) => on_32(Scalar32, op, operands, x, result),
+            (Width::W32, Subnormals::Flush) => on_32(Flush32, op, operands, x, result),
+            (Width::W64, Subnormals::Keep) => on_64(Scalar64, op, operands, x, result),
+            (Width::W64, Subnormals::Flush) => on_64(Flush64, op, operands, x, result),
+        })
     }
-    let operands = &operands[..x.len()];
-    if let LaneOp::Cast(to) = op {
-        return Ok(cast_scalar(x[0], to));
-    }
-    if op.support(operands) == Support::Definition {
-        return definitions::eval(op, x);
-    }
-    let width = operands.iter().find_map(|&dtype| width_of(dtype)).unwrap_or(Width::W32);
-    let result = op.result_type(operands).unwrap_or_else(|why| panic!("{why}"));
-    Ok(match width {
-        Width::W32 => on_32(op, operands, x, result),
-        Width::W64 => on_64(op, operands, x, result),
-    })
 }
 
 macro_rules! on_width {
-    ($name:ident, $ops:ident, $f:ident, $i:ident) => {
-        fn $name(op: LaneOp, operands: &[DType], x: &[Scalar], result: DType) -> Scalar {
+    ($name:ident, $f:ident, $i:ident) => {
+        fn $name<O: Ops<F = $f, I = $i, M = bool>>(
+            mut o: O,
+            op: LaneOp,
+            operands: &[DType],
+            x: &[Scalar],
+            result: DType,
+        ) -> Scalar {
             let mut lanes = [Lane::M(false); 3];
             for (lane, &x) in lanes.iter_mut().zip(x) {
                 *lane = match x {
@@ -259,7 +289,7 @@ macro_rules! on_width {
                     Scalar::Bool(x) => Lane::M(x),
                 };
             }
-            match eval(&mut $ops, op, operands, &lanes[..x.len()]) {
+            match eval(&mut o, op, operands, &lanes[..x.len()]) {
                 Lane::F(y) => Scalar::from_bits(result, y.to_bits() as u64),
                 Lane::I(y) => Scalar::from_bits(result, y as u64),
                 Lane::M(y) => Scalar::Bool(y),
@@ -268,5 +298,5 @@ macro_rules! on_width {
     };
 }
 
-on_width!(on_32, Scalar32, f32, i32);
-on_width!(on_64, Scalar64, f64, i64);
+on_width!(on_32, f32, i32);
+on_width!(on_64, f64, i64);

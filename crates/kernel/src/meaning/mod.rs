@@ -8,6 +8,7 @@
 
 mod ops;
 mod scalar;
+mod flush;
 mod value;
 mod float;
 mod exp;
@@ -23,22 +24,25 @@ mod random;
 mod definitions;
 mod eval;
 mod order;
+mod fold;
 mod reduce;
 mod dot;
 
 pub use cast::cast_scalar;
 pub use division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
-pub use dot::{DOT_LANES, Multiply, dot_chain, dot_lanes};
+pub use dot::{DOT_LANES, Flushed, Multiply, dot_chain, dot_lanes};
 pub use erf::erf;
 pub use eval::{Lane, LaneOf, Support, eval, eval_scalar};
 pub use exp::{exp, expm1, logistic};
+pub use flush::{Flush32, Flush64, Subnormals};
+pub use fold::{BLOCK, Best, Fold, LANES, combine_blocks, fold, join_lanes};
 pub use hyperbolic::tanh;
 pub use log::{ln, ln_1p};
 pub use ops::{Cmp, Ops, Width};
 pub use order::{ReduceKind, ReduceOrder};
 pub use power::{pow_f32, pow_f64, pow_i64, powi, powi_i, rsqrt};
 pub use random::{random_bits, random_normal_f32, random_normal_f64, random_uniform_f32, random_uniform_f64};
-pub use reduce::{BLOCK, Best, Fold, LANES, ScalarFold, combine_blocks, fold, join_lanes};
+pub use reduce::ScalarFold;
 pub use scalar::{Scalar32, Scalar64};
 pub use select::{
     is_finite, is_nan, maximum, maximum_i, maximum_of_number, minimum, minimum_i, minimum_of_number, sign,

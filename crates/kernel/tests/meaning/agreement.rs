@@ -2,6 +2,7 @@
 
 use crate::bits::{Bits32, Bits64};
 use tracelift_kernel::lane::{Fault, Lane, LaneOf, LaneOp, Scalar, Support, eval, eval_scalar};
+use tracelift_kernel::meaning::cast_scalar;
 use tracelift_tensor::DType::{self, Bool, F32, F64, I32, I64, U8};
 
 fn samples(dtype: DType) -> Vec<Scalar> {
@@ -108,6 +109,18 @@ fn vectors_can_run_what_training_needs() {
         Cast(I32).is_vectorizable(&[F32]) && Cast(F32).is_vectorizable(&[I32]) && Cast(F32).is_vectorizable(&[Bool])
     );
     assert!(!Shl.is_vectorizable(&[I32, I32]) && !Cast(F64).is_vectorizable(&[F32]) && !Sin.is_vectorizable(&[F32]));
+}
+
+#[test]
+fn casts_over_ops_are_the_scalar_definition() {
+    for from in DType::ALL {
+        for to in DType::ALL {
+            for x in samples(from) {
+                let (got, want) = (eval_scalar(LaneOp::Cast(to), &[x]).unwrap(), cast_scalar(x, to));
+                assert!(got.same(want), "{x} as {to} is {want}, got {got}");
+            }
+        }
+    }
 }
 
 #[test]
