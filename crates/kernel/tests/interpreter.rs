@@ -1,8 +1,8 @@
 //! Programs that the interpreter runs: control flow, states, faults, products.
 
-use tracelift_kernel::program::Watch;
+use tracelift_kernel::program::{Buffer, BufferId, Program, ResultPlace, Role, Step, Unknown, Watch, verify_plan};
 use tracelift_kernel::text::{Module, Source};
-use tracelift_tensor::{Array, ErrorKind, Result};
+use tracelift_tensor::{Array, Binding, Dim, ErrorKind, F32, Result, Shape, Sym};
 
 #[track_caller]
 fn module(text: &str) -> Module {
@@ -238,4 +238,42 @@ fn sums_have_the_defined_order() {
         let nothing = run(&text, &[f32s(&[])], &mut []).unwrap_err();
         assert_eq!(nothing.to_string(), "has no elements to choose from");
     }
+}
+
+#[test]
+fn a_hundred_thousand_steps_fit_a_small_stack() {
+    let count = 100_000;
+    let shape = Shape::from([Dim::sym("B")]);
+    let buffer = |n: usize| Buffer {
+        name: format!("b{n}"),
+        dtype: F32,
+        shape: shape.clone(),
+        role: if n == 0 {
+            Role::Input(0)
+        } else if n == count {
+            Role::Output(0)
+        } else {
+            Role::Arena
+        },
+    };
+    let program = Program {
+        name: "long".to_owned(),
+        unknowns: vec![Unknown { sym: Sym::new("B"), index: 0, state: false, axis: 0 }],
+        guards: vec![],
+        buffers: (0..=count).map(buffer).collect(),
+        registers: vec![],
+        kernels: vec![],
+        states: vec![],
+        steps: (0..count as u32).map(|n| Step::Copy { from: BufferId(n), to: BufferId(n + 1) }).collect(),
+        results: vec![ResultPlace::Buffer(BufferId(count as u32))],
+        sites: vec![],
+    };
+    let run = move || {
+        let results = program.interpret(&[f32s(&[1.0, 2.0])], &mut []).unwrap();
+        assert_eq!(results[0].as_slice::<f32>(), [1.0, 2.0]);
+        let offsets: Vec<Option<usize>> = (0..=count).map(|n| Some(n % 2 * 64)).collect();
+        verify_plan(&program, &offsets, &Binding::from_iter([("B", 2)])).unwrap();
+        assert_eq!(program.to_string().lines().count(), 2 * count + 5);
+    };
+    std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap().join().unwrap();
 }

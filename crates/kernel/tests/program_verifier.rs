@@ -256,7 +256,7 @@ fn live_buffers_that_overlap_are_reported() {
     assert_eq!(plan(Some(32), Some(16), Some(32)), Ok(()));
     assert_eq!(
         plan(Some(0), Some(12), Some(64)),
-        Err("@p: `$b` and `$a` are in use together and share memory for B=4".to_owned())
+        Err("@p: `$a` and `$b` are in use together and share memory for B=4".to_owned())
     );
     assert_eq!(program.verify(), []);
     assert_eq!(plan(Some(0), None, Some(64)), Err("@p: `$b` has no place in the arena".to_owned()));

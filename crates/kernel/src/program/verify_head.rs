@@ -3,16 +3,19 @@
 use super::data::*;
 use super::verify::Verifier;
 use crate::loops::{Stmt, sign};
+use std::collections::HashSet;
 use tracelift_tensor::{Dim, Shape};
 
 /// Reports what is wrong with everything but the steps.
 pub(super) fn verify_head(verifier: &mut Verifier<'_>) {
     let program = verifier.program;
     names(verifier);
+    let mut numbered: HashSet<(std::mem::Discriminant<Role>, u32)> = HashSet::new();
     for (n, buffer) in program.buffers.iter().enumerate() {
         role(verifier, n, buffer);
-        let numbered = matches!(buffer.role, Role::Input(_) | Role::Output(_) | Role::State(_) | Role::NextState(_));
-        if numbered && program.buffers[..n].iter().any(|other| other.role == buffer.role) {
+        if let Role::Input(number) | Role::Output(number) | Role::State(number) | Role::NextState(number) = buffer.role
+            && !numbered.insert((std::mem::discriminant(&buffer.role), number))
+        {
             verifier.report_whole(format!("`${}` has the role of another buffer", buffer.name));
         }
     }
@@ -39,13 +42,16 @@ pub(super) fn verify_head(verifier: &mut Verifier<'_>) {
 
 fn names(verifier: &mut Verifier<'_>) {
     let program = verifier.program;
-    for (n, buffer) in program.buffers.iter().enumerate() {
-        if program.buffers[..n].iter().any(|other| other.name == buffer.name) {
+    // Sets are asked, never walked: their order shows nowhere.
+    let mut seen = HashSet::new();
+    for buffer in &program.buffers {
+        if !seen.insert(&buffer.name) {
             verifier.report_whole(format!("there are two buffers called `${}`", buffer.name));
         }
     }
-    for (n, kernel) in program.kernels.iter().enumerate() {
-        if program.kernels[..n].iter().any(|other| other.name == kernel.name) {
+    let mut seen = HashSet::new();
+    for kernel in &program.kernels {
+        if !seen.insert(&kernel.name) {
             verifier.report_whole(format!("there are two kernels called `@{}`", kernel.name));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::data::*;
 use crate::mistake::{Mistake, refuse};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use tracelift_tensor::{Binding, Error, Result, count_elements};
 
 /// Checks the offsets (in bytes) of the arena buffers of a program for one call's sizes; `None` for buffers that have
@@ -11,11 +11,11 @@ use tracelift_tensor::{Binding, Error, Result, count_elements};
 /// A buffer is in use from the first step that touches it to the last one; one that a loop touches, over the whole
 /// loop; buffers that are swapped, as long as any of them. Memory that is in use is nobody else's.
 pub fn verify_plan(program: &Program, offsets: &[Option<usize>], sizes: &Binding) -> Result {
-    let mut placed: Vec<(BufferId, RangeInclusive<usize>, std::ops::Range<usize>)> = vec![];
     let mut mistakes = vec![];
     let mut report = |message: String| {
         mistakes.push(Mistake { of: program.name.clone(), path: vec![], text: String::new(), message });
     };
+    let mut placed: Vec<Placed> = vec![];
     for (n, used) in lifetimes(program).into_iter().enumerate() {
         let (id, buffer) = (BufferId(n as u32), &program.buffers[n]);
         let Some(used) = used.filter(|_| buffer.role == Role::Arena) else { continue };
@@ -25,20 +25,31 @@ pub fn verify_plan(program: &Program, offsets: &[Option<usize>], sizes: &Binding
             continue;
         };
         let bytes = count_elements(&buffer.shape.eval(sizes)?)?.checked_mul(buffer.dtype.size());
-        let end = bytes.and_then(|bytes| offset.checked_add(bytes));
-        let Some(end) = end else {
+        let Some(end) = bytes.and_then(|bytes| offset.checked_add(bytes)) else {
             return Err(Error::out_of_memory(format!("`{name}` ends beyond the address space")));
         };
-        for (other, other_used, bytes) in &placed {
-            let together = used.start() <= other_used.end() && other_used.start() <= used.end();
-            if together && offset < bytes.end && bytes.start < end {
-                let other = program.buffer_text(*other);
-                report(format!("`{name}` and `{other}` are in use together and share memory for {sizes}"));
+        placed.push(Placed { id, used, bytes: offset..end });
+    }
+    placed.sort_by_key(|placed| *placed.used.start());
+    let mut in_use: Vec<&Placed> = vec![];
+    for new in &placed {
+        in_use.retain(|old| old.used.end() >= new.used.start());
+        for old in &in_use {
+            if new.bytes.start < old.bytes.end && old.bytes.start < new.bytes.end {
+                let (a, b) = (program.buffer_text(old.id), program.buffer_text(new.id));
+                report(format!("`{a}` and `{b}` are in use together and share memory for {sizes}"));
             }
         }
-        placed.push((id, used, offset..end));
+        in_use.push(new);
     }
     refuse(&mistakes)
+}
+
+/// A buffer, when it is in use, and where it lies.
+struct Placed {
+    id: BufferId,
+    used: RangeInclusive<usize>,
+    bytes: Range<usize>,
 }
 
 /// From which step to which each buffer (not view) is in use; steps are counted as they stand in the text.
