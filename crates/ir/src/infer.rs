@@ -2,7 +2,7 @@
 
 use crate::types::{TensorType, Type, Types};
 use tracelift_kernel::guard::Guard;
-use tracelift_tensor::{DType, Dim, Error, Result, Shape};
+use tracelift_tensor::{Atom, DType, Dim, Error, Result, Shape};
 
 /// Collects the guards that one inference makes necessary.
 ///
@@ -55,6 +55,7 @@ impl Infer {
     pub fn at_least(&mut self, dim: &Dim, least: i64) -> bool {
         match dim.known() {
             Some(n) => n >= least,
+            None if smallest(dim).is_some_and(|n| n >= least) => true,
             None => {
                 self.assume(Guard::ge(dim.clone(), Dim::from(least)));
                 true
@@ -72,6 +73,23 @@ impl Infer {
             _ => false,
         }
     }
+}
+
+/// A bound that a size never falls below, if one is easily seen: sizes are not negative, nor are sums of their products.
+fn smallest(dim: &Dim) -> Option<i64> {
+    let mut constant = 0;
+    for term in dim.terms() {
+        if term.coefficient < 0 || !term.atoms.iter().all(|atom| matches!(atom, Atom::Sym(_))) {
+            // `B - 1 + C` may be anything, but a negative constant alone is a bound.
+            if !term.atoms.is_empty() {
+                return None;
+            }
+        }
+        if term.atoms.is_empty() {
+            constant = term.coefficient;
+        }
+    }
+    Some(constant)
 }
 
 /// Exactly `N` operands, all of them tensors.
@@ -109,4 +127,35 @@ pub(crate) fn check_axes(what: &str, axes: &[usize], rank: usize) -> Result {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_always_holds_is_not_assumed() {
+        let (b, c) = (Dim::sym("B"), Dim::sym("C"));
+        let assumed = |dim: &Dim, least| {
+            let mut cx = Infer::new();
+            assert!(cx.at_least(dim, least));
+            cx.into_guards().iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(assumed(&b, 0), [""; 0]);
+        assert_eq!(assumed(&(&b * &c * 2 + 3), 3), [""; 0]);
+        assert_eq!(assumed(&b, 1), ["B >= 1"]);
+        assert_eq!(assumed(&(&b - 1), 0), ["B - 1 >= 0"]);
+        assert_eq!(assumed(&(&b - &c), 0), ["B - C >= 0"]);
+        assert!(!Infer::new().at_least(&Dim::from(0), 1));
+    }
+
+    #[test]
+    fn a_refusal_assumes_nothing() {
+        let mut cx = Infer::new();
+        let (b, c) = (Dim::sym("B"), Dim::sym("C"));
+        assert!(!cx.same_shape(&Shape::from([b.clone(), Dim::from(2)]), &Shape::from([c.clone(), Dim::from(3)])));
+        assert!(!cx.same_shape(&Shape::from([b.clone()]), &Shape::from([b.clone() + 1])));
+        assert!(cx.same_shape(&Shape::from([b]), &Shape::from([c])));
+        assert_eq!(cx.into_guards().len(), 1);
+    }
 }

@@ -114,7 +114,7 @@ impl<'g> Faults<'g> {
             }
         }
         for region in node.op.regions() {
-            if let Err(error) = verify_region(&region) {
+            if let Err(error) = verify_region(region) {
                 self.list.push(error);
             }
         }
@@ -138,7 +138,7 @@ impl<'g> Faults<'g> {
             }
             let own_sizes = matches!(node.op, Op::Call(_));
             for region in node.op.regions() {
-                let mut inner = Faults::new(&region);
+                let mut inner = Faults::new(region);
                 inner.unknowns(if own_sizes { &none } else { &known });
                 self.list.append(&mut inner.list);
             }

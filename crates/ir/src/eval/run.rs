@@ -181,7 +181,7 @@ mod tests {
         let graph = graph("func @f(%x: f32[B, 2], %y: f32[B]) -> f32[B] { return %y }");
         let x = Array::zeros(tracelift_tensor::F32, [3, 2]).unwrap();
         let refused = |arguments: &[Array]| evaluate(&graph, arguments).unwrap_err().to_string();
-        assert_eq!(refused(&[x.clone()]), "@f takes 2 arguments, not 1");
+        assert_eq!(refused(std::slice::from_ref(&x)), "@f takes 2 arguments, not 1");
         assert_eq!(refused(&[x.clone(), array(&[1.0])]), "@f takes f32[B] as `y`, not f32[1]");
         assert_eq!(refused(&[array(&[1.0]), array(&[1.0])]), "@f takes f32[B, 2] as `x`, not f32[1]");
         assert!(evaluate(&graph, &[x, array(&[1.0, 2.0, 3.0])]).is_ok());

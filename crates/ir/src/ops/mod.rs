@@ -48,4 +48,6 @@ mod gradient_tests;
 #[cfg(test)]
 mod kernel_tests;
 #[cfg(test)]
+mod law_tests;
+#[cfg(test)]
 mod tests;

@@ -40,7 +40,7 @@ impl Printer<'_> {
             let _ = write!(self.out, " {operand}");
         }
         let mut names = Names::default();
-        let first = &*regions[0];
+        let first = regions[0];
         let (of_carried, of_captured) = first.params().split_at(owner.carried);
         if owner.has_carried {
             for param in of_carried {

@@ -3,17 +3,25 @@
 use super::elementwise;
 use crate::build::{Gradients, local};
 use crate::laws::Laws;
+use tracelift_tensor::DType;
 
 elementwise! {
     /// The magnitude; the smallest integer stays as it is.
     ///
     /// d |x| = sign(x) dx, which is 0 at 0
-    Abs = "abs" Abs, laws: |_| Laws::NONE.idempotent().even(), vjp: |x, _, dy| local([dy * x[0].sign()]);
+    Abs = "abs" Abs, laws: |dtype| if dtype == DType::U8 { Laws::NONE.idempotent() } else { Laws::NONE.idempotent().even() },
+        vjp: |x, _, dy| local([dy * x[0].sign()]);
 
     /// -1, 0 or 1; keeps -0 and NaN.
     ///
     /// Constant but for a jump: its gradient is zero.
-    Sign = "sign" Sign, laws: |_| Laws::NONE.idempotent().odd().range(-1.0, 1.0), vjp: |_, _, _| Gradients::Zero;
+    Sign = "sign" Sign,
+        // The smallest integer is its own negative.
+        laws: |dtype| {
+            let laws = Laws::NONE.idempotent().range(-1.0, 1.0);
+            if dtype.is_float() { laws.odd() } else { laws }
+        },
+        vjp: |_, _, _| Gradients::Zero;
 
     /// The next whole number below.
     ///
