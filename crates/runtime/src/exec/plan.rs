@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracelift_codegen::driver::{Layout, LibraryPlace};
 use tracelift_kernel::guard::Guard;
-use tracelift_kernel::program::*;
+use tracelift_kernel::program::{verify_plan, *};
 use tracelift_tensor::{Binding, Dims, Error, Result};
 
 /// The values of a program's unknowns, in their order.
@@ -108,6 +108,9 @@ impl Plan {
             plan.products.push(product(library, &binding)?);
         }
         plan.place(program, layout, lifetimes)?;
+        if cfg!(debug_assertions) {
+            verify_plan(program, &plan.offsets, &binding)?;
+        }
         match options.max_bytes {
             Some(limit) if plan.peak_bytes > limit => Err(CallError::Failed(
                 Error::out_of_memory(format!(
