@@ -83,6 +83,11 @@ pub(crate) fn special_values_from(dtype: DType, shape: &[usize], start: usize) -
     cycle(dtype, shape, &floats, &ints, start)
 }
 
+/// -0, 0, -0…
+pub(crate) fn zeros_of_both_signs(dtype: DType, shape: &[usize]) -> Array {
+    cycle(dtype, shape, &[-0.0, 0.0, -0.0, -0.0], &[0], 0)
+}
+
 /// Ordinary numbers, all different for small counts: no zeros, NaN or infinities.
 pub fn plain_values(dtype: DType, shape: &[usize]) -> Array {
     let count: usize = shape.iter().product();

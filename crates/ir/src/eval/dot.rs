@@ -8,6 +8,9 @@ use tracelift_tensor::{Array, DType, Raw, Result};
 /// The product, of shape `dims`.
 pub(crate) fn dot_general(op: &DotGeneral, x: &Array, y: &Array, dims: &[usize]) -> Result<Array> {
     let mut z = Array::zeros(x.dtype(), dims)?;
+    if z.is_empty() {
+        return Ok(z);
+    }
     match x.dtype() {
         DType::F32 => product::<f32>(op, x, y, &mut z),
         DType::F64 => product::<f64>(op, x, y, &mut z),

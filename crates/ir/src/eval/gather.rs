@@ -6,6 +6,11 @@ use tracelift_tensor::{Array, Raw, Result};
 
 /// The array of shape `dims` whose elements are found in `x` by the map.
 pub(crate) fn gather_affine(x: &Array, dims: &[usize], map: &[KnownAxis]) -> Result<Array> {
+    let mut y = Array::zeros(x.dtype(), dims)?;
+    if y.is_empty() {
+        // Whatever is empty may have axes whose product is beyond all bounds.
+        return Ok(y);
+    }
     let mut strides = vec![0i64; dims.len()];
     let (mut base, mut stride) = (0i64, 1i64);
     for (axis, size) in map.iter().zip(x.shape()).rev() {
@@ -15,15 +20,11 @@ pub(crate) fn gather_affine(x: &Array, dims: &[usize], map: &[KnownAxis]) -> Res
         }
         stride *= *size as i64;
     }
-    let mut y = Array::zeros(x.dtype(), dims)?;
     with_raw!(x.dtype(), T => copy::<T>(x.as_slice(), y.as_mut_slice(), dims, base, &strides));
     Ok(y)
 }
 
 fn copy<T: Raw>(x: &[T], y: &mut [T], dims: &[usize], base: i64, strides: &[i64]) {
-    if y.is_empty() {
-        return;
-    }
     let (Some((row, outer)), Some((step, outer_strides))) = (dims.split_last(), strides.split_last()) else {
         y[0] = x[base as usize];
         return;
@@ -50,7 +51,7 @@ fn copy<T: Raw>(x: &[T], y: &mut [T], dims: &[usize], base: i64, strides: &[i64]
 
 /// Calls `visit` with each index of a shape and its row-major number.
 pub(crate) fn for_each_index(dims: &[usize], mut visit: impl FnMut(usize, &[usize])) {
-    let count: usize = dims.iter().product();
+    let count = count(dims);
     let mut index = vec![0usize; dims.len()];
     for number in 0..count {
         visit(number, &index);
@@ -64,11 +65,16 @@ pub(crate) fn for_each_index(dims: &[usize], mut visit: impl FnMut(usize, &[usiz
     }
 }
 
-/// Row-major strides.
+/// How many elements there are. Only asked of some axes of an array that has elements, or of axes one of which is empty.
+pub(crate) fn count(dims: &[usize]) -> usize {
+    if dims.contains(&0) { 0 } else { dims.iter().product() }
+}
+
+/// Row-major strides; of an array without elements they mean nothing.
 pub(crate) fn row_major(dims: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; dims.len()];
+    let mut strides = vec![1usize; dims.len()];
     for axis in (1..dims.len()).rev() {
-        strides[axis - 1] = strides[axis] * dims[axis];
+        strides[axis - 1] = strides[axis].wrapping_mul(dims[axis]);
     }
     strides
 }

@@ -10,7 +10,7 @@ mod run;
 pub use context::EvalCx;
 pub(crate) use context::token;
 pub(crate) use dot::dot_general;
-pub(crate) use gather::{for_each_index, gather_affine, row_major};
+pub(crate) use gather::{count, for_each_index, gather_affine, row_major};
 pub(crate) use lanes::{eval_lane, put};
 pub(crate) use reduce::reduce_array;
 pub use run::{Evaluator, evaluate};

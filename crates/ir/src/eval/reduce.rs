@@ -40,8 +40,11 @@ pub(crate) fn reduce_array(kind: ReduceKind, order: ReduceOrder, axes: &Axes, ke
     let size = |axis| if reduced(&axis) { keep.then_some(1) } else { Some(x.shape()[axis]) };
     let dims: Vec<usize> = (0..x.rank()).filter_map(size).collect();
     let mut y = Array::zeros(dtype, &dims)?;
+    if y.is_empty() {
+        return Ok(y);
+    }
     let (kept, inner) = (offsets(x, &kept_axes), offsets(x, axes));
-    if inner.is_empty() && !kind.has_identity() && !kept.is_empty() {
+    if inner.is_empty() && !kind.has_identity() {
         return Err(Error::invalid("has no value over no elements"));
     }
     match x.dtype() {

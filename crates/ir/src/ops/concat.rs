@@ -1,7 +1,7 @@
 //! Operands one behind the other.
 
 use crate::attrs::{AttrReader, Attrs};
-use crate::eval::{EvalCx, with_raw};
+use crate::eval::{EvalCx, count, with_raw};
 use crate::infer::{Infer, all_tensors, one};
 use crate::kernels::KernelWriter;
 use crate::laws::Laws;
@@ -61,12 +61,15 @@ impl OpDef for Concat {
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let dims = cx.result_dims(0)?;
         let mut y = Array::zeros(x[0].dtype(), &dims)?;
-        let outer: usize = dims[..self.axis].iter().product();
+        if y.is_empty() {
+            return Ok(vec![y]);
+        }
+        let outer = count(&dims[..self.axis]);
         with_raw!(y.dtype(), T => {
             let mut rest = y.as_mut_slice::<T>();
             for line in 0..outer {
                 for part in x {
-                    let run: usize = part.shape()[self.axis..].iter().product();
+                    let run = count(&part.shape()[self.axis..]);
                     let (to, behind) = rest.split_at_mut(run);
                     to.copy_from_slice(&part.as_slice::<T>()[line * run..(line + 1) * run]);
                     rest = behind;

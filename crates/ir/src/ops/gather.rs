@@ -1,7 +1,7 @@
 //! Elements picked by index, and added by index.
 
 use crate::attrs::{AttrReader, Attrs};
-use crate::eval::{EvalCx, with_number, with_raw};
+use crate::eval::{EvalCx, count, with_number, with_raw};
 use crate::infer::{Infer, one, tensors};
 use crate::kernels::KernelWriter;
 use crate::laws::Laws;
@@ -72,9 +72,13 @@ impl Picking {
     /// Calls `visit` with the place in the operand and the place among the picked elements, runs of `i` elements each.
     fn for_each(&self, x: &[usize], indices: &Array, mut visit: impl FnMut(usize, usize)) -> Result {
         let Picking { axis, batch } = *self;
-        let size = |dims: &[usize]| dims.iter().product::<usize>();
-        let (batches, outer, run) = (size(&x[..batch]), size(&x[batch..axis]), size(&x[axis + 1..]));
-        let count = size(&indices.shape()[batch..]);
+        if indices.is_empty() {
+            return Ok(());
+        }
+        let (batches, run) = (count(&x[..batch]), count(&x[axis + 1..]));
+        // Without elements there is nothing to visit, but indices are checked.
+        let outer = if run == 0 { 0 } else { count(&x[batch..axis]) };
+        let count = count(&indices.shape()[batch..]);
         let bound = x[axis];
         for b in 0..batches {
             for k in 0..count {
@@ -143,7 +147,7 @@ impl OpDef for Gather {
 
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let mut y = Array::zeros(x[0].dtype(), cx.result_dims(0)?)?;
-        let run: usize = x[0].shape()[self.axis + 1..].iter().product();
+        let run = count(&x[0].shape()[self.axis + 1..]);
         with_raw!(y.dtype(), T => {
             let (from, to) = (x[0].as_slice::<T>(), y.as_mut_slice::<T>());
             self.picking().for_each(x[0].shape(), &x[1], |place, picked| {
@@ -230,7 +234,7 @@ impl OpDef for ScatterAdd {
 
     fn eval(&self, _: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let mut y = x[0].clone();
-        let run: usize = x[0].shape()[self.axis + 1..].iter().product();
+        let run = count(&x[0].shape()[self.axis + 1..]);
         with_number!(y.dtype(), T, add => {
             let (from, to) = (x[2].as_slice::<T>(), y.as_mut_slice::<T>());
             self.picking().for_each(x[0].shape(), &x[1], |place, picked| {

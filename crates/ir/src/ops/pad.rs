@@ -61,6 +61,9 @@ impl OpDef for Pad {
         if [self.low.len(), self.high.len(), self.interior.len()] != [rank; 3] {
             return Err(Error::invalid(format!("wants a border for each of the {rank} axes of {x}")));
         }
+        if let Some(gap) = self.interior.iter().find(|gap| i64::try_from(**gap).is_err()) {
+            return Err(Error::invalid(format!("cannot leave gaps of {gap} elements")));
+        }
         for (axis, dim) in x.shape.iter().enumerate() {
             for border in [&self.low[axis], &self.high[axis]] {
                 if !cx.at_least(border, 0) {

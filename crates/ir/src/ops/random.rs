@@ -78,7 +78,7 @@ impl OpDef for Random {
 
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let dims = cx.result_dims(0)?;
-        let count: usize = dims.iter().product();
+        let count = tracelift_tensor::count_elements(&dims)?;
         let numbers = Array::vector((0..count as i64).collect::<Vec<_>>())?;
         let repeat = |x: &Array| Array::full(DType::I64, [count], x.item::<i64>()?);
         let items = eval_lane(self.lane(), &[repeat(&x[0])?, repeat(&x[1])?, numbers])?;

@@ -8,7 +8,7 @@ use crate::infer::{Infer, check_axes, one, tensors};
 use crate::laws::Laws;
 use crate::lowering::{Lowering, Reduction};
 use crate::op::OpDef;
-use crate::sample::{Sample, plain_values, special_values};
+use crate::sample::{Sample, plain_values, special_values, zeros_of_both_signs};
 use crate::types::{Type, Types};
 use crate::value::Value;
 use crate::vjp::{Vjp, VjpRule};
@@ -163,6 +163,17 @@ impl OpDef for Reduce {
                 ]);
                 let empty = sample(special_values(dtype, &[2, 0]), &[1], false);
                 samples.push(if kind.has_identity() { empty } else { empty.refused() });
+            }
+        }
+        // Zeros of both signs: of equal elements the first one stays.
+        for (dtype, kind) in
+            [DType::F32, DType::F64].into_iter().flat_map(|dtype| ReduceKind::ALL.map(|kind| (dtype, kind)))
+        {
+            if kind.result_type(dtype).is_ok() {
+                for (shape, axes) in [(&[3][..], [0]), (&[3, 2], [0]), (&[40, 2], [0]), (&[2, 40], [1])] {
+                    let x = zeros_of_both_signs(dtype, shape);
+                    samples.push(Sample::new(Reduce::new(kind, &axes, false, shape.len()), vec![x]));
+                }
             }
         }
         // More than one block.

@@ -118,3 +118,29 @@ fn integer_division_by_zero_is_an_error() {
     let error = evaluate(&crate::Graph::parse(text).unwrap(), &[x, zero]).unwrap_err();
     assert_eq!(error.to_string(), "`floor_div` divides by zero at element 0");
 }
+
+#[test]
+fn empty_arrays_of_any_shape_are_harmless() {
+    use crate::ops::*;
+    use tracelift_tensor::{Array, F32};
+    let huge = 1usize << 40;
+    let empty = |shape: &[usize]| Array::zeros(F32, shape).unwrap();
+    let x = empty(&[huge, huge, 0]);
+    let shape = |op: Op, x: &[Array]| Evaluator::new().apply(&op, x).map(|y| y[0].shape().to_vec());
+    let transpose = Transpose { order: Axes::from_slice(&[2, 0, 1]) };
+    assert_eq!(shape(transpose.into(), std::slice::from_ref(&x)).unwrap(), [0, huge, huge]);
+    assert_eq!(shape(Concat { axis: 2 }.into(), &[x.clone(), x.clone()]).unwrap(), [huge, huge, 0]);
+    let sum = Reduce::new(tracelift_kernel::meaning::ReduceKind::Sum, &[0, 1], false, 3);
+    assert_eq!(shape(sum.into(), std::slice::from_ref(&x)).unwrap(), [0]);
+    let all = Reduce::new(tracelift_kernel::meaning::ReduceKind::Sum, &[2], false, 3);
+    assert!(shape(all.into(), std::slice::from_ref(&x)).is_err(), "2^80 sums cannot be");
+    let product = DotGeneral::matmul(2, 2);
+    assert_eq!(shape(product.into(), &[empty(&[0, huge]), empty(&[huge, 0])]).unwrap(), [0, 0]);
+    let indices = Array::vector([0i32]).unwrap();
+    assert_eq!(
+        shape(Gather { axis: 2, batch: 0 }.into(), &[empty(&[huge, huge, 4, 0]), indices]).unwrap(),
+        [huge, huge, 1, 0]
+    );
+    let repeat = Broadcast { shape: [huge, huge].into(), axes: Axes::new() };
+    assert!(shape(repeat.into(), &[Array::scalar(1.0f32)]).is_err());
+}
