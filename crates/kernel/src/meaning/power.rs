@@ -2,7 +2,7 @@
 
 use super::ops::{Cmp, Ops};
 
-/// 1 / √x: a root, then a division.
+/// 1 / √x: a root, then a division. Within 1.5 ulp.
 #[inline(always)]
 pub fn rsqrt<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let one = o.f(1.0);

@@ -78,6 +78,9 @@ impl std::ops::Div for Wide {
 /// Squares of such numbers are below 2^-100 of them, while their own low parts would be subnormal.
 const TINY: f64 = 1e-200;
 
+/// π/2 to 160 bits.
+const HALF_PI: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
+
 /// ln 2 and 2/√π.
 const LN_2: Wide = Wide { high: std::f64::consts::LN_2, low: 2.319_046_813_846_299_6e-17 };
 const TWO_BY_ROOT_PI: Wide = Wide { high: std::f64::consts::FRAC_2_SQRT_PI, low: 1.533_545_961_316_588e-17 };
@@ -181,6 +184,48 @@ pub(crate) fn erf(x: f64) -> Truth {
     }
     let (y, n) = exp_parts(-square);
     (TWO_BY_ROOT_PI * scaled((y, n)) * sum).into()
+}
+
+/// The number of quarter turns next to x, and what is left of x, |x| at most some 10⁴.
+fn quarter_turns(x: f64) -> (i64, Wide) {
+    let n = (x / HALF_PI[0]).round();
+    let left = HALF_PI.iter().fold(Wide::from(x), |left, part| left - Wide::from(*part) * n.into());
+    (n as i64, left)
+}
+
+/// The series of the sine from `first` = r on, or of the cosine from 1 on; `k` is the power of that term.
+fn circular_series(r: Wide, first: Wide, k: i32) -> Wide {
+    let minus_square = -(r * r);
+    let (mut term, mut sum) = (first, first);
+    for k in (k..k + 40).step_by(2) {
+        term = term * minus_square / f64::from((k + 1) * (k + 2)).into();
+        sum = sum + term;
+    }
+    sum
+}
+
+/// The sine of x plus some quarter turns.
+fn sine(x: f64, turns: i64) -> Truth {
+    let (n, r) = quarter_turns(x);
+    let y = match (n + turns) & 1 {
+        0 => circular_series(r, r, 1),
+        _ => circular_series(r, 1.0.into(), 0),
+    };
+    Truth::from(if (n + turns) & 2 == 0 { y } else { -y })
+}
+
+pub(crate) fn sin(x: f64) -> Truth {
+    sine(x, 0)
+}
+
+pub(crate) fn cos(x: f64) -> Truth {
+    sine(x, 1)
+}
+
+/// e^(y ln x) for positive x.
+pub(crate) fn pow(x: f64, y: f64) -> Truth {
+    let (value, exponent) = exp_parts(ln(x).value * y.into());
+    Truth { value, exponent }
 }
 
 /// How many ulps `got` is from the truth, the ulp being that of f64 at the truth.

@@ -100,3 +100,19 @@ fn f64_functions_keep_their_bounds() {
         check(f.op, f.bound, points_64().map(|x| (ulps_64(run_64(f.op, x), (f.for_64)(x)), x)));
     }
 }
+
+#[test]
+fn f64_scalar_definitions_keep_their_bounds() {
+    // The oracle reduces angles up to 10⁴ without loss.
+    let angles = || points_64().map(|x| x * 10.0).filter(|x| x.abs() < 1e4);
+    for (op, truth) in [(LaneOp::Sin, oracle::sin as fn(f64) -> Truth), (LaneOp::Cos, oracle::cos)] {
+        check(op, 1.0, angles().map(|x| (ulps_64(run_64(op, x), truth(x)), x)));
+    }
+    let powers = points_64().filter(|x| *x > 0.0).zip([-7.3, -1.5, -0.01, 0.3, 0.99, 2.0, 5.5].into_iter().cycle());
+    let errors = powers.map(|(x, y)| {
+        let got = eval_scalar(LaneOp::Pow, &[Scalar::F64(x), Scalar::F64(y)]);
+        let Ok(Scalar::F64(got)) = got else { panic!("pow gave {got:?}") };
+        (ulps_64(got, oracle::pow(x, y)), x)
+    });
+    check(LaneOp::Pow, 1.0, errors);
+}
