@@ -1,4 +1,4 @@
-//! Programs with kernels run by native code.
+//! Programs with kernels, on native code and interpreter at once.
 
 mod common;
 

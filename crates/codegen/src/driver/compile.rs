@@ -5,7 +5,7 @@ use super::layout::Layout;
 use crate::code::{Code, link};
 use crate::isa;
 use crate::unit::{Compiler, Texts, Unit, signature};
-use crate::{CodegenOptions, code::Entry};
+use crate::{CodegenOptions, Inspection, code::Entry};
 use cranelift_codegen::ir::types::{I32, I64};
 use cranelift_codegen::isa::TargetIsa;
 use std::sync::Arc;
@@ -40,12 +40,22 @@ pub fn compile_driver(program: &Program, layout: &Layout, options: &CodegenOptio
     Ok(NativeDriver { code, entry: entries[0] })
 }
 
-/// The CLIF of the driver of `program`, before and after optimisation.
-pub fn driver_text(program: &Program, options: &CodegenOptions) -> Result<(String, String)> {
+/// Compiles the driver of `program` only to look at it.
+///
+/// ```
+/// use tracelift_codegen::{CodegenOptions, driver::inspect_driver};
+/// use tracelift_kernel::text::{Module, Source};
+/// let text = "program @size { unknown B = input 0 axis 0 buffer $x : f32[B] input 0 %n = dim B result %n }";
+/// let module = Module::parse(Source::new("size.tl", text)).expect("the text is a program");
+/// let inspection = inspect_driver(&module.programs[0], &CodegenOptions::default())?;
+/// assert!(inspection.clif.contains("return") && !inspection.code.is_empty());
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
+pub fn inspect_driver(program: &Program, options: &CodegenOptions) -> Result<Inspection> {
     let isa = isa::host(options.opt_level)?;
     let mut texts = Texts::default();
-    driver_unit(program, &Layout::of(program), &*isa, Some(&mut texts))?;
-    Ok((texts.clif, texts.optimized))
+    let unit = driver_unit(program, &Layout::of(program), &*isa, Some(&mut texts))?;
+    Ok(Inspection { clif: texts.clif, optimized: texts.optimized, code: unit.code })
 }
 
 fn driver_unit(program: &Program, layout: &Layout, isa: &dyn TargetIsa, texts: Option<&mut Texts>) -> Result<Unit> {

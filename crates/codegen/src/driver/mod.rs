@@ -11,5 +11,5 @@ mod emit;
 mod steps;
 
 pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers};
-pub use compile::{NativeDriver, compile_driver, driver_text};
+pub use compile::{NativeDriver, compile_driver, inspect_driver};
 pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Size};

@@ -215,7 +215,7 @@ impl Executable {
         for (n, value) in values.iter_mut().enumerate() {
             let value = value.as_mut().expect("a held variable has its value");
             let written = self.program.states[n].written;
-            let (before, after) = if written && value.is_unique() && !self.roles.kept[n] {
+            let (before, after) = if written && value.is_unique() {
                 lease.nexts[n] = None;
                 let address = value.bytes_mut().as_mut_ptr() as usize;
                 (address, address)
@@ -269,7 +269,6 @@ impl Executable {
         outputs: &mut [Array],
     ) -> Result {
         for (n, source) in self.roles.results.iter().enumerate() {
-            let state = |n: usize| held.values[n].clone().expect("a held variable has its value");
             let handed = match source {
                 Source::Output(_) => continue,
                 Source::Scalar => {
@@ -278,12 +277,7 @@ impl Executable {
                 }
                 Source::Same(earlier) => outputs[*earlier].clone(),
                 Source::Input(n) => inputs[*n].clone(),
-                Source::State(n) => state(*n),
-                Source::Next(n) => lease.nexts[*n].clone().unwrap_or_else(|| state(*n)),
-                Source::Constant(id) => match &self.program.buffer(*id).role {
-                    Role::Constant(value) => value.clone(),
-                    other => unreachable!("a constant's role is {other:?}"),
-                },
+                Source::State(n) => held.values[*n].clone().expect("a held variable has its value"),
             };
             if let ResultPlace::Buffer(id) = self.program.results[n] {
                 outputs[n] = handed.reshape(&plan.shapes[id.0 as usize])?;

@@ -14,8 +14,6 @@ pub(super) struct Roles {
     pub(super) nexts: Vec<Option<BufferId>>,
     /// Where each result comes from.
     pub(super) results: Vec<Source>,
-    /// For each state, whether its value on entry is a result, so that it must not be overwritten.
-    pub(super) kept: Vec<bool>,
 }
 
 /// Where a result comes from.
@@ -29,16 +27,12 @@ pub(super) enum Source {
     Same(usize),
     /// An argument handed through.
     Input(usize),
-    /// A state as it was on entry.
+    /// A state that is only read.
     State(usize),
-    /// A state as it is on exit.
-    Next(usize),
-    /// A literal.
-    Constant(BufferId),
 }
 
 impl Roles {
-    /// The roles in a program; an error if a result has no memory of its own.
+    /// The roles in a verified program.
     pub(super) fn of(program: &Program) -> Result<Roles> {
         let (mut inputs, mut states, mut nexts, mut outputs) = (vec![], vec![], vec![], vec![]);
         for (n, buffer) in program.buffers.iter().enumerate() {
@@ -62,33 +56,27 @@ impl Roles {
         nexts.resize(program.states.len(), None);
         let mut results: Vec<Source> = Vec::with_capacity(program.results.len());
         for place in &program.results {
-            let source = source(program, place, &results)?;
+            let source = source(program, place, &results);
             results.push(source);
         }
         if let Some(lost) = outputs.iter().flatten().find(|id| !results.contains(&Source::Output(**id))) {
             let name = &program.buffer(*lost).name;
             return Err(Error::internal(format!("output `${name}` of program `{}` is no result", program.name)));
         }
-        let kept = (0..states.len()).map(|n| results.contains(&Source::State(n))).collect();
-        Ok(Roles { inputs, states, nexts, results, kept })
+        Ok(Roles { inputs, states, nexts, results })
     }
 }
 
-fn source(program: &Program, place: &ResultPlace, earlier: &[Source]) -> Result<Source> {
-    let ResultPlace::Buffer(id) = place else { return Ok(Source::Scalar) };
+fn source(program: &Program, place: &ResultPlace, earlier: &[Source]) -> Source {
+    let ResultPlace::Buffer(id) = place else { return Source::Scalar };
     let owner = program.owner(*id);
-    Ok(match &program.buffer(owner).role {
+    match &program.buffer(owner).role {
         Role::Output(_) => match earlier.iter().position(|source| *source == Source::Output(owner)) {
             Some(same) => Source::Same(same),
             None => Source::Output(owner),
         },
         Role::Input(n) => Source::Input(*n as usize),
         Role::State(n) => Source::State(*n as usize),
-        Role::NextState(n) => Source::Next(*n as usize),
-        Role::Constant(_) => Source::Constant(owner),
-        Role::Arena | Role::View(_) | Role::Stack => {
-            let name = &program.buffer(*id).name;
-            return Err(Error::internal(format!("result `${name}` of program `{}` is not an output", program.name)));
-        }
-    })
+        other => unreachable!("the verifier admits no result of role {other:?}"),
+    }
 }

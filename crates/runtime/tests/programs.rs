@@ -1,4 +1,4 @@
-//! Programs run by native code, one thing at a time.
+//! Programs without kernels: sizes, memory, variables, faults, prints, on native code and interpreter at once.
 
 mod common;
 
@@ -213,4 +213,132 @@ fn swaps_and_carried_registers() {
     let out = program.call(&[floats(&[2], &[1.0, 2.0]), floats(&[2], &[3.0, 4.0])], &[]).unwrap();
     assert_eq!(out[0].to_vec::<f32>().unwrap(), [1.0, 2.0]);
     assert_eq!(out[1].item::<i64>().unwrap(), 1);
+}
+
+const EXCHANGE: &str = "program @exchange {
+  state \"a\" written
+  state \"b\" written
+  buffer $a : f32[2] state 0
+  buffer $b : f32[2] state 1
+  buffer $a2 : f32[2] next 0
+  buffer $b2 : f32[2] next 1
+  buffer $t : f32[2] arena
+  buffer $u : f32[2] arena
+  copy $a -> $t
+  copy $b -> $u
+  commit $a2 <- $u
+  commit $b2 <- $t
+}";
+
+#[test]
+fn calls_that_take_variables_in_opposite_orders_never_wait_for_each_other() {
+    let exchange = compile(EXCHANGE);
+    let [a, b] = [1.0, 2.0].map(|x| Variable::new("v", floats(&[2], &[x, x])));
+    let watched = [a.clone(), b.clone()];
+    std::thread::scope(|scope| {
+        for order in [[a.clone(), b.clone()], [b.clone(), a.clone()]] {
+            let exchange = &exchange;
+            scope.spawn(move || {
+                for _ in 0..500 {
+                    exchange.native().call(&[], &order).unwrap();
+                }
+            });
+        }
+        // A reader of both sees one of each at any time, since it reads them as one call.
+        let reader = compile(
+            "program @read { state \"a\" state \"b\" buffer $a : f32[2] state 0 buffer $b : f32[2] state 1
+             buffer $x : f32[2] output 0 buffer $y : f32[2] output 1 copy $a -> $x copy $b -> $y result $x, $y }",
+        );
+        for _ in 0..200 {
+            let seen = reader.native().call(&[], &watched).unwrap();
+            let mut seen: Vec<f32> = seen.iter().flat_map(|array| array.to_vec::<f32>().unwrap()).collect();
+            seen.sort_by(f32::total_cmp);
+            assert_eq!(seen, [1.0, 1.0, 2.0, 2.0]);
+        }
+    });
+    assert_eq!(a.value().unwrap().to_vec::<f32>().unwrap(), [1.0, 1.0]);
+}
+
+#[test]
+fn a_variable_given_twice_is_refused() {
+    let exchange = compile(EXCHANGE);
+    let v = Variable::new("v", floats(&[2], &[1.0, 2.0]));
+    let error = exchange.native().call(&[], &[v.clone(), v.clone()]).unwrap_err();
+    let message = tracelift_tensor::Error::from(error).to_string();
+    assert!(message.starts_with("`exchange` was given the variable `v` twice, as states 0 and 1"), "{message}");
+    assert!(v.value().is_ok());
+    let error = exchange.native().call(&[], &[v]).unwrap_err();
+    assert_eq!(tracelift_tensor::Error::from(error).to_string(), "`exchange` works on 2 variables, not 1");
+}
+
+#[test]
+fn a_panic_during_a_call_gives_the_variables_back() {
+    let text = "program @p {
+      state \"w\" written
+      buffer $x : f32[2] input 0
+      buffer $w : f32[2] state 0
+      buffer $w2 : f32[2] next 0
+      print \"\", $w
+      commit $w2 <- $x
+    }";
+    let print = PrintSink::Function(Arc::new(|_: &str, _: &[Array]| panic!("no paper")));
+    let program = compile_with(text, Options { print, ..Options::default() });
+    let w = Variable::new("w", floats(&[2], &[1.0, 2.0]));
+    for shared in [false, true] {
+        let snapshot = shared.then(|| w.value().unwrap());
+        let call = || program.native().call(&[floats(&[2], &[3.0, 4.0])], std::slice::from_ref(&w));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).is_err());
+        assert_eq!(w.value().unwrap().to_vec::<f32>().unwrap(), [1.0, 2.0]);
+        drop(snapshot);
+    }
+}
+
+#[test]
+fn a_call_from_inside_of_a_call_is_told_which_function_holds_the_variable() {
+    let w = Variable::new("w", floats(&[2], &[1.0, 2.0]));
+    let heard = Arc::new(std::sync::Mutex::new(String::new()));
+    let (inner, note) = (w.clone(), Arc::clone(&heard));
+    let print = move |_: &str, _: &[Array]| *note.lock().unwrap() = inner.value().unwrap_err().message.clone();
+    let text = "program @outer {
+      state \"w\" written
+      buffer $w : f32[2] state 0
+      buffer $w2 : f32[2] next 0
+      print \"\", 1
+      commit $w2 <- $w
+    }";
+    let options = Options { print: PrintSink::Function(Arc::new(print)), ..Options::default() };
+    compile_with(text, options).native().call(&[], std::slice::from_ref(&w)).unwrap();
+    assert!(heard.lock().unwrap().starts_with("variable `w` is held by a call of `outer` on this thread, so a read"));
+}
+
+#[test]
+fn results_hand_arguments_and_states_through() {
+    let text = "program @through {
+      unknown B = input 0 axis 0
+      state \"w\"
+      buffer $x : f32[B, 2] input 0
+      buffer $flat : f32[2*B] view of $x
+      buffer $w : f32[2] state 0
+      buffer $y : f32[2] input 1
+      buffer $out : f32[2] output 0
+      buffer $column : f32[2, 1] view of $out
+      copy $y -> $out
+      result $flat, $w, $out, $column, $x
+    }";
+    let through = compile(text);
+    let w = Variable::new("w", floats(&[2], &[5.0, 6.0]));
+    let x = floats(&[2, 2], &[1.0, 2.0, 3.0, 4.0]);
+    let out = through.call(&[x.clone(), floats(&[2], &[9.0, 10.0])], std::slice::from_ref(&w)).unwrap();
+    assert_eq!((out[0].shape(), out[3].shape()), ([4].as_slice(), [2, 1].as_slice()));
+    assert_eq!(out[1].to_vec::<f32>().unwrap(), [5.0, 6.0]);
+    assert_eq!(out[3].to_vec::<f32>().unwrap(), [9.0, 10.0]);
+    assert!(out[4].bit_eq(&x));
+}
+
+#[test]
+fn a_program_that_the_verifier_refuses_is_not_compiled() {
+    let text = "program @p { buffer $a : f32[2] arena buffer $y : f32[2] output 0 copy $a -> $y result $y }";
+    let module = tracelift_kernel::text::Module::parse(tracelift_kernel::text::Source::new("test", text)).unwrap();
+    let error = tracelift_runtime::Executable::compile(Arc::new(module.programs[0].clone()), Options::default());
+    assert!(error.err().expect("`$a` is read before it is written").to_string().contains("$a"));
 }
