@@ -13,11 +13,12 @@ use tracelift_tensor::{Array, Binding, DType, Dim, Shape};
 ///
 /// ```
 /// use tracelift_kernel::text::{RunLine, Source};
-/// use tracelift_tensor::{DType::F32, Shape};
+/// use tracelift_tensor::{Dim, F32, Shape};
 /// let source = Source::new("twice.tl", "; run: @twice([1, 2.5]) == [2, 5]");
 /// let lines = RunLine::all(source, "run")?;
 /// assert_eq!(lines[0].function, "twice");
-/// let case = lines[0].read(&[(F32, Shape::from(["B"]))], &[(F32, Shape::from(["B"]))])?;
+/// let row = [(F32, Shape::from([Dim::sym("B")]))];
+/// let case = lines[0].read(&row, &row)?;
 /// assert_eq!(case.inputs[0].as_slice::<f32>(), [1.0, 2.5]);
 /// # Ok::<(), tracelift_kernel::text::SyntaxError>(())
 /// ```
