@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use serde_json::Value;
-use tracelift_function::{Array, DType, Error, ErrorKind, Function, Tensor};
+use tracelift_function::{DType, Engine, Error, ErrorKind, Function, Options, Tensor};
 
 /// The file of small results, and which of them were looked at.
 pub(crate) struct Golden {
@@ -61,14 +61,21 @@ impl Golden {
         error
     }
 
-    /// That a function of one tensor gives the golden value, at once and as a compiled function, with equal bits.
-    pub(crate) fn both(&self, key: &str, input: &Tensor, f: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static) {
-        let eager = f(input);
-        self.same(key, &eager);
-        let traced = Function::new(f)(input);
-        let arrays: [Array; 2] =
-            [eager, traced].map(|tensor| tensor.to_array().unwrap_or_else(|error| panic!("{key}: {error}")));
-        assert!(arrays[0].bit_eq(&arrays[1]), "{key}: {} eager, {} compiled", arrays[0], arrays[1]);
+    /// That a function of one tensor gives the golden value, at once and on every engine, with equal bits.
+    pub(crate) fn everywhere(
+        &self,
+        key: &str,
+        x: &Tensor,
+        f: impl Fn(&Tensor) -> Tensor + Clone + Send + Sync + 'static,
+    ) {
+        let array = |tensor: Tensor| tensor.to_array().unwrap_or_else(|error| panic!("{key}: {error}"));
+        let eager = array(f(x));
+        self.same(key, &Tensor::from(eager.clone()));
+        for engine in Engine::ALL {
+            let compiled = Function::new(f.clone()).options(Options { engine, ..Options::default() });
+            let given = array(compiled(x));
+            assert!(eager.bit_eq(&given), "{key}: {eager} eager, {given} on {}", engine.name());
+        }
     }
 }
 

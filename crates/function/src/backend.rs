@@ -1,83 +1,150 @@
-//! Where a finished graph becomes something that can be called.
+//! Where a finished graph becomes something that can be called: by its engine, on arrays and variables.
 
 use std::sync::Arc;
 
-use tracelift_ir::{Graph, evaluate};
-use tracelift_tensor::{Array, Result};
-
-use crate::variable::VariableData;
-
-/// Which way a graph is evaluated. All give equal bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Engine {
-    /// The graph itself, op by op, by the definitions.
-    #[default]
-    Reference,
-}
-
-/// How a graph is made code and run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    /// Which way graphs are evaluated.
-    pub engine: Engine,
-}
-
-/// Where the value of a hidden parameter comes from at a call.
-pub(crate) enum Source<'a> {
-    Array(&'a Array),
-    Variable(&'a Arc<VariableData>),
-}
+use tracelift_ir::{Evaluator, Graph, ParamRole};
+use tracelift_passes::{Made, Pipeline, Stage};
+use tracelift_runtime::{
+    CallError, Engine, Executable, Options, PrintSink, Variable as Cell, exec::with_variables, float_mode::FloatMode,
+};
+use tracelift_tensor::{Array, Error, ErrorKind, Result};
 
 /// A graph that can be called.
 pub struct Compiled {
+    machine: Machine,
+}
+
+enum Machine {
+    /// Op by op.
+    Reference(Reference),
+    /// As a scheduled program.
+    Program(Box<Executable>),
+}
+
+/// A graph that is evaluated op by op.
+struct Reference {
+    name: Arc<str>,
     graph: Arc<Graph>,
+    options: Options,
+    /// For each variable, in the order of the graph's parameters, whether it gets a new value.
+    written: Vec<bool>,
 }
 
 /// Makes a graph callable.
-pub(crate) fn compile(graph: &Arc<Graph>, _: &Options) -> Result<Compiled> {
-    Ok(Compiled { graph: graph.clone() })
+pub(crate) fn compile(graph: &Arc<Graph>, options: &Options) -> Result<Compiled> {
+    let machine = match options.engine {
+        Engine::Reference => Machine::Reference(Reference::new(graph.clone(), options.clone())),
+        Engine::Interpreter | Engine::Unfused | Engine::Fused => match executable(graph, options) {
+            Ok(executable) => Machine::Program(Box::new(executable)),
+            // What is no mistake of the user's must not keep a program from running.
+            Err(error) if error.kind == ErrorKind::Internal => {
+                tracing::warn!(function = graph.name(), %error, "is evaluated op by op: it could not be compiled");
+                Machine::Reference(Reference::new(graph.clone(), options.clone()))
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    Ok(Compiled { machine })
 }
 
-/// Runs a graph without inputs on the reference engine.
-pub(crate) fn evaluate_once(graph: &Graph, hidden: &[Source<'_>], assigned: &[usize]) -> Result<Vec<Array>> {
-    reference(graph, Vec::new(), hidden, assigned)
+fn executable(graph: &Graph, options: &Options) -> Result<Executable> {
+    let pipeline = pipeline(options);
+    let program = pipeline.lower(graph, &mut |_, _| {})?;
+    Executable::compile(Arc::new(program), options.clone())
+}
+
+/// The passes that an engine wants.
+fn pipeline(options: &Options) -> Pipeline {
+    Pipeline { fuse: options.engine == Engine::Fused }
+}
+
+/// The text of what a stage makes of a graph.
+pub(crate) fn text_after(graph: &Graph, options: &Options, wanted: Stage) -> Result<String> {
+    let mut text = None;
+    pipeline(options).lower(graph, &mut |stage, made| {
+        if stage == wanted {
+            text = Some(match made {
+                Made::Graph(graph) => graph.to_string(),
+                Made::Program(program) => program.to_string(),
+            });
+        }
+    })?;
+    text.ok_or_else(|| Error::internal(format!("the pipeline has no stage `{wanted}`")))
+}
+
+/// Runs a graph once, op by op.
+pub(crate) fn evaluate_once(graph: Graph, captured: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
+    Reference::new(Arc::new(graph), Options::default()).call(captured, variables)
 }
 
 impl Compiled {
-    /// Calls it; the variables in `assigned`, by their place among the hidden parameters, get new values if it succeeds.
-    pub(crate) fn call(&self, inputs: Vec<Array>, hidden: &[Source<'_>], assigned: &[usize]) -> Result<Vec<Array>> {
-        reference(&self.graph, inputs, hidden, assigned)
+    /// Whether it is native code, rather than evaluated op by op or interpreted.
+    pub fn is_native(&self) -> bool {
+        matches!(&self.machine, Machine::Program(executable) if executable.is_native())
     }
-}
 
-/// Evaluates the graph op by op, holding all variables until their new values are in place.
-fn reference(graph: &Graph, mut inputs: Vec<Array>, hidden: &[Source<'_>], assigned: &[usize]) -> Result<Vec<Array>> {
-    let mut variables: Vec<&Arc<VariableData>> = hidden.iter().filter_map(Source::variable).collect();
-    variables.sort_by_key(|variable| variable.id());
-    variables.dedup_by_key(|variable| variable.id());
-    // In the order of their ids, so that two calls never wait for each other.
-    let _held: Vec<_> = variables.iter().map(|variable| variable.hold()).collect();
-    for source in hidden {
-        inputs.push(match source {
-            Source::Array(array) => (*array).clone(),
-            Source::Variable(variable) => variable.load()?,
-        });
-    }
-    let mut results = evaluate(graph, &inputs)?;
-    let states = results.split_off(results.len() - assigned.len());
-    for (place, state) in assigned.iter().zip(states) {
-        if let Source::Variable(variable) = &hidden[*place] {
-            variable.store(state);
+    /// The program that runs, unless the graph is evaluated op by op.
+    pub fn program(&self) -> Option<&tracelift_kernel::program::Program> {
+        match &self.machine {
+            Machine::Program(executable) => Some(executable.program()),
+            Machine::Reference(_) => None,
         }
     }
-    Ok(results)
+
+    /// Calls it. Variables change if it succeeds; a call that fails leaves all as they were.
+    pub(crate) fn call(&self, inputs: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
+        match &self.machine {
+            Machine::Reference(reference) => reference.call(inputs, variables),
+            Machine::Program(executable) => Ok(executable.call(inputs, variables)?),
+        }
+    }
+
+    /// Calls it, and writes the results over given arrays where they fit.
+    pub(crate) fn call_into(&self, inputs: &[Array], variables: &[Cell], results: &mut Vec<Array>) -> Result {
+        match &self.machine {
+            Machine::Reference(reference) => *results = reference.call(inputs, variables)?,
+            Machine::Program(executable) => executable.call_into(inputs, variables, results).map_err(mistake)?,
+        }
+        Ok(())
+    }
 }
 
-impl<'a> Source<'a> {
-    fn variable(&self) -> Option<&'a Arc<VariableData>> {
-        match self {
-            Source::Variable(variable) => Some(variable),
-            Source::Array(_) => None,
+fn mistake(error: CallError) -> Error {
+    error.into()
+}
+
+impl Reference {
+    fn new(graph: Arc<Graph>, options: Options) -> Self {
+        let states = graph.roles().iter().enumerate().filter(|(_, role)| **role == ParamRole::State);
+        let written = states.map(|(param, _)| graph.states().iter().any(|pair| pair.param == param)).collect();
+        Reference { name: graph.name().into(), graph, options, written }
+    }
+
+    fn call(&self, inputs: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
+        with_variables(&self.name, variables, &self.written, |values| {
+            let (mut inputs, mut values) = (inputs.iter().cloned(), values.iter().cloned());
+            let roles = self.graph.roles().iter();
+            let arguments: Vec<Array> = roles
+                .filter_map(|role| if *role == ParamRole::State { values.next() } else { inputs.next() })
+                .collect();
+            let _mode = self.options.flush_subnormals.then(|| FloatMode::Flush.enter());
+            let mut results = self.evaluator().evaluate(&self.graph, &arguments)?;
+            let next = results.split_off(results.len() - self.graph.states().len());
+            // New values come in the order of their parameters.
+            let mut next: Vec<(usize, Array)> = self.graph.states().iter().map(|pair| pair.param).zip(next).collect();
+            next.sort_by_key(|(param, _)| *param);
+            Ok((results, next.into_iter().map(|(_, value)| value).collect()))
+        })
+    }
+
+    fn evaluator(&self) -> Evaluator {
+        let evaluator = match self.options.print.clone() {
+            PrintSink::Stdout => Evaluator::new(),
+            PrintSink::Function(show) => Evaluator::with_print(move |line| show(line, &[])),
+        };
+        match self.options.stop.clone() {
+            Some(stop) => evaluator.stopping_when(move || stop.is_stopped()),
+            None => evaluator,
         }
     }
 }

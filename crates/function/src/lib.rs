@@ -28,7 +28,7 @@ mod once;
 mod gradient;
 mod control;
 
-pub use backend::{Compiled, Engine, Options};
+pub use backend::Compiled;
 pub use concrete::{ConcreteFunction, FunctionSignature};
 pub use control::{cond, for_range, while_loop};
 pub use function::Function;
@@ -42,6 +42,7 @@ pub use slice::{Axes, Slice, SliceItem};
 pub use spec::{Spec, SpecItem, Specs, TensorSpec};
 pub use tensor::Tensor;
 pub use trace::{eagerly, is_tracing};
+pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken};
 pub use tracelift_tensor::{
     Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8,
 };

@@ -3,8 +3,7 @@
 use tracelift_tensor::{ErrorKind, Origin, Result};
 
 use crate::{
-    Tensor,
-    backend::{self, Source},
+    Tensor, backend,
     trace::{self, Frame, Kind},
     tree::{Leaves, Tree, poisoned, with_tensors},
 };
@@ -43,16 +42,14 @@ fn is_unconnected(tensor: &Tensor) -> bool {
 
 fn run(entered: trace::Entered, results: &[Tensor]) -> Result<Vec<Tensor>> {
     let finished = trace::finish(entered, results, &Origin::default())?;
-    let assigned: Vec<usize> = finished.graph.states().iter().map(|state| state.param - finished.inputs).collect();
-    let hidden: Vec<Source<'_>> = finished
-        .captures
-        .iter()
-        .map(|source| match source {
-            trace::Source::Array(array) => Ok(Source::Array(array)),
-            trace::Source::Variable(variable) => Ok(Source::Variable(variable)),
-            trace::Source::Outer(traced) => Err(trace::leaked("a closure", traced, Origin::default())),
-        })
-        .collect::<Result<_>>()?;
-    let arrays = backend::evaluate_once(&finished.graph, &hidden, &assigned)?;
+    let (mut arrays, mut variables) = (Vec::new(), Vec::new());
+    for source in &finished.captures {
+        match source {
+            trace::Source::Array(array) => arrays.push(array.clone()),
+            trace::Source::Variable(variable) => variables.push(variable.cell()?.clone()),
+            trace::Source::Outer(traced) => return Err(trace::leaked("a closure", traced, Origin::default())),
+        }
+    }
+    let arrays = backend::evaluate_once(finished.graph, &arrays, &variables)?;
     Ok(arrays.into_iter().map(Tensor::eager).collect())
 }

@@ -188,6 +188,15 @@ impl Tensor {
         self.read("to_array", scope::origin())
     }
 
+    /// Its array, leaving an empty tensor behind; an empty array if it holds none.
+    pub(crate) fn take_array(&mut self) -> Array {
+        let empty = Array::zeros(DType::F32, [0]).expect("no elements need no memory");
+        match std::mem::replace(&mut self.handle, Handle::Eager(empty.clone())) {
+            Handle::Eager(array) => array,
+            Handle::Traced(_) | Handle::Live(_) | Handle::Failed(_) => empty,
+        }
+    }
+
     /// Whether it stands for a value of a graph, so that its data cannot be read.
     pub fn is_traced(&self) -> bool {
         matches!(self.snapshot().handle, Handle::Traced(_))

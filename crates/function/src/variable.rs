@@ -4,12 +4,13 @@ use std::{
     fmt,
     ops::Deref,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
 use tracelift_ir::TensorType;
+use tracelift_runtime::Variable as Cell;
 use tracelift_tensor::{Array, Error, Origin, Result};
 
 use crate::{
@@ -50,22 +51,14 @@ pub struct Variable {
 
 /// What all clones of a variable share.
 pub(crate) struct VariableData {
-    id: u64,
     ty: TensorType,
     name: OnceLock<String>,
     trainable: AtomicBool,
     made: Origin,
-    /// Absent in the stand-in that a traced function gets for a variable argument.
-    cell: Option<Cell>,
+    cell: Cell,
+    /// Whether it is what a traced function gets for a variable argument: it has a type, but never a value.
+    stands_in: bool,
 }
-
-/// Where the value lives. A call that changes it holds `lock` until it is done, and so does an eager change.
-struct Cell {
-    lock: Mutex<()>,
-    value: RwLock<Array>,
-}
-
-static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Variable {
     /// A trainable variable with an initial value.
@@ -97,12 +90,12 @@ impl Variable {
         }
         let ty = value.ty();
         Variable::of(VariableData {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
             ty,
             name: OnceLock::new(),
             trainable: AtomicBool::new(true),
             made: origin,
-            cell: Some(Cell { lock: Mutex::new(()), value: RwLock::new(array) }),
+            cell: Cell::new("variable", array),
+            stands_in: false,
         })
     }
 
@@ -118,12 +111,12 @@ impl Variable {
             name.set(given.clone()).expect("it was made just now");
         }
         Ok(Variable::of(VariableData {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
             ty: data.ty.clone(),
             name,
             trainable: AtomicBool::new(self.is_trainable()),
             made: data.made.clone(),
-            cell: None,
+            cell: Cell::new(data.name(), Array::zeros(data.ty.dtype, [0])?),
+            stands_in: true,
         }))
     }
 
@@ -142,10 +135,14 @@ impl Variable {
 
     /// The same variable, with a name; a variable keeps the first name it is given.
     #[must_use]
-    pub fn named(self, name: &str) -> Self {
-        if let Ok(data) = self.data() {
-            // A second name is ignored, as documented.
-            let _ = data.name.set(name.to_owned());
+    pub fn named(mut self, name: &str) -> Self {
+        if let Handle::Live(data) = &mut self.live.handle
+            && data.name.set(name.to_owned()).is_ok()
+            && let Some(data) = Arc::get_mut(data)
+            && let Ok(value) = data.cell.value()
+        {
+            // Nobody has seen the cell yet; its messages are to know the name, too.
+            data.cell = Cell::new(name, value);
         }
         self
     }
@@ -169,14 +166,14 @@ impl Variable {
         self.data().is_ok_and(|data| data.trainable.load(Ordering::Relaxed))
     }
 
-    /// A number that no other variable of the process has; 0 if the initial value failed.
+    /// A number that no other variable of the process has; `u64::MAX` if the initial value failed.
     pub fn id(&self) -> u64 {
-        self.data().map_or(0, |data| data.id)
+        self.data().map_or(u64::MAX, |data| data.id())
     }
 
     /// Whether both are the same variable.
     pub fn same(&self, other: &Variable) -> bool {
-        self.id() == other.id() && self.id() != 0
+        self.id() == other.id() && self.id() != u64::MAX
     }
 
     /// Its current value: a tensor that stays as it is when the variable changes.
@@ -187,27 +184,27 @@ impl Variable {
     /// Replaces the value, and gives it back; a wrong shape or dtype leaves it as it was.
     #[track_caller]
     pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
-        self.change("assign", |old| {
-            let new = value.operand(old);
-            match new.error() {
-                // A number beside a tensor is an operand; here it is a value of another type.
-                Some(error) if value.is_number() && old.error().is_none() => {
-                    Tensor::failed(Error::type_(error.message.clone()).op("assign").at(error.origin.clone()))
-                }
-                _ => new,
+        let new = value.operand(&self.live);
+        match new.error() {
+            // A number beside a tensor is an operand; here it is a value of another type.
+            Some(error) if value.is_number() && self.live.error().is_none() => {
+                Err(Error::type_(error.message.clone()).op("assign").at(error.origin.clone()))
             }
-        })
+            _ => self.change("assign", |_| new),
+        }
     }
 
     /// Adds to the value, and gives the new one.
     #[track_caller]
     pub fn assign_add(&self, delta: impl Operand) -> Result<Tensor> {
+        let delta = delta.operand(&self.live);
         self.change("assign_add", |old| old + delta)
     }
 
     /// Subtracts from the value, and gives the new one.
     #[track_caller]
     pub fn assign_sub(&self, delta: impl Operand) -> Result<Tensor> {
+        let delta = delta.operand(&self.live);
         self.change("assign_sub", |old| old - delta)
     }
 
@@ -226,9 +223,11 @@ impl Variable {
     /// Writes whole rows, in the order of their indices.
     #[track_caller]
     pub fn scatter_update(&self, rows: &IndexedSlices) -> Result<Tensor> {
-        self.change("scatter_update", |old| ops::scatter_rows(old, &rows.indices, &rows.values))
+        let (indices, values) = (rows.indices.snapshot(), rows.values.snapshot());
+        self.change("scatter_update", |old| ops::scatter_rows(old, &indices, &values))
     }
 
+    /// Replaces the value by what `new` makes of it; `new` looks at no other variable, since this one is held.
     #[track_caller]
     fn change(&self, what: &'static str, new: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
         let _here = scope::here();
@@ -238,20 +237,22 @@ impl Variable {
             let value = new(&trace::read_variable(data));
             return trace::assign_variable(data, what, value, origin);
         }
-        let cell = data.cell(what, &origin)?;
-        // Taken before the old value is read, so that no other thread's change is lost.
-        let _held = cell.hold();
-        let value = new(&Tensor::eager(cell.load())).ok()?;
-        data.check(what, &value, &origin)?;
-        let array = value.to_array()?;
-        cell.store(array);
-        Ok(value)
+        data.not_standing_in(what, &origin)?;
+        let mut changed = None;
+        data.cell.update(|old| {
+            let value = new(&Tensor::eager(old.clone())).ok()?;
+            data.check(what, &value, &origin)?;
+            let array = value.to_array()?;
+            changed = Some(value);
+            Ok(array)
+        })?;
+        changed.ok_or_else(|| Error::internal("a variable was changed without a value"))
     }
 }
 
 impl VariableData {
     pub(crate) fn id(&self) -> u64 {
-        self.id
+        self.cell.id()
     }
 
     pub(crate) fn ty(&self) -> &TensorType {
@@ -262,29 +263,24 @@ impl VariableData {
         self.name.get().map_or("variable", String::as_str)
     }
 
-    fn cell(&self, what: &str, origin: &Origin) -> Result<&Cell> {
-        self.cell.as_ref().ok_or_else(|| {
-            Error::runtime(format!("the variable argument `{}` was used after its trace had ended", self.name()))
-                .op(what)
-                .at(origin.clone())
-        })
+    fn not_standing_in(&self, what: &str, origin: &Origin) -> Result {
+        if !self.stands_in {
+            return Ok(());
+        }
+        let message = format!("the variable argument `{}` was used after its trace had ended", self.name());
+        Err(Error::runtime(message).op(what).at(origin.clone()))
     }
 
     /// The value, outside of any trace.
     pub(crate) fn load(&self) -> Result<Array> {
-        Ok(self.cell("read", &self.made)?.load())
+        self.not_standing_in("read", &self.made)?;
+        self.cell.value()
     }
 
-    /// Keeps other changes away until the guard is dropped.
-    pub(crate) fn hold(&self) -> Option<MutexGuard<'_, ()>> {
-        self.cell.as_ref().map(Cell::hold)
-    }
-
-    /// Replaces the value; the caller holds the variable and has checked the type.
-    pub(crate) fn store(&self, array: Array) {
-        if let Some(cell) = &self.cell {
-            cell.store(array);
-        }
+    /// Where the value lives.
+    pub(crate) fn cell(&self) -> Result<&Cell> {
+        self.not_standing_in("call", &self.made)?;
+        Ok(&self.cell)
     }
 
     /// That a value may be assigned.
@@ -305,21 +301,6 @@ impl VariableData {
             .op(what)
             .at(origin.clone())
             .help(help))
-    }
-}
-
-impl Cell {
-    // A panic elsewhere cannot leave a half-written value: arrays are replaced whole.
-    fn hold(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn load(&self) -> Array {
-        self.value.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn store(&self, array: Array) {
-        *self.value.write().unwrap_or_else(PoisonError::into_inner) = array;
     }
 }
 
@@ -364,7 +345,8 @@ impl VariableSlice {
     /// Writes the part; gives the variable's new value.
     #[track_caller]
     pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
-        self.variable.change("assign", |old| ops::update(old, &self.at, &value.operand(old)))
+        let value = value.operand(&self.variable);
+        self.variable.change("assign", |old| ops::update(old, &self.at, &value))
     }
 }
 

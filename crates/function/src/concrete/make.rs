@@ -86,6 +86,12 @@ impl Making<'_> {
             }
         });
         let guards = finished.graph.guards().cloned().collect();
+        let cells = hidden.iter().filter_map(|hidden| match hidden {
+            Hidden::Array(_) => None,
+            Hidden::Variable(variable) => Some(variable.data().and_then(|data| data.cell().cloned()).ok()),
+            Hidden::Argument(_) => Some(None),
+        });
+        let fixed_cells = cells.collect::<Option<Vec<_>>>();
         Ok(ConcreteFunction {
             graph: Arc::new(finished.graph),
             arguments: arguments.collect(),
@@ -94,6 +100,7 @@ impl Making<'_> {
             results,
             pattern,
             guards,
+            fixed_cells,
             options: settings.options.clone(),
             compiled: OnceLock::new(),
         })

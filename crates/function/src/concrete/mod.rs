@@ -11,6 +11,7 @@ use std::{
 
 use tracelift_ir::{Graph, TensorType, Type};
 use tracelift_kernel::guard::Guard;
+use tracelift_runtime::Variable as Cell;
 use tracelift_tensor::{Array, Error, Result};
 
 pub(crate) use make::Making;
@@ -18,6 +19,7 @@ pub(crate) use make::Making;
 use crate::{
     Options, Tensor, TensorSpec, Variable,
     backend::{self, Compiled},
+    trace,
     tree::{Leaf, Leaves},
 };
 
@@ -44,6 +46,8 @@ pub struct ConcreteFunction {
     results: Vec<ResultLeaf>,
     pattern: Box<dyn Any + Send + Sync>,
     guards: Vec<Guard>,
+    /// The variables, if they are the same at each call.
+    fixed_cells: Option<Vec<Cell>>,
     options: Options,
     compiled: OnceLock<Result<Compiled>>,
 }
@@ -99,6 +103,12 @@ impl ConcreteFunction {
         made.as_ref().map_err(Clone::clone)
     }
 
+    /// The text of the graph or program after a stage: `trace`, `cse`, `simplify`, `fold`, `inline`, `fuse`, `schedule`,
+    /// `plan`.
+    pub fn text_after(&self, stage: &str) -> Result<String> {
+        backend::text_after(&self.graph, &self.options, stage.parse()?)
+    }
+
     /// Names and types of what it takes and gives.
     pub fn signature(&self) -> FunctionSignature {
         let name = |value| self.graph.name_of(value).map_or_else(String::new, ToString::to_string);
@@ -132,10 +142,16 @@ impl ConcreteFunction {
             let message = format!("gives {} results, not {}", self.tensor_results(), results.len());
             return Err(Error::invalid(message).op(self.graph.name()));
         }
-        for (result, given) in results.iter_mut().zip(self.run(&leaves)?.into_iter().filter_map(Leaf::into_tensor)) {
-            *result = given;
+        if trace::is_active() {
+            let given = self.run(&leaves)?.into_iter().filter_map(Leaf::into_tensor);
+            results.iter_mut().zip(given).for_each(|(result, given)| *result = given);
+            return Ok(());
         }
-        Ok(())
+        // Taken out of their tensors, so that arrays which nobody else holds are written over.
+        let mut arrays: Vec<Array> = results.iter_mut().map(Tensor::take_array).collect();
+        let done = self.run_into(&leaves, &mut arrays);
+        results.iter_mut().zip(arrays).for_each(|(result, array)| *result = Tensor::eager(array));
+        done
     }
 
     /// The leaves of a call: the tensors given, and the variables it was traced with.

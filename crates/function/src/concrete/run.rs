@@ -1,11 +1,15 @@
 //! Calls of a concrete function: at once, or as a node of the trace under way.
 
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
 use tracelift_ir::ops;
-use tracelift_tensor::{Binding, Dim, Origin, Result, Sym};
+use tracelift_runtime::Variable as Cell;
+use tracelift_tensor::{Array, Binding, Dim, Origin, Result, Sym};
 
 use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
 use crate::{
-    Tensor, Variable, backend,
+    Tensor, Variable,
     key::ArgType,
     tensor::Handle,
     trace,
@@ -80,7 +84,18 @@ impl ConcreteFunction {
     }
 
     fn run_at_once(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
-        let mut arrays = Vec::with_capacity(self.graph.params().len());
+        let results = self.compiled()?.call(&self.arrays(leaves)?, &self.cells(leaves)?)?;
+        Ok(results.into_iter().map(Tensor::eager).collect())
+    }
+
+    /// A call that writes its results over arrays that the caller needs no more.
+    pub(super) fn run_into(&self, leaves: &Leaves, results: &mut Vec<Array>) -> Result {
+        self.compiled()?.call_into(&self.arrays(leaves)?, &self.cells(leaves)?, results)
+    }
+
+    /// The tensors of a call, and the arrays that the closure holds.
+    fn arrays(&self, leaves: &Leaves) -> Result<SmallVec<[Array; 4]>> {
+        let mut arrays = SmallVec::with_capacity(self.graph.params().len());
         for leaf in &leaves.leaves {
             match leaf {
                 Leaf::Tensor(Tensor { handle: Handle::Eager(array) }) => arrays.push(array.clone()),
@@ -88,19 +103,25 @@ impl ConcreteFunction {
                 Leaf::Variable(_) => {}
             }
         }
-        let hidden: Vec<backend::Source<'_>> = self
-            .hidden
-            .iter()
-            .map(|hidden| {
-                Ok(match hidden {
-                    Hidden::Array(array) => backend::Source::Array(array),
-                    Hidden::Variable(variable) => backend::Source::Variable(variable.data()?),
-                    Hidden::Argument(position) => backend::Source::Variable(argument(leaves, *position).data()?),
-                })
-            })
-            .collect::<Result<_>>()?;
-        let results = self.compiled()?.call(arrays, &hidden, &self.assigned)?;
-        Ok(results.into_iter().map(Tensor::eager).collect())
+        let captured = self.hidden.iter().filter_map(|hidden| match hidden {
+            Hidden::Array(array) => Some(array.clone()),
+            Hidden::Variable(_) | Hidden::Argument(_) => None,
+        });
+        arrays.extend(captured);
+        Ok(arrays)
+    }
+
+    /// The variables of a call.
+    fn cells(&self, leaves: &Leaves) -> Result<Cow<'_, [Cell]>> {
+        if let Some(cells) = &self.fixed_cells {
+            return Ok(Cow::Borrowed(cells));
+        }
+        let cells = self.hidden.iter().filter_map(|hidden| match hidden {
+            Hidden::Array(_) => None,
+            Hidden::Variable(variable) => Some(variable),
+            Hidden::Argument(position) => Some(argument(leaves, *position)),
+        });
+        cells.map(|variable| Ok(variable.data()?.cell()?.clone())).collect::<Result<Vec<Cell>>>().map(Cow::Owned)
     }
 
     /// The call as a node of the trace under way; `None` if there is none.

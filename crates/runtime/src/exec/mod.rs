@@ -17,3 +17,4 @@ pub use executable::Executable;
 pub use lifetimes::{Lifetime, lifetimes};
 pub use place::{Request, place};
 pub use plan::{CallError, Key, Plan, PlanTable};
+pub use states::with_variables;

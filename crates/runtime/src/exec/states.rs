@@ -82,3 +82,26 @@ impl Drop for Held<'_> {
         }
     }
 }
+
+/// Runs something on the values of variables while nobody else can change them.
+///
+/// `written` says for each whether it gets a new value, which `body` gives in that order, after its own result. An error
+/// leaves all as they were.
+pub fn with_variables<R>(
+    function: &Arc<str>,
+    variables: &[Variable],
+    written: &[bool],
+    body: impl FnOnce(&[Array]) -> Result<(R, Vec<Array>)>,
+) -> Result<R> {
+    let state = |(variable, written): (&Variable, &bool)| State { name: variable.name().to_owned(), written: *written };
+    let states: Vec<State> = variables.iter().zip(written).map(state).collect();
+    let (mut order, mut values) = (Vec::new(), Vec::new());
+    let mut held = Held::acquire(function, variables, &states, &mut order, &mut values)?;
+    let current: Vec<Array> = held.values.iter().flatten().cloned().collect();
+    let (result, next) = body(&current)?;
+    let places = (0..variables.len()).filter(|n| written[*n]);
+    for (n, value) in places.zip(next) {
+        held.commit(n, value);
+    }
+    Ok(result)
+}
