@@ -1,5 +1,6 @@
 //! Programs that the interpreter runs: control flow, states, faults, products.
 
+use tracelift_kernel::meaning::Subnormals;
 use tracelift_kernel::program::{Buffer, BufferId, Program, ResultPlace, Role, Step, Unknown, Watch, verify_plan};
 use tracelift_kernel::text::{Module, Source};
 use tracelift_tensor::{Array, Binding, Dim, ErrorKind, F32, Result, Shape, Sym};
@@ -135,6 +136,9 @@ fn a_loop_is_stopped_and_prints_are_shown() {
         fn stopped(&mut self) -> bool {
             self.turns += 1;
             self.turns > 3
+        }
+        fn subnormals(&self) -> Subnormals {
+            Subnormals::Keep
         }
     }
     let text = "program @f { buffer $x : f32[2] input 0
@@ -276,4 +280,40 @@ fn a_hundred_thousand_steps_fit_a_small_stack() {
         assert_eq!(program.to_string().lines().count(), 2 * count + 5);
     };
     std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+/// Shows nothing, never stops, flushes subnormals.
+struct Flushing;
+
+impl Watch for Flushing {
+    fn print(&mut self, _: &str, _: &[Array]) {}
+    fn stopped(&mut self) -> bool {
+        false
+    }
+    fn subnormals(&self) -> Subnormals {
+        Subnormals::Flush
+    }
+}
+
+#[test]
+fn subnormals_are_flushed_where_it_is_asked_for() {
+    let text = "kernel @k(%x: f32[B], out %y: f32[B]) -> (f32) {
+            par %i in 0..B { %0 = load %x[%i] %1 = mul %0, 0.5 store %y[%i], %1 }
+            %s = reduce sum %i in 0..B { %2 = load %x[%i] %3 = neg %2 yield %3 } yield %s }
+        program @f { kernels @k unknown B = input 0 axis 0
+            buffer $x : f32[B] input 0 buffer $y : f32[B] output 0 buffer $z : f32[1, 1] output 1
+            %s = launch @k($x, $y)
+            lib matmul $x, $x -> $z {m=1, k=B, n=1, a=[0, B, 1], b=[0, 1, 1]}
+            %m = scalar mul %s, 0.5
+            result $y, %s, $z, %m }";
+    let least = f32::MIN_POSITIVE;
+    let x = [f32s(&[least, 1e-30])];
+    let kept = run(text, &x, &mut []).unwrap();
+    assert_eq!(kept[0].as_slice::<f32>(), [least / 2.0, 1e-30 / 2.0]);
+    let x = [f32s(&[least, -least * 0.75])];
+    let flushed = module(text).programs[0].interpret_watched(&x, &mut [], &mut Flushing).unwrap();
+    assert_eq!(flushed[0].as_slice::<f32>(), [0.0, 0.0]);
+    assert_eq!(flushed[1].item::<f32>().unwrap(), -least);
+    assert_eq!(flushed[2].as_slice::<f32>(), [0.0]);
+    assert_eq!(flushed[3].item::<f32>().unwrap().to_bits(), (-0.0f32).to_bits());
 }

@@ -5,8 +5,8 @@
 use super::bind::{Address, BoundBlock, BoundKernel, BoundLoop, BoundStmt};
 use super::kernel::*;
 use crate::fault::Fault;
-use crate::lane::{Scalar, eval_scalar};
-use crate::meaning::ScalarFold;
+use crate::lane::Scalar;
+use crate::meaning::{ScalarFold, Subnormals};
 use crate::memory::Memory;
 use smallvec::SmallVec;
 use std::ops::Range;
@@ -46,7 +46,8 @@ impl Kernel {
         }
         let mut memories = buffers.iter().map(Memory::of).collect::<Result<Vec<Memory>>>()?;
         let slots: Vec<usize> = (0..memories.len()).collect();
-        let results = bound.run(&mut memories, &slots, scalars, None)?.map_err(|fault| fault.error(None))?;
+        let results =
+            bound.run(Subnormals::Keep, &mut memories, &slots, scalars, None)?.map_err(|fault| fault.error(None))?;
         for ((array, memory), param) in buffers.iter_mut().zip(&memories).zip(&self.params) {
             if param.access != Access::Read {
                 *array = memory.to_array(array.shape())?;
@@ -61,6 +62,7 @@ impl BoundKernel<'_> {
     /// loop.
     pub(crate) fn run(
         &self,
+        rule: Subnormals,
         memories: &mut [Memory],
         slots: &[usize],
         scalars: &[Scalar],
@@ -72,6 +74,7 @@ impl BoundKernel<'_> {
         }
         let unset = |dtype: &_| Scalar::from_bits(*dtype, 0);
         let mut machine = Machine {
+            rule,
             registers: self.kernel.registers.iter().map(unset).collect(),
             vars: vec![0; self.kernel.loop_vars as usize],
             memories,
@@ -88,6 +91,7 @@ impl BoundKernel<'_> {
 }
 
 struct Machine<'m> {
+    rule: Subnormals,
     registers: Vec<Scalar>,
     vars: Vec<i64>,
     memories: &'m mut [Memory],
@@ -121,7 +125,7 @@ impl Machine<'_> {
                 }
                 BoundStmt::Lane { dst, op, args } => {
                     let args: SmallVec<[Scalar; 3]> = args.iter().map(|arg| self.operand(arg)).collect();
-                    let value = eval_scalar(*op, &args).map_err(Fault::from)?;
+                    let value = self.rule.eval(*op, &args).map_err(Fault::from)?;
                     self.set(*dst, value);
                 }
                 BoundStmt::Index { dst, at } => {
@@ -175,7 +179,7 @@ impl Machine<'_> {
                         Operand::Reg(reg) => self.registers[reg.0 as usize].dtype(),
                         Operand::Const(value) => value.dtype(),
                     };
-                    folds.push(ScalarFold::new(*kind, *order, dtype));
+                    folds.push(ScalarFold::by_rule(self.rule, *kind, *order, dtype));
                 }
                 self.every(inner, 0, &mut folds)?;
                 for (result, fold) in source.results.iter().zip(folds) {

@@ -1,10 +1,11 @@
 //! The program interpreter: step after step on memory of its own, which nobody sees until all has gone well.
 
 use super::data::*;
-use super::product::multiply_rows;
+use super::product::Product;
 use crate::fault::Fault;
-use crate::lane::{Scalar, eval_scalar};
+use crate::lane::Scalar;
 use crate::loops::bind::BoundKernel;
+use crate::meaning::Subnormals;
 use crate::memory::Memory;
 use std::ops::Range;
 use tracelift_tensor::{Array, Binding, Error, Result, count_elements};
@@ -12,21 +13,26 @@ use tracelift_tensor::{Array, Binding, Error, Result, count_elements};
 /// How many rows of a product are finished before its epilogue runs over them.
 const EPILOGUE_ROWS: i64 = 8;
 
-/// What a run shows, and whether it goes on.
+/// How a run goes: what it shows, whether it goes on, by which rule it computes.
 pub trait Watch {
     /// Shows what a `print` step prints.
     fn print(&mut self, message: &str, values: &[Array]);
     /// Asked before every iteration of a loop; `true` ends the run with an error.
     fn stopped(&mut self) -> bool;
+    /// Asked once, at the start: whether arithmetic knows subnormal numbers.
+    fn subnormals(&self) -> Subnormals;
 }
 
-/// Shows nothing and never stops.
+/// Shows nothing, never stops, keeps subnormals.
 struct Blind;
 
 impl Watch for Blind {
     fn print(&mut self, _: &str, _: &[Array]) {}
     fn stopped(&mut self) -> bool {
         false
+    }
+    fn subnormals(&self) -> Subnormals {
+        Subnormals::Keep
     }
 }
 
@@ -126,6 +132,7 @@ impl Program {
 
 struct Machine<'p, 'w> {
     program: &'p Program,
+    rule: Subnormals,
     sizes: Binding,
     /// The memory of each buffer that is no view; swapped by `swap`.
     memories: Vec<Memory>,
@@ -156,7 +163,7 @@ impl<'p, 'w> Machine<'p, 'w> {
         }
         let registers = program.registers.iter().map(|dtype| Scalar::from_bits(*dtype, 0)).collect();
         let kernels = program.kernels.iter().map(|_| None).collect();
-        Ok(Machine { program, sizes, memories, registers, kernels, watch })
+        Ok(Machine { program, rule: watch.subnormals(), sizes, memories, registers, kernels, watch })
     }
 
     fn steps(&mut self, steps: &'p [Step]) -> Result {
@@ -173,7 +180,7 @@ impl<'p, 'w> Machine<'p, 'w> {
             Step::Library(call) => self.library(call)?,
             Step::Scalar { dst, op, args, site } => {
                 let args: Vec<Scalar> = args.iter().map(|arg| self.scalar(arg)).collect();
-                let value = eval_scalar(*op, &args).map_err(|fault| self.error(fault.into(), *site))?;
+                let value = self.rule.eval(*op, &args).map_err(|fault| self.error(fault.into(), *site))?;
                 self.set(*dst, value);
             }
             Step::Dim { dst, dim } => {
@@ -236,7 +243,7 @@ impl<'p, 'w> Machine<'p, 'w> {
         }
         let slots: Vec<usize> = buffers.iter().map(|id| self.program.owner(*id).0 as usize).collect();
         let kernel = self.kernels[id.0 as usize].as_ref().expect("it was bound above");
-        let outcome = kernel.run(&mut self.memories, &slots, scalars, rows)?;
+        let outcome = kernel.run(self.rule, &mut self.memories, &slots, scalars, rows)?;
         outcome.map_err(|fault| self.error(fault, site))
     }
 
@@ -252,8 +259,8 @@ impl<'p, 'w> Machine<'p, 'w> {
         while first < rows {
             let block = first..rows.min(first + EPILOGUE_ROWS);
             let mut result = std::mem::replace(&mut self.memories[c], Memory::F32(vec![]));
-            let done =
-                multiply_rows(spec, &self.sizes, (&self.memories[a], &self.memories[b]), &mut result, block.clone());
+            let product = Product { spec, sizes: &self.sizes, rule: self.rule };
+            let done = product.rows(&self.memories[a], &self.memories[b], &mut result, block.clone());
             self.memories[c] = result;
             done?;
             if let Some(epilogue) = &call.epilogue {

@@ -140,9 +140,7 @@ impl Executable {
     /// Runs the program step by step.
     fn interpret(&self, inputs: &[Array], held: &mut Held<'_>, outputs: &mut Vec<Array>) -> Result {
         let mut states: Vec<Array> = held.values.iter().flatten().cloned().collect();
-        let mode = self.options.float_mode().enter();
         *outputs = self.program.interpret_watched(inputs, &mut states, &mut &self.options)?;
-        drop(mode);
         for (n, state) in states.into_iter().enumerate() {
             if self.program.states[n].written {
                 held.commit(n, state);
