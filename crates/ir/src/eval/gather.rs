@@ -14,9 +14,9 @@ pub(crate) fn gather_affine(x: &Array, dims: &[usize], map: &[KnownAxis]) -> Res
     let mut strides = vec![0i64; dims.len()];
     let (mut base, mut stride) = (0i64, 1i64);
     for (axis, size) in map.iter().zip(x.shape()).rev() {
-        base += axis.start * stride;
+        base += axis.start.wrapping_mul(stride);
         if let Some(to) = axis.axis {
-            strides[to] += axis.step * stride;
+            strides[to] = strides[to].wrapping_add(axis.step.wrapping_mul(stride));
         }
         stride *= *size as i64;
     }

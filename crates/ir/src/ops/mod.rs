@@ -44,6 +44,8 @@ pub use update_slice::UpdateSlice;
 pub type Axes = smallvec::SmallVec<[usize; 4]>;
 
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod gradient_tests;
 #[cfg(test)]
 mod kernel_tests;

@@ -61,7 +61,7 @@ impl OpDef for Pad {
         if [self.low.len(), self.high.len(), self.interior.len()] != [rank; 3] {
             return Err(Error::invalid(format!("wants a border for each of the {rank} axes of {x}")));
         }
-        if let Some(gap) = self.interior.iter().find(|gap| i64::try_from(**gap).is_err()) {
+        if let Some(gap) = self.interior.iter().find(|gap| i32::try_from(**gap).is_err()) {
             return Err(Error::invalid(format!("cannot leave gaps of {gap} elements")));
         }
         for (axis, dim) in x.shape.iter().enumerate() {

@@ -73,6 +73,9 @@ impl OpDef for Slice {
             if part.step == 0 {
                 return Err(Error::invalid(format!("wants a step that is not zero on axis {i}")));
             }
+            if i32::try_from(part.step).is_err() {
+                return Err(Error::invalid(format!("wants a step of at most 32 bits on axis {i}, not {}", part.step)));
+            }
             let (low, high) = part.bounds();
             let fits = cx.at_least(&part.size, 0)
                 && (part.size.is_zero() || (cx.at_least(&low, 0) && cx.at_least(&(dim - &high), 1)));

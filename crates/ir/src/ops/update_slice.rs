@@ -60,8 +60,8 @@ impl OpDef for UpdateSlice {
         with_raw!(y.dtype(), T => {
             let (from, to) = (x[1].as_slice::<T>(), y.as_mut_slice::<T>());
             for_each_index(x[1].shape(), |number, index| {
-                let place = |(axis, i): (usize, &usize)| (start[axis] + *i as i64 * self.step[axis]) as usize * strides[axis];
-                to[index.iter().enumerate().map(place).sum::<usize>()] = from[number];
+                let at = |axis: usize, i: usize| (start[axis] + i as i64 * self.step[axis]) as usize * strides[axis];
+                to[index.iter().enumerate().map(|(axis, i)| at(axis, *i)).sum::<usize>()] = from[number];
             });
         });
         Ok(vec![y])
