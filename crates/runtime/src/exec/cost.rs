@@ -61,3 +61,51 @@ fn weight(op: LaneOp) -> u64 {
         _ => 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracelift_kernel::text::{Module, Source};
+
+    fn kernel(body: &str) -> Module {
+        let text = format!("kernel @k(%x: f32[B, N], out %y: f32[B, N]) {{ {body} }}");
+        Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"))
+    }
+
+    fn sizes(b: i64, n: i64) -> Binding {
+        [("B", b), ("N", n)].into_iter().collect()
+    }
+
+    const ROWS: &str = "par %i in 0..B { par %j in 0..N { %0 = load %x[%i, %j] %1 = OP %0 store %y[%i, %j], %1 } }";
+
+    #[test]
+    fn work_is_the_statements_times_the_iterations() {
+        let plain = kernel(&ROWS.replace("OP", "neg"));
+        assert_eq!(work(&plain.kernels[0], &sizes(5, 7)), 3 * 35);
+        let dear = kernel(&ROWS.replace("OP", "exp"));
+        assert_eq!(work(&dear.kernels[0], &sizes(5, 7)), (2 + 16) * 35);
+        assert_eq!(work(&dear.kernels[0], &sizes(i64::MAX, i64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn only_large_work_is_cut_and_never_into_more_tiles_than_rows() {
+        let exp = kernel(&ROWS.replace("OP", "exp"));
+        let tiles_for = |b, n, threads| tiles(&exp.kernels[0], &sizes(b, n), threads);
+        assert_eq!(tiles_for(10, 10, 2), 1);
+        assert_eq!(tiles_for(1000, 1000, 1), 1);
+        assert_eq!(tiles_for(1000, 1000, 2), 8);
+        assert_eq!(tiles_for(3, 1_000_000, 2), 3);
+        assert_eq!(tiles_for(64, 64, 8), 4, "no tile has less than its share");
+        assert_eq!(tiles_for(0, 1000, 2), 1);
+    }
+
+    #[test]
+    fn a_kernel_of_several_loops_is_not_cut() {
+        let two = kernel(&format!(
+            "{} {}",
+            ROWS.replace("OP", "exp"),
+            ROWS.replace("OP", "exp").replace("%0", "%2").replace("%1", "%3")
+        ));
+        assert_eq!(tiles(&two.kernels[0], &sizes(1000, 1000), 2), 1);
+    }
+}

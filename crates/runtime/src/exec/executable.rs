@@ -13,6 +13,7 @@ use super::states::Held;
 use crate::cpu::Path;
 use crate::options::{Engine, Options};
 use crate::variable::Variable;
+use std::fmt;
 use std::sync::Arc;
 use tracelift_codegen::CodegenOptions;
 use tracelift_codegen::driver::Layout;
@@ -20,6 +21,29 @@ use tracelift_kernel::program::*;
 use tracelift_tensor::{Array, Error, Result};
 
 /// A program that can be called, from any thread and from several at once.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tracelift_kernel::text::{Module, Source};
+/// use tracelift_runtime::{Executable, Options, Variable};
+/// use tracelift_tensor::Array;
+///
+/// let text = "program @count {
+///     state \"counter\" written
+///     buffer $old : i32[] state 0
+///     buffer $new : i32[] next 0
+///     %n = read $old
+///     %m = scalar add %n, 1
+///     write $new, %m
+///     result %n
+/// }";
+/// let module = Module::parse(Source::new("count.tl", text)).expect("the text is a program");
+/// let count = Executable::compile(Arc::new(module.programs[0].clone()), Options::default())?;
+/// let counter = Variable::new("counter", Array::scalar(7i32));
+/// let results = count.call(&[], std::slice::from_ref(&counter))?;
+/// assert_eq!((results[0].item::<i32>()?, counter.value()?.item::<i32>()?), (7, 8));
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
 pub struct Executable {
     program: Arc<Program>,
     name: Arc<str>,
@@ -291,8 +315,28 @@ impl Executable {
     }
 }
 
+impl fmt::Debug for Executable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let machine = if self.is_native() { "native" } else { "interpreted" };
+        write!(f, "Executable(@{}, {machine})", self.name)
+    }
+}
+
 /// What options mean for the code: the plain path is plain code, too.
 fn codegen(options: &Options) -> CodegenOptions {
     let vectorize = options.path != Some(Path::Scalar);
     CodegenOptions { vectorize, threads: options.thread_count(), ..CodegenOptions::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_and_variables_cross_threads() {
+        fn crosses<T: Send + Sync>() {}
+        crosses::<Executable>();
+        crosses::<Variable>();
+        crosses::<Options>();
+    }
 }
