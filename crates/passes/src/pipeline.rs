@@ -158,4 +158,10 @@ fn check_graph(stage: Stage, graph: &Graph) {
     }
 }
 
-fn check_program(_stage: Stage, _program: &Program) {}
+fn check_program(stage: Stage, program: &Program) {
+    if cfg!(debug_assertions)
+        && let Err(mistakes) = program.check()
+    {
+        panic!("the pass `{stage}` made a program that is not valid: {mistakes}\n{program}");
+    }
+}

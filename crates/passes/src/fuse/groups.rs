@@ -1,6 +1,7 @@
 //! Which nodes go together.
 
 use super::merge;
+use super::rows::{self, is_row, is_suffix};
 use crate::schedule::lowering;
 use tracelift_ir::{Graph, Lowering, NodeIndex, Op};
 use tracelift_kernel::meaning::ReduceOrder;
@@ -74,12 +75,18 @@ pub(super) fn find(graph: &Graph) -> Groups {
         *flag = matches!(kind, Kind::Free);
     }
     let uses = Uses::of(graph, &groups);
+    // Whether somebody in the same group reads the value at another index than its own.
+    let mut moved = vec![false; graph.len()];
     for (id, _) in graph.nodes().rev() {
         let kind = &kinds[id.index()];
         if matches!(kind, Kind::Free | Kind::Barrier) {
             continue;
         }
-        let joined = uses.only_group(&groups, id).filter(|&g| joins(graph, &uses, &domains[g], id, kind));
+        let group = uses.only_group(&groups, id);
+        moved[id.index()] =
+            group.is_some() && uses.of_node(id).iter().any(|user| moved[user.index()] || moves(graph, *user));
+        let is_moved = moved[id.index()];
+        let joined = group.filter(|&g| joins(graph, &uses, &domains[g], id, kind, is_moved));
         let group = joined.unwrap_or_else(|| {
             domains.push(root(graph, id, kind));
             domains.len() - 1
@@ -110,7 +117,8 @@ fn kind(graph: &Graph, id: NodeIndex) -> Kind {
         Lowering::Lane(_) | Lowering::Index(_) if rank > 0 => Kind::Element,
         // The same elements in the same shape; other views are free as buffers, but are no index of a loop.
         Lowering::View if rank > 0 && graph.ty(node.operands[0]) == graph.ty(value) => Kind::Element,
-        Lowering::Reduce(spec) if !spec.axes.is_empty() => {
+        // Over axes of one nothing tells the rows from the elements.
+        Lowering::Reduce(spec) if !spec.axes.iter().all(|axis| graph.ty(node.operands[0]).shape()[*axis].is_one()) => {
             Kind::Reduce(graph.ty(node.operands[0]).shape().clone(), spec.axes.to_vec(), spec.order)
         }
         _ => Kind::Barrier,
@@ -125,8 +133,13 @@ fn root(graph: &Graph, id: NodeIndex, kind: &Kind) -> Domain {
     Domain { shape, reduced: None, size: 0 }
 }
 
+/// Whether a node reads its operand at another index than its own, within one shape.
+fn moves(graph: &Graph, id: NodeIndex) -> bool {
+    matches!(lowering(graph, id), Lowering::Index(_)) && !matches!(graph.node(id).op, Op::Broadcast(_))
+}
+
 /// Whether a node, all of whose users are in the group of this domain, may join it.
-fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind) -> bool {
+fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind, is_moved: bool) -> bool {
     if domain.size >= MAX_BODY {
         return false;
     }
@@ -136,7 +149,11 @@ fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind
         // A value per row: computed outside of the inner loops. As a result it would need the group's row loop, which
         // is there only with reductions along rows.
         Kind::Element => match &domain.reduced {
-            Some((axes, ReduceOrder::Lanes)) => is_row(shape, &domain.shape, axes),
+            Some((axes, ReduceOrder::Lanes)) => {
+                is_row(shape, &domain.shape, axes)
+                    && !is_moved
+                    && rows::is_read_in_place(graph, id, &domain.shape, axes)
+            }
             _ => false,
         },
         Kind::Reduce(of, axes, order) => {
@@ -147,22 +164,10 @@ fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind
                 None => !uses.is_result(id),
                 Some(present) => present.0 == *axes && present.1 == *order,
             };
-            rows && !whole && fits
+            rows && !whole && fits && !is_moved && rows::is_read_in_place(graph, id, &domain.shape, axes)
         }
         Kind::Free | Kind::Barrier => false,
     }
-}
-
-fn is_suffix(axes: &[usize], rank: usize) -> bool {
-    axes.iter().rev().enumerate().all(|(n, axis)| *axis == rank - 1 - n)
-}
-
-/// Whether a shape is that of the reduced values: without the axes, or with ones in their places.
-fn is_row(shape: &Shape, domain: &Shape, axes: &[usize]) -> bool {
-    let dropped: Shape = (0..domain.rank()).filter(|a| !axes.contains(a)).map(|a| domain[a].clone()).collect();
-    let kept = shape.rank() == domain.rank()
-        && (0..domain.rank()).all(|a| if axes.contains(&a) { shape[a].is_one() } else { shape[a] == domain[a] });
-    *shape == dropped || kept
 }
 
 /// Who uses each node's value, seen through the nodes that are copied.
@@ -195,9 +200,13 @@ impl Uses {
         uses
     }
 
+    fn of_node(&self, id: NodeIndex) -> &[NodeIndex] {
+        &self.users[id.index()]
+    }
+
     /// The one group that all users are in.
     fn only_group(&self, groups: &Groups, id: NodeIndex) -> Option<usize> {
-        let users = &self.users[id.index()];
+        let users = self.of_node(id);
         let group = groups.of(*users.first()?)?;
         users.iter().all(|user| groups.of(*user) == Some(group)).then_some(group)
     }

@@ -7,6 +7,7 @@
 //! one to the other. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
 
 mod groups;
+mod rows;
 mod merge;
 mod rebuild;
 

@@ -65,7 +65,8 @@ pub(crate) fn lower(name: String, group: &Group<'_>) -> Nest {
     let mut emit = Emit::new(name, group, domain.flat);
     let order = domain.emit(&mut emit);
     let mut nest = emit.finish(&order.results);
-    nest.writes = order.writes;
+    // In the order in which the kernel declares them.
+    nest.writes = (0..group.outputs.len()).filter(|&n| group.shape(group.outputs[n]).rank() > 0).collect();
     nest.results = order.rank0;
     nest
 }
@@ -85,7 +86,6 @@ struct Domain<'a> {
 struct Order {
     results: Vec<Operand>,
     rank0: Vec<usize>,
-    writes: Vec<usize>,
 }
 
 impl<'a> Domain<'a> {
@@ -144,7 +144,6 @@ impl<'a> Domain<'a> {
             } else if !self.is_element(group, output) {
                 let index = self.row_index(&at, group.shape(output).rank());
                 emit.store(output, index);
-                order.writes.push(n);
             }
         }
         let elements: Vec<usize> =
@@ -159,7 +158,6 @@ impl<'a> Domain<'a> {
             emit.scopes.push(FxHashMap::default());
             for &n in &elements {
                 emit.store(group.outputs[n], at.clone());
-                order.writes.push(n);
             }
             emit.scopes.pop();
             (0..inner).for_each(|_| emit.b.end());

@@ -1,5 +1,6 @@
 //! The parts of a program while it is being written.
 
+use rustc_hash::FxHashSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tracelift_kernel::loops::Kernel;
@@ -16,6 +17,7 @@ pub(super) struct Parts {
     /// Buffers whose addresses a loop exchanges; their roles stay.
     pub(super) swapped: Vec<BufferId>,
     names: HashMap<String, u32>,
+    kernel_names: FxHashSet<String>,
 }
 
 /// Where a value is.
@@ -61,7 +63,12 @@ impl Parts {
         format!("k{}", self.kernels.len())
     }
 
-    pub(super) fn kernel(&mut self, kernel: Kernel) -> KernelId {
+    /// One more kernel; the name is made unique.
+    pub(super) fn kernel(&mut self, mut kernel: Kernel) -> KernelId {
+        if self.kernel_names.contains(&kernel.name) {
+            kernel.name = format!("{}_{}", kernel.name, self.kernels.len());
+        }
+        self.kernel_names.insert(kernel.name.clone());
         self.kernels.push(Arc::new(kernel));
         KernelId(self.kernels.len() as u32 - 1)
     }

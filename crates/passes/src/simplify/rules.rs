@@ -1,7 +1,7 @@
 //! The equations, a rule each.
 
 use super::site::{Rule, Site};
-use tracelift_ir::ops::{Broadcast, Reshape, Transpose};
+use tracelift_ir::ops::{Broadcast, Mul, Reshape, Transpose};
 use tracelift_ir::{Op, Value};
 use tracelift_tensor::Result;
 
@@ -33,6 +33,7 @@ rules! {
     broadcast_same: "broadcast(x) == x to its own shape";
     broadcast_twice: "broadcast(broadcast(x)) == broadcast(x)";
     slice_all: "slice(x) == x of everything";
+    reduce_one: "reduce(x) == reshape(x) over axes of one, unless it answers positions";
     nothing_reversed: "reverse(x) == x along no axis";
 }
 
@@ -120,10 +121,10 @@ fn power_product(at: &mut Site<'_>) -> Found {
     let Op::Powi(power) = at.op else { return Ok(None) };
     let x = at.x[0];
     match power.n {
-        2 => at.b.mul(x, x).map(Some),
+        2 => at.push(Mul, &[x, x]).map(Some),
         3 => {
-            let square = at.b.mul(x, x)?;
-            at.b.mul(square, x).map(Some)
+            let square = at.push(Mul, &[x, x])?;
+            at.push(Mul, &[square, x]).map(Some)
         }
         _ => Ok(None),
     }
@@ -194,6 +195,17 @@ fn slice_all(at: &mut Site<'_>) -> Found {
         }
         _ => Ok(None),
     }
+}
+
+fn reduce_one(at: &mut Site<'_>) -> Found {
+    let Op::Reduce(reduce) = at.op else { return Ok(None) };
+    let shape = at.ty(0).shape().clone();
+    if reduce.kind.answers_position() || !reduce.axes.iter().all(|axis| shape[*axis].is_one()) {
+        return Ok(None);
+    }
+    let kept = |axis: &usize| reduce.keep || !reduce.axes.contains(axis);
+    let shape = (0..shape.rank()).filter(kept).map(|axis| shape[axis].clone()).collect();
+    at.push(Reshape { shape }, &[at.x[0]]).map(Some)
 }
 
 fn nothing_reversed(at: &mut Site<'_>) -> Found {
