@@ -342,3 +342,39 @@ fn a_program_that_the_verifier_refuses_is_not_compiled() {
     let error = tracelift_runtime::Executable::compile(Arc::new(module.programs[0].clone()), Options::default());
     assert!(error.err().expect("`$a` is read before it is written").to_string().contains("$a"));
 }
+
+#[test]
+fn checks_name_the_first_element_that_fails() {
+    let text = "program @p {
+      unknown B = input 0 axis 0
+      site \"gather\"
+      site \"assert\"
+      site \"assert\"
+      buffer $i : i32[B] input 0
+      buffer $j : i64[B] input 1
+      buffer $c : bool[B] input 2
+      buffer $d : bool[] input 3
+      check bounds $i in 0..5 at 0
+      check bounds $j in 0..B at 0
+      check all $c \"all of them\" at 1
+      %d = read $d
+      check assert %d \"just this\" at 2
+      %n = dim B
+      result %n
+    }";
+    let checks = compile(text);
+    let call = |i: [i32; 3], j: [i64; 3], c: [bool; 3], d: bool| {
+        let inputs = [Array::vector(i), Array::vector(j), Array::vector(c), Ok(Array::scalar(d))];
+        let result = checks.call(&inputs.map(Result::unwrap), &[]);
+        result.map(|results| results[0].item::<i64>().unwrap()).map_err(|error| error.to_string())
+    };
+    let (i, j, c) = ([0, 4, 2], [2, 0, 1], [true; 3]);
+    assert_eq!(call(i, j, c, true), Ok(3));
+    let out = |index: i64, bound: i64, at: usize| {
+        Err(format!("`gather` has the index {index}, which is not in 0..{bound}, at position {at} of the indices"))
+    };
+    assert_eq!(call([0, 5, -1], j, c, true), out(5, 5, 1));
+    assert_eq!(call(i, [2, 0, i64::MIN], c, true), out(i64::MIN, 3, 2));
+    assert_eq!(call(i, j, [true, false, false], true), Err("`assert` all of them".into()));
+    assert_eq!(call(i, j, c, false), Err("`assert` just this".into()));
+}
