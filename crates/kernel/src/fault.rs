@@ -23,8 +23,6 @@ pub enum Fault {
         /// What it says.
         message: String,
     },
-    /// A reduction without a value for no elements got none.
-    Empty,
 }
 
 impl From<meaning::Fault> for Fault {
@@ -45,7 +43,6 @@ impl Fault {
                 Error::invalid(format!("has the index {index}, which is not in 0..{bound}{place}"))
             }
             Fault::Assertion { message } => Error::invalid(message.clone()),
-            Fault::Empty => Error::invalid("has no elements to choose from"),
         };
         match site {
             Some(site) if !site.op.is_empty() => error.op(site.op.clone()).at(site.origin.clone()),

@@ -10,7 +10,7 @@ use crate::meaning::{ScalarFold, Subnormals};
 use crate::memory::Memory;
 use smallvec::SmallVec;
 use std::ops::Range;
-use tracelift_tensor::{Array, Binding, Error, Result};
+use tracelift_tensor::{Array, Binding, DType, Error, Result};
 
 impl Kernel {
     /// Runs the kernel on arrays, one for each of [`Kernel::params`]; those it writes are changed in place.
@@ -173,17 +173,20 @@ impl Machine<'_> {
                 }
             }
             LoopKind::Reduce { kinds, order } => {
-                let mut folds: SmallVec<[ScalarFold; 2]> = SmallVec::new();
+                let (mut folds, mut types) = (SmallVec::<[ScalarFold; 2]>::new(), SmallVec::<[DType; 2]>::new());
                 for (kind, value) in kinds.iter().zip(inner.body.yields) {
                     let dtype = match value {
                         Operand::Reg(reg) => self.registers[reg.0 as usize].dtype(),
                         Operand::Const(value) => value.dtype(),
                     };
                     folds.push(ScalarFold::by_rule(self.rule, *kind, *order, dtype));
+                    types.push(dtype);
                 }
                 self.every(inner, 0, &mut folds)?;
-                for (result, fold) in source.results.iter().zip(folds) {
-                    let value = fold.finish().ok_or(Fault::Empty)?;
+                for ((result, fold), (kind, dtype)) in source.results.iter().zip(folds).zip(kinds.iter().zip(types)) {
+                    // Guards keep extents of 0 away from kinds without a value for them; a kernel does not fail.
+                    let none = || kind.identity(dtype).unwrap_or(Scalar::I64(i64::MAX));
+                    let value = fold.finish().unwrap_or_else(none);
                     self.set(*result, value);
                 }
             }

@@ -6,32 +6,18 @@ use tracelift_kernel::loops::{Access, Affine, Base, Index, Kernel, KernelBuilder
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 use tracelift_tensor::{Array, Bool, DType, Dim, F32, F64, I32, I64, Shape, U8};
 
-const OPS: &[LaneOp] = &[
-    LaneOp::Add,
-    LaneOp::Sub,
-    LaneOp::Mul,
-    LaneOp::Max,
-    LaneOp::Min,
-    LaneOp::Neg,
-    LaneOp::Abs,
-    LaneOp::Exp,
-    LaneOp::Tanh,
-    LaneOp::Div,
-    LaneOp::Rem,
-    LaneOp::FloorDiv,
-    LaneOp::Lt,
-    LaneOp::Eq,
-    LaneOp::Not,
-    LaneOp::And,
-    LaneOp::Shl,
+/// Operations with a parameter; the others come from the list of all.
+const PARAMETRIC: &[LaneOp] = &[
     LaneOp::Powi(-2),
     LaneOp::Powi(3),
+    LaneOp::Cast(F32),
     LaneOp::Cast(F64),
     LaneOp::Cast(I32),
+    LaneOp::Cast(I64),
+    LaneOp::Cast(U8),
     LaneOp::Cast(Bool),
-    LaneOp::Select,
     LaneOp::RandomUniform(F32),
-    LaneOp::IsNan,
+    LaneOp::RandomNormal(F64),
 ];
 
 /// A kernel of up to three parts, each a loop over rows or over everything.
@@ -219,7 +205,7 @@ impl Writer {
     }
 
     fn lane(&mut self, choices: &mut Choices<'_>) {
-        let op = choices.of(OPS);
+        let op = if choices.once_in(4) { choices.of(PARAMETRIC) } else { choices.of(LaneOp::PLAIN) };
         let args: Vec<Operand> = (0..op.arity()).map(|_| self.any(choices)).collect();
         let types: Vec<DType> = args.iter().map(|arg| self.b.dtype(arg)).collect();
         if op.result_type(&types).is_ok() {
