@@ -340,7 +340,7 @@ fn a_program_that_the_verifier_refuses_is_not_compiled() {
     let text = "program @p { buffer $a : f32[2] arena buffer $y : f32[2] output 0 copy $a -> $y result $y }";
     let module = tracelift_kernel::text::Module::parse(tracelift_kernel::text::Source::new("test", text)).unwrap();
     let error = tracelift_runtime::Executable::compile(Arc::new(module.programs[0].clone()), Options::default());
-    assert!(error.err().expect("`$a` is read before it is written").to_string().contains("$a"));
+    assert!(error.expect_err("`$a` is read before it is written").to_string().contains("$a"));
 }
 
 #[test]
