@@ -65,6 +65,19 @@ impl<'a> RunLine<'a> {
         Ok(lines)
     }
 
+    /// Reads the arguments alone, for a function with these inputs; the line ends behind them.
+    pub fn read_arguments(&self, inputs: &[(DType, Shape)]) -> Result<Vec<Array>, SyntaxError> {
+        let mut cursor = Cursor::within(self.source, self.text, self.position)?;
+        cursor.global("what is called")?;
+        cursor.expect(Punct::Open)?;
+        let inputs = values(&mut cursor, "argument", inputs, &mut Binding::new())?;
+        cursor.expect(Punct::Close)?;
+        match cursor.peek() {
+            super::lexer::Token::End => Ok(inputs),
+            _ => Err(cursor.expected("the end of the line")),
+        }
+    }
+
     /// Reads the values, for a function with these inputs and results.
     pub fn read(&self, inputs: &[(DType, Shape)], results: &[(DType, Shape)]) -> Result<RunCase, SyntaxError> {
         let mut cursor = Cursor::within(self.source, self.text, self.position)?;
@@ -151,6 +164,17 @@ mod tests {
         let case = read("; run: @f([]) fails \"nothing\"").unwrap();
         assert_eq!(case.inputs[0].shape(), [0, 2]);
         assert_eq!(case.expected, Expected::Error("nothing".to_owned()));
+    }
+
+    #[test]
+    fn arguments_can_stand_alone() {
+        let read = |text| {
+            let lines = RunLine::all(Source::new("t.tl", text), "run").unwrap();
+            lines[0].read_arguments(&[(DType::I32, Shape::scalar())]).map_err(|mistake| mistake.to_string())
+        };
+        assert_eq!(read("; run: @f(3)").unwrap(), [Array::scalar(3i32)]);
+        let message = "t.tl:1:13: expected the end of the line, found `==`\n  ; run: @f(3) == 4\n               ^";
+        assert_eq!(read("; run: @f(3) == 4").unwrap_err(), message);
     }
 
     #[test]
