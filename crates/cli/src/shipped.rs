@@ -2,7 +2,7 @@
 
 use tracelift_function::{Function, Signature, Specs, Tensor, Traceable, select, spec, while_loop};
 use tracelift_ir::Graph;
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::Result;
 
 type Trace = fn() -> Result<Graph>;
 
@@ -52,6 +52,6 @@ fn softmax() -> Result<Graph> {
 
 fn traced<S: Signature, const N: usize>(f: impl Traceable<S>, names: [&str; N], specs: impl Specs) -> Result<Graph> {
     let function = Function::new(f).argument_names(&names);
-    let concrete = function.concrete(specs).map_err(Error::from)?;
+    let concrete = function.concrete(specs)?;
     Ok(concrete.graph().clone())
 }

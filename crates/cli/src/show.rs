@@ -16,18 +16,17 @@ pub(crate) fn print(show: &Show) -> Result<String> {
         parts.extend(parts_of(graph, show)?);
     }
     if show.function.is_none() {
-        let rest = show.emit.is_none();
         for kernel in &input.kernels {
             parts.push(match show.emit {
                 None => structured(show.format, Stage::Schedule, &kernel.to_string(), kernel.as_ref())?,
                 Some(what) => emit::kernel(kernel, what)?,
             });
         }
+        // Its kernels are among those above.
         for program in &input.programs {
             parts.push(match show.emit {
-                // The kernels of the file have been printed.
                 None => structured(show.format, Stage::Schedule, &program.steps_text(), program)?,
-                Some(what) => emit::program(program, what, rest)?,
+                Some(what) => emit::program(program, what, false)?,
             });
         }
     }
