@@ -165,7 +165,8 @@ impl<'a> AttrReader<'a> {
 
     /// An element type.
     pub fn dtype(&mut self, name: &'static str) -> Result<DType> {
-        self.word(name)?.parse()
+        let word = self.word(name)?;
+        word.parse().map_err(|_| Error::format(format!("wants an element type as attribute `{name}`, not `{word}`")))
     }
 
     /// Whether an attribute is given.

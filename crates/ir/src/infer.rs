@@ -75,18 +75,16 @@ impl Infer {
     }
 }
 
-/// A bound that a size never falls below, if one is easily seen: sizes are not negative, nor are sums of their products.
+/// A number that a size never falls below, if one is easily seen: a sum of products of unknowns, which are not
+/// negative, is at least its constant.
 fn smallest(dim: &Dim) -> Option<i64> {
     let mut constant = 0;
     for term in dim.terms() {
-        if term.coefficient < 0 || !term.atoms.iter().all(|atom| matches!(atom, Atom::Sym(_))) {
-            // `B - 1 + C` may be anything, but a negative constant alone is a bound.
-            if !term.atoms.is_empty() {
-                return None;
-            }
-        }
-        if term.atoms.is_empty() {
-            constant = term.coefficient;
+        let is_product = term.atoms.iter().all(|atom| matches!(atom, Atom::Sym(_)));
+        match (term.atoms.is_empty(), is_product && term.coefficient >= 0) {
+            (true, _) => constant = term.coefficient,
+            (false, true) => {}
+            (false, false) => return None,
         }
     }
     Some(constant)

@@ -1,7 +1,7 @@
 //! The graph of tracelift: operations, types, builder, text, verifier, reference evaluator.
 //!
-//! A [`Graph`] is made by a [`Builder`] alone and never changes afterwards. Each operation of the list in [`Op`] has all
-//! its facts in one file of [`ops`]: type inference, meaning, gradient, lowering, attributes, laws, samples.
+//! A [`Graph`] is made by a [`Builder`] alone and never changes afterwards.
+//! Each operation of the list in [`Op`] has all its facts in one file of [`ops`]: type inference, meaning, gradient, lowering, attributes, laws, samples.
 
 mod types;
 mod value;

@@ -65,7 +65,7 @@ pub(crate) fn for_each_index(dims: &[usize], mut visit: impl FnMut(usize, &[usiz
     }
 }
 
-/// How many elements there are. Only asked of some axes of an array that has elements, or of axes one of which is empty.
+/// How many elements axes have together: of an array that has elements, or where one of them is empty.
 pub(crate) fn count(dims: &[usize]) -> usize {
     if dims.contains(&0) { 0 } else { dims.iter().product() }
 }

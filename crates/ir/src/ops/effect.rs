@@ -6,7 +6,7 @@ use crate::infer::{Infer, all_tensors, wrong_count};
 use crate::laws::Laws;
 use crate::lowering::Lowering;
 use crate::op::OpDef;
-use crate::sample::Sample;
+use crate::sample::{Sample, special_values};
 use crate::types::{Type, Types};
 use crate::vjp::{Vjp, VjpRule};
 use tracelift_tensor::{Array, DType, Error, Result};
@@ -113,10 +113,12 @@ effects! {
         },
         attributes: |op| Attrs::new().text("message", &op.message),
         from: |attrs| Ok(Print { message: attrs.text("message")?.to_owned() }),
-        samples: DType::ALL.map(|dtype| effect(Print { message: "x is".into() }, crate::sample::special_values(dtype, &[3])))
-            .into_iter()
-            .chain([effect(Print { message: String::new() }, crate::sample::special_values(DType::F32, &[0, 1]))])
-            .collect();
+        samples: {
+            let print = |message: &str, value| effect(Print { message: message.into() }, value);
+            let mut samples = vec![print("", special_values(DType::F32, &[0, 1]))];
+            samples.extend(DType::ALL.map(|dtype| print("x is", special_values(dtype, &[3]))));
+            samples
+        };
     Assert "assert", Host, EFFECT,
         infer: |x| match behind_token(x)? {
             [condition] if condition.dtype() == DType::Bool => Ok(()),

@@ -61,10 +61,10 @@ macro_rules! identities {
 
             fn samples() -> Vec<Sample> {
                 let sample = |dtype, shape: &[usize]| Sample::new($op, vec![special_values(dtype, shape)]);
-                DType::ALL
-                    .into_iter()
-                    .flat_map(|dtype| [sample(dtype, &[13]).unknown_first_axis(), sample(dtype, &[0]), sample(dtype, &[1])])
-                    .collect()
+                let of = |dtype| {
+                    [sample(dtype, &[13]).unknown_first_axis(), sample(dtype, &[0]), sample(dtype, &[1])]
+                };
+                DType::ALL.into_iter().flat_map(of).collect()
             }
         }
     )*};

@@ -52,4 +52,6 @@ mod kernel_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;

@@ -135,7 +135,10 @@ impl OpDef for Reduce {
 
     fn from_attributes(name: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
         let kind = name.strip_prefix("reduce_").unwrap_or(name).parse().map_err(Error::format)?;
-        let order = attrs.word("order")?.parse().map_err(Error::format)?;
+        let order = attrs.word("order")?;
+        let order = order
+            .parse()
+            .map_err(|_| Error::format(format!("wants `lanes` or `chain` as attribute `order`, not `{order}`")))?;
         Ok(Reduce { kind, axes: attrs.ints("axes")?.into(), keep: attrs.flag("keep")?, order })
     }
 

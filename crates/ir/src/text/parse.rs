@@ -209,7 +209,8 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What stands behind the op's name. Only regions recurse, so the other forms have functions (and stack) of their own.
+    /// What stands behind the op's name. Only regions recurse, so the other forms have functions, and stack, of their
+    /// own.
     fn right_side(&mut self, body: &Body, name: &str, position: Position) -> Result<Stated, SyntaxError> {
         match name {
             "while" | "cond" | "fusion" => region::parse(self, body, name, position),

@@ -73,6 +73,9 @@ impl<T: Elementwise> OpDef for T {
         }
         let tensors = all_tensors(x)?;
         let dtypes: Vec<DType> = tensors.iter().map(|tensor| tensor.dtype).collect();
+        if lane == LaneOp::Select && dtypes[0] != DType::Bool {
+            return Err(Error::type_(format!("wants bool as its condition, not {}", dtypes[0])));
+        }
         let dtype = lane.result_type(&dtypes).map_err(|message| {
             // The op's name is added by the builder.
             let message = message.strip_prefix(&format!("`{lane}` ")).unwrap_or(&message).to_owned();

@@ -9,7 +9,12 @@ elementwise! {
     /// The magnitude; the smallest integer stays as it is.
     ///
     /// d |x| = sign(x) dx, which is 0 at 0
-    Abs = "abs" Abs, laws: |dtype| if dtype == DType::U8 { Laws::NONE.idempotent() } else { Laws::NONE.idempotent().even() },
+    Abs = "abs" Abs,
+        // 255 is the negative of 1 among bytes.
+        laws: |dtype| {
+            let laws = Laws::NONE.idempotent();
+            if dtype == DType::U8 { laws } else { laws.even() }
+        },
         vjp: |x, _, dy| local([dy * x[0].sign()]);
 
     /// -1, 0 or 1; keeps -0 and NaN.
