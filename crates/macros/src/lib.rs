@@ -1,1 +1,42 @@
-//! Procedural macros of tracelift.
+//! The procedural macros of tracelift: `#[function]`, `#[derive(Module)]`, `#[derive(Tree)]`.
+//!
+//! What they write refers to `::tracelift::__rt` only, so that one path works in user programs and in the workspace.
+
+mod derive;
+mod module;
+mod tree;
+mod function;
+mod options;
+
+use proc_macro::TokenStream;
+use syn::parse_macro_input;
+
+/// Finds the weights and sub-modules of a struct: every field is a module.
+///
+/// A field of a type that is not known to hold weights or to hold none is a compile error at the field;
+/// `#[module(skip)]` leaves a field out, whose type must then be `Clone`.
+#[proc_macro_derive(Module, attributes(module))]
+pub fn derive_module(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::DeriveInput);
+    module::expand(&item).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Makes a struct of tensors, variables and host values an argument or result of traced functions, and loop state.
+#[proc_macro_derive(Tree)]
+pub fn derive_tree(item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as syn::DeriveInput);
+    tree::expand(&item).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Traces a function once per signature and then runs compiled code; it is called like the function it is written on.
+///
+/// On a free function `cube`, `cube::function()` is the traced function, for inspection. On a method `increment` of a
+/// module, `increment_function()` is.
+///
+/// Options, separated by commas: `input_signature([spec!(f32[None, 28])])`, `reduce_retracing`, `no_retrace`.
+#[proc_macro_attribute]
+pub fn function(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let options = parse_macro_input!(attribute as options::Options);
+    let item = parse_macro_input!(item as syn::ItemFn);
+    function::expand(&options, &item).unwrap_or_else(|error| error.to_compile_error()).into()
+}
