@@ -37,6 +37,22 @@ impl Shape {
         self.0.len()
     }
 
+    /// The size of the last axis, which must be known: what layers make their weights from.
+    ///
+    /// ```
+    /// use tracelift_tensor::Shape;
+    ///
+    /// assert_eq!("[B, 784]".parse::<Shape>()?.last()?, 784);
+    /// assert!(Shape::scalar().last().is_err());
+    /// # Ok::<(), tracelift_tensor::Error>(())
+    /// ```
+    pub fn last(&self) -> Result<usize> {
+        let Some(last) = self.dims().last() else {
+            return Err(Error::invalid("a scalar has no last axis"));
+        };
+        last.known_len().ok_or_else(|| Error::invalid(format!("the last size of {self} must be known")))
+    }
+
     /// The dims as a list.
     pub fn dims(&self) -> &[Dim] {
         &self.0
@@ -135,6 +151,20 @@ impl Deref for Shape {
 
     fn deref(&self) -> &[Dim] {
         &self.0
+    }
+}
+
+impl From<()> for Shape {
+    /// The shape of a scalar.
+    fn from((): ()) -> Shape {
+        Shape::scalar()
+    }
+}
+
+impl From<usize> for Shape {
+    /// The shape of a vector.
+    fn from(n: usize) -> Shape {
+        Shape::from([n])
     }
 }
 
