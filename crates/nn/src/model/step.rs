@@ -1,0 +1,288 @@
+//! One training step, one evaluation step: each is one traced function for all batch sizes.
+
+use std::{
+    panic::Location,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use tracelift_function::{
+    Array, ConcreteFunction, Engine, Error, F32, Function, Options, Result, Shape, Tensor, TensorSpec,
+    value_and_gradients,
+};
+
+use super::{columns::Columns, history::Logs, lock, options::Compile};
+use crate::{
+    AnyLayer, AnyLoss, AnyMetric, AnyOptimizer, Call, Metric, Module, apply_constraints, losses::reduce, metrics::Mean,
+};
+
+/// What a compiled model trains with, and its steps.
+pub(super) struct Training {
+    parts: Arc<Parts>,
+    options: Options,
+    steps: Mutex<Vec<Arc<Step>>>,
+    /// How many epochs were trained, so that each has an order of its own.
+    pub(super) epochs: Mutex<u64>,
+}
+
+/// What the traced closures hold.
+struct Parts {
+    layer: AnyLayer,
+    loss: AnyLoss,
+    optimizer: AnyOptimizer,
+    metrics: Vec<AnyMetric>,
+    weighted_metrics: Vec<AnyMetric>,
+    /// The mean of the losses of an epoch, weighted by the sizes of the batches.
+    mean_loss: Mean,
+    /// The names of weights that the loss does not depend on.
+    unreached: Mutex<Vec<String>>,
+}
+
+/// Whether a step changes the weights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mode {
+    Train,
+    Evaluate,
+}
+
+impl Training {
+    pub(super) fn new(layer: AnyLayer, how: Compile) -> Result<Training> {
+        let missing = |what: &str| {
+            let error = Error::value(format!("no {what} was given")).op("compile");
+            error.help(format!("`Compile::new().{what}(…)`"))
+        };
+        let loss = how.loss.ok_or_else(|| missing("loss"))?;
+        let optimizer = how.optimizer.ok_or_else(|| missing("optimizer"))?;
+        let checks = [loss.check(), optimizer.optimizer().map(|_| ())].into_iter();
+        let metrics = how.metrics.iter().chain(&how.weighted_metrics).map(|metric| metric.metric().map(|_| ()));
+        Error::all(checks.chain(metrics).filter_map(Result::err))?;
+        let parts = Parts {
+            layer,
+            loss,
+            optimizer,
+            metrics: how.metrics,
+            weighted_metrics: how.weighted_metrics,
+            mean_loss: Mean::new(),
+            unreached: Mutex::default(),
+        };
+        Ok(Training {
+            parts: Arc::new(parts),
+            options: match how.eagerly {
+                true => Options { engine: Engine::Reference, ..how.options.unwrap_or_else(Options::training) },
+                false => how.options.unwrap_or_else(Options::training),
+            },
+            steps: Mutex::default(),
+            epochs: Mutex::default(),
+        })
+    }
+
+    pub(super) fn loss(&self) -> &AnyLoss {
+        &self.parts.loss
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Warnings about weights that the loss does not depend on.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let text = |name: &String| format!("the loss does not depend on the weight `{name}`: it is not trained");
+        lock(&self.parts.unreached).iter().map(text).collect()
+    }
+
+    /// Makes all weights, and looks at the targets before the first step.
+    pub(super) fn prepare(&self, columns: &Columns, line: &'static Location<'static>) -> Result {
+        let outputs = build(&self.parts.layer, &columns.x, line)?;
+        match &columns.y {
+            Some(y) => self.parts.loss.object()?.check_targets(y, &outputs),
+            None => Ok(()),
+        }
+    }
+
+    /// The step for rows of these types, traced and compiled if it is new.
+    pub(super) fn step(&self, mode: Mode, columns: &Columns, line: &'static Location<'static>) -> Result<Arc<Step>> {
+        let specs: Vec<TensorSpec> = columns.arrays().map(of_any_rows).collect();
+        let mut steps = lock(&self.steps);
+        if let Some(step) = steps.iter().find(|step| step.mode == mode && step.specs == specs) {
+            return Ok(step.clone());
+        }
+        let step = Arc::new(Step::new(mode, specs, self, line)?);
+        steps.push(step.clone());
+        Ok(step)
+    }
+
+    /// Sets the loss and all metrics to zero.
+    pub(super) fn reset(&self) -> Result {
+        self.parts.mean_loss.reset_state()?;
+        self.all_metrics().try_for_each(|metric| metric.metric()?.reset_state())
+    }
+
+    /// The loss and all metrics so far.
+    pub(super) fn logs(&self) -> Result<Logs> {
+        let mut logs = Logs::default();
+        logs.set("loss", self.parts.mean_loss.result().item::<f32>()?.into());
+        for metric in self.all_metrics() {
+            logs.set(metric.name(), metric.metric()?.result().cast(F32).item::<f32>()?.into());
+        }
+        Ok(logs)
+    }
+
+    fn all_metrics(&self) -> impl Iterator<Item = &AnyMetric> {
+        self.parts.metrics.iter().chain(&self.parts.weighted_metrics)
+    }
+}
+
+/// The type of such rows, however many.
+pub(super) fn of_any_rows(array: &Array) -> TensorSpec {
+    let sizes: Vec<Option<usize>> = std::iter::once(None).chain(array.shape()[1..].iter().map(|&n| Some(n))).collect();
+    TensorSpec::new(array.dtype(), sizes)
+}
+
+/// Makes all weights for inputs like these; gives the shape of the output for one row.
+pub(super) fn build(layer: &AnyLayer, x: &Array, line: &'static Location<'static>) -> Result<Shape> {
+    let row: Vec<usize> = std::iter::once(1).chain(x.shape()[1..].iter().copied()).collect();
+    let zeros = Tensor::from(Array::zeros(x.dtype(), row)?);
+    Ok(Call::inference().apply_at(layer, &zeros, line).ok()?.shape())
+}
+
+type PlainStep = Function<fn(&Tensor, &Tensor) -> Result<()>>;
+type WeightedStep = Function<fn(&Tensor, &Tensor, &Tensor) -> Result<()>>;
+
+/// A step for rows of certain types.
+pub(super) struct Step {
+    mode: Mode,
+    specs: Vec<TensorSpec>,
+    run: Run,
+    /// How long tracing and compiling took.
+    pub(super) made_in: Duration,
+}
+
+enum Run {
+    Plain(PlainStep, Arc<ConcreteFunction>),
+    Weighted(WeightedStep, Arc<ConcreteFunction>),
+}
+
+impl Step {
+    fn new(mode: Mode, specs: Vec<TensorSpec>, training: &Training, line: &'static Location<'static>) -> Result<Step> {
+        let began = Instant::now();
+        let parts = training.parts.clone();
+        let run = if let [x, y] = &specs[..] {
+            let step: PlainStep = Function::new(move |x: &Tensor, y: &Tensor| parts.step(mode, x, y, None, line))
+                .argument_names(&["x", "y"])
+                .options(training.options.clone());
+            let concrete = step.concrete([x, y])?;
+            Run::Plain(step, concrete)
+        } else if let [x, y, weight] = &specs[..] {
+            let step: WeightedStep = Function::new(move |x: &Tensor, y: &Tensor, weight: &Tensor| {
+                parts.step(mode, x, y, Some(weight), line)
+            })
+            .argument_names(&["x", "y", "sample_weight"])
+            .options(training.options.clone());
+            let concrete = step.concrete([x, y, weight])?;
+            Run::Weighted(step, concrete)
+        } else {
+            return Err(Error::internal("a step takes inputs, targets and perhaps weights"));
+        };
+        let step = Step { mode, specs, run, made_in: Duration::ZERO };
+        step.concrete().compiled()?;
+        Ok(Step { made_in: began.elapsed(), ..step })
+    }
+
+    /// Does the step on a batch: inputs, targets, perhaps weights.
+    pub(super) fn run(&self, batch: &[Tensor]) -> Result {
+        match (&self.run, batch) {
+            (Run::Plain(_, concrete), [x, y]) if many(x) => concrete.call([x, y]).map(|_| ()),
+            (Run::Weighted(_, concrete), [x, y, weight]) if many(x) => concrete.call([x, y, weight]).map(|_| ()),
+            // A single row may need a trace of its own.
+            (Run::Plain(step, _), [x, y]) => step(x, y),
+            (Run::Weighted(step, _), [x, y, weight]) => step(x, y, weight),
+            _ => Err(Error::internal("a batch has other columns than its step")),
+        }
+    }
+
+    /// The compiled function.
+    pub(super) fn concrete(&self) -> &Arc<ConcreteFunction> {
+        match &self.run {
+            Run::Plain(_, concrete) | Run::Weighted(_, concrete) => concrete,
+        }
+    }
+}
+
+fn many(x: &Tensor) -> bool {
+    x.len().is_ok_and(|n| n > 1)
+}
+
+impl Parts {
+    /// Forward, loss, and in training backward and update; then the running loss and metrics.
+    fn step(
+        &self,
+        mode: Mode,
+        x: &Tensor,
+        y: &Tensor,
+        weight: Option<&Tensor>,
+        line: &'static Location<'static>,
+    ) -> Result<()> {
+        let (loss, y_pred) = match mode {
+            Mode::Evaluate => self.forward(&Call::inference(), x, y, weight, line),
+            Mode::Train => {
+                let variables = self.layer.trainable_variables();
+                let forward = || self.forward(&Call::training(), x, y, weight, line);
+                let (values, gradients) = value_and_gradients(forward, &variables);
+                values.0.clone().ok()?;
+                *lock(&self.unreached) = self.optimizer.apply(&gradients, &variables)?;
+                apply_constraints(&self.layer)?;
+                values
+            }
+        };
+        let rows = x.dim(0).cast(F32);
+        self.mean_loss.update_values(&loss.ok()?, Some(&rows))?;
+        self.metrics.iter().try_for_each(|metric| metric.metric()?.update_state(y, &y_pred, None))?;
+        self.weighted_metrics.iter().try_for_each(|metric| metric.metric()?.update_state(y, &y_pred, weight))
+    }
+
+    fn forward(
+        &self,
+        call: &Call,
+        x: &Tensor,
+        y: &Tensor,
+        weight: Option<&Tensor>,
+        line: &'static Location<'static>,
+    ) -> (Tensor, Tensor) {
+        let y_pred = call.apply_at(&self.layer, x, line);
+        let reduction = self.loss.object().map_or_else(|_| Default::default(), |loss| loss.reduction());
+        let loss = reduce(&self.loss.call(y, &y_pred), weight, reduction);
+        let loss = if call.losses().is_empty() { loss } else { loss + call.loss() };
+        (loss, y_pred)
+    }
+}
+
+/// Inference for rows of one type.
+pub(super) struct Inference {
+    pub(super) spec: TensorSpec,
+    pub(super) options: Options,
+    pub(super) function: Function<fn(&Tensor) -> Tensor>,
+    pub(super) concrete: Arc<ConcreteFunction>,
+}
+
+impl Inference {
+    /// Whether it runs as these options say.
+    pub(super) fn made_for(&self, options: &Options) -> bool {
+        let key = |options: &Options| (options.engine, options.threads, options.flush_subnormals, options.max_bytes);
+        key(&self.options) == key(options)
+    }
+
+    pub(super) fn new(
+        layer: AnyLayer,
+        x: &Array,
+        options: &Options,
+        line: &'static Location<'static>,
+    ) -> Result<Inference> {
+        build(&layer, x, line)?;
+        let spec = of_any_rows(x);
+        let function = Function::new(move |x: &Tensor| Call::inference().apply_at(&layer, x, line))
+            .argument_names(&["x"])
+            .options(options.clone());
+        let concrete = function.concrete(&spec)?;
+        Ok(Inference { spec, options: options.clone(), function, concrete })
+    }
+}
