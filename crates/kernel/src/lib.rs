@@ -1,13 +1,13 @@
 //! The meaning of scalar operations and of sums; the loop-level IR of one kernel; the scheduled program.
 
-pub mod fault;
-pub mod guard;
-pub mod lane;
-pub mod loops;
 pub mod meaning;
-pub mod memory;
-mod mistake;
+pub mod lane;
+pub mod guard;
+pub mod loops;
 pub mod program;
 pub mod text;
+pub mod memory;
+pub mod fault;
+mod mistake;
 
 pub use mistake::Mistake;

@@ -4,17 +4,17 @@
 //! defined order of a sum (`reduce`) and which one after the other (`seq`). How many lanes a loop is given is not
 //! said here: that never changes a bit of the result.
 
-pub(crate) mod bind;
-mod build;
-mod disjoint;
-mod in_place;
-mod interpret;
 mod kernel;
-pub(crate) mod parse;
+mod build;
 pub(crate) mod print;
-mod range;
+pub(crate) mod parse;
 mod renumber;
 mod verify;
+mod range;
+mod disjoint;
+mod in_place;
+pub(crate) mod bind;
+mod interpret;
 
 pub use build::KernelBuilder;
 pub use kernel::*;

@@ -3,20 +3,20 @@
 //! Native code, and the program interpreter, are made from a [`Program`] and its kernels alone.
 
 mod data;
-mod interpret;
 mod matmul;
 mod of_kernel;
+mod print;
 pub(crate) mod parse;
 mod parse_steps;
-mod print;
-mod product;
 mod renumber;
 mod verify;
 mod verify_head;
-mod verify_library;
 mod verify_names;
-mod verify_plan;
 mod verify_steps;
+mod verify_library;
+mod verify_plan;
+mod interpret;
+mod product;
 
 pub use data::*;
 pub use interpret::Watch;

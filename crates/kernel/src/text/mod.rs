@@ -1,13 +1,13 @@
 //! Texts: the tokens that `func`, `kernel` and `program` share, and messages that point into a text.
 
-mod array;
+mod lexer;
+mod syntax_error;
 mod cursor;
 mod expression;
-mod lexer;
-mod module;
+mod array;
 mod numbering;
+mod module;
 mod run_line;
-mod syntax_error;
 
 pub use array::{ArrayText, write_array};
 pub use cursor::{Cursor, Mark};

@@ -61,3 +61,10 @@ impl fmt::Display for SyntaxError {
 }
 
 impl std::error::Error for SyntaxError {}
+
+impl From<SyntaxError> for tracelift_tensor::Error {
+    /// An error of kind `Format` that shows the line and the caret.
+    fn from(mistake: SyntaxError) -> Self {
+        tracelift_tensor::Error::format(mistake.to_string())
+    }
+}
