@@ -85,32 +85,31 @@ impl Compiled {
 
     /// The program that runs, unless the graph is evaluated op by op.
     pub fn program(&self) -> Option<&tracelift_kernel::program::Program> {
+        self.executable().map(|executable| &**executable.program())
+    }
+
+    /// The executable program, unless the graph is evaluated op by op.
+    pub fn executable(&self) -> Option<&Executable> {
         match &self.machine {
-            Machine::Program(executable) => Some(executable.program()),
+            Machine::Program(executable) => Some(executable),
             Machine::Reference(_) => None,
         }
     }
 
-    /// Calls it. Variables change if it succeeds; a call that fails leaves all as they were.
-    pub(crate) fn call(&self, inputs: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
-        match &self.machine {
-            Machine::Reference(reference) => reference.call(inputs, variables),
-            Machine::Program(executable) => Ok(executable.call(inputs, variables)?),
-        }
-    }
-
-    /// Calls it, and writes the results over given arrays where they fit.
-    pub(crate) fn call_into(&self, inputs: &[Array], variables: &[Cell], results: &mut Vec<Array>) -> Result {
+    /// Calls it, and writes the results over given arrays where they fit. Variables change if it succeeds; a call that
+    /// fails leaves all as they were.
+    pub(crate) fn call_into(
+        &self,
+        inputs: &[Array],
+        variables: &[Cell],
+        results: &mut Vec<Array>,
+    ) -> Result<(), CallError> {
         match &self.machine {
             Machine::Reference(reference) => *results = reference.call(inputs, variables)?,
-            Machine::Program(executable) => executable.call_into(inputs, variables, results).map_err(mistake)?,
+            Machine::Program(executable) => executable.call_into(inputs, variables, results)?,
         }
         Ok(())
     }
-}
-
-fn mistake(error: CallError) -> Error {
-    error.into()
 }
 
 impl Reference {

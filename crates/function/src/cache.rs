@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustc_hash::FxBuildHasher;
+use tracelift_runtime::CallError;
 use tracelift_tensor::{Dim, Error, Result, Sym};
 
 use crate::{
@@ -93,15 +94,17 @@ impl Core {
         let mut known: Vec<(Sym, Dim)> = Vec::new();
         loop {
             let concrete = self.find(&leaves, arguments, &known)?;
-            // A guard names sizes that must be known for this call; each round makes at least one more known.
-            let broken = concrete.broken_guard(&leaves)?;
-            match broken {
-                None => return Ok(Called { leaves: concrete.run(&leaves)?, concrete }),
-                Some(sizes) if sizes.iter().all(|size| known.contains(size)) => {
-                    return Err(Error::internal(format!("`{}` cannot be traced for these sizes", self.name)));
-                }
-                Some(sizes) => known.extend(sizes),
+            let guard = match concrete.run(&leaves) {
+                Ok(leaves) => return Ok(Called { leaves, concrete }),
+                Err(CallError::Failed(error)) => return Err(error),
+                Err(CallError::Guard(guard)) => guard,
+            };
+            // The next trace knows these sizes; each round makes at least one more known.
+            let sizes = concrete.sizes_in(&guard, &leaves);
+            if sizes.iter().all(|size| known.contains(size)) {
+                return Err(Error::internal(format!("`{}` cannot be traced for sizes with {guard}", self.name)));
             }
+            known.extend(sizes);
         }
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use tracelift_ir::{Graph, TensorType, Type};
 use tracelift_kernel::guard::Guard;
-use tracelift_runtime::Variable as Cell;
+use tracelift_runtime::{CallError, Variable as Cell};
 use tracelift_tensor::{Array, Error, Result};
 
 pub(crate) use make::Making;
@@ -19,6 +19,7 @@ pub(crate) use make::Making;
 use crate::{
     Options, Tensor, TensorSpec, Variable,
     backend::{self, Compiled},
+    tensor::Handle,
     trace,
     tree::{Leaf, Leaves},
 };
@@ -131,7 +132,7 @@ impl ConcreteFunction {
     /// Calls it with tensors of just its types.
     pub fn call_slice(&self, arguments: &[&Tensor]) -> Result<Vec<Tensor>> {
         let leaves = self.checked(arguments)?;
-        let results = self.run(&leaves)?;
+        let results = self.run(&leaves).map_err(|error| self.mistake(error))?;
         Ok(results.into_iter().filter_map(Leaf::into_tensor).collect())
     }
 
@@ -143,7 +144,8 @@ impl ConcreteFunction {
             return Err(Error::invalid(message).op(self.graph.name()));
         }
         if trace::is_active() {
-            let given = self.run(&leaves)?.into_iter().filter_map(Leaf::into_tensor);
+            let given =
+                self.run(&leaves).map_err(|error| self.mistake(error))?.into_iter().filter_map(Leaf::into_tensor);
             results.iter_mut().zip(given).for_each(|(result, given)| *result = given);
             return Ok(());
         }
@@ -151,7 +153,18 @@ impl ConcreteFunction {
         let mut arrays: Vec<Array> = results.iter_mut().map(Tensor::take_array).collect();
         let done = self.run_into(&leaves, &mut arrays);
         results.iter_mut().zip(arrays).for_each(|(result, array)| *result = Tensor::eager(array));
-        done
+        done.map_err(|error| self.mistake(error))
+    }
+
+    /// What is left of a broken guard where nothing is traced again.
+    fn mistake(&self, error: CallError) -> Error {
+        match error {
+            CallError::Failed(error) => error,
+            CallError::Guard(guard) => {
+                let message = format!("was traced for sizes with {guard}, which these are not");
+                Error::invalid(message).op(self.graph.name()).help("call the function, which traces again")
+            }
+        }
     }
 
     /// The leaves of a call: the tensors given, and the variables it was traced with.
@@ -171,9 +184,8 @@ impl ConcreteFunction {
                     if let Some(error) = tensor.error() {
                         return Err(error.clone());
                     }
-                    let spec = TensorSpec::from(ty);
-                    if !spec.accepts(&tensor.ty()) {
-                        let message = format!("was traced for {spec}, not for {}", tensor.ty());
+                    if !accepts(ty, tensor) {
+                        let message = format!("was traced for {}, not for {}", TensorSpec::from(ty), tensor.ty());
                         return Err(Error::invalid(message)
                             .op(self.graph.name())
                             .help("call the function, which traces again"));
@@ -182,12 +194,20 @@ impl ConcreteFunction {
                 }
             }
         }
-        if let Some(sizes) = self.broken_guard(&leaves)? {
-            let sizes: Vec<String> = sizes.iter().map(|(sym, n)| format!("{sym} = {n}")).collect();
-            let message = format!("was traced on assumptions that do not hold for {}", sizes.join(", "));
-            return Err(Error::invalid(message).op(self.graph.name()).help("call the function, which traces again"));
-        }
         Ok(leaves)
+    }
+}
+
+/// Whether a tensor is of a type, whose unknown sizes are any.
+fn accepts(ty: &TensorType, tensor: &Tensor) -> bool {
+    match &tensor.handle {
+        Handle::Eager(array) => {
+            let sizes = ty.shape.iter().zip(array.shape());
+            ty.dtype == array.dtype()
+                && ty.shape.rank() == array.rank()
+                && sizes.into_iter().all(|(dim, n)| dim.known_len().is_none_or(|known| known == *n))
+        }
+        _ => TensorSpec::from(ty).accepts(&tensor.ty()),
     }
 }
 

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 use tracelift_ir::ops;
-use tracelift_runtime::Variable as Cell;
-use tracelift_tensor::{Array, Binding, Dim, Origin, Result, Sym};
+use tracelift_kernel::guard::Guard;
+use tracelift_runtime::{CallError, Variable as Cell};
+use tracelift_tensor::{Array, Binding, Dim, Error, Origin, Result, Sym};
 
 use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
 use crate::{
@@ -41,11 +42,31 @@ impl ConcreteFunction {
         types
     }
 
-    /// The sizes, to be known for the next trace, for which a guard does not hold.
-    pub(crate) fn broken_guard(&self, leaves: &Leaves) -> Result<Option<Vec<(Sym, Dim)>>> {
+    /// What the trace takes for granted and does not hold for these arguments.
+    fn broken_guard(&self, leaves: &Leaves) -> Result<Option<Guard>> {
         if self.guards.is_empty() {
             return Ok(None);
         }
+        let sizes = self.sizes(leaves);
+        for guard in &self.guards {
+            // Inside another trace sizes may be unknown still; then the guard becomes one of that trace.
+            let known = syms(guard).iter().all(|sym| sizes.get(sym).is_some());
+            if known && !guard.holds(&sizes)? {
+                return Ok(Some(guard.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The sizes that a broken guard is about, which the next trace is to know.
+    pub(crate) fn sizes_in(&self, guard: &Guard, leaves: &Leaves) -> Vec<(Sym, Dim)> {
+        let sizes = self.sizes(leaves);
+        let known = |sym: Sym| sizes.get(&sym).map(|n| (sym, Dim::from(n)));
+        syms(guard).into_iter().filter_map(known).collect()
+    }
+
+    /// What the unknown sizes are for these arguments.
+    fn sizes(&self, leaves: &Leaves) -> Binding {
         let mut sizes = Binding::new();
         for (argument, leaf) in self.arguments.iter().zip(&leaves.leaves) {
             let (Argument::Tensor(ty), Leaf::Tensor(tensor)) = (argument, leaf) else { continue };
@@ -55,24 +76,21 @@ impl ConcreteFunction {
                 }
             }
         }
-        for guard in &self.guards {
-            let mut syms = guard.lhs.syms();
-            syms.extend(guard.rhs.syms());
-            // Inside another trace sizes may be unknown still; then the guard becomes one of that trace.
-            if syms.iter().any(|sym| sizes.get(sym).is_none()) || guard.holds(&sizes)? {
-                continue;
-            }
-            let known = |sym: Sym| sizes.get(&sym).map(|n| (sym, Dim::from(n)));
-            return Ok(Some(syms.into_iter().filter_map(known).collect()));
-        }
-        Ok(None)
+        sizes
     }
 
-    /// The leaves of the result: of a call, or in the trace that calls it.
-    pub(crate) fn run(&self, leaves: &Leaves) -> Result<Vec<Leaf>> {
-        let tensors = match self.run_in_trace(leaves) {
-            Some(results) => results?,
-            None => self.run_at_once(leaves)?,
+    /// The leaves of the result: of a call, or in the trace that calls it; the guard that does not hold if it needs
+    /// another trace.
+    pub(crate) fn run(&self, leaves: &Leaves) -> Result<Vec<Leaf>, CallError> {
+        let tensors = if trace::is_active() {
+            if let Some(guard) = self.broken_guard(leaves)? {
+                return Err(CallError::Guard(guard));
+            }
+            self.run_in_trace(leaves)?
+        } else {
+            let mut results = Vec::new();
+            self.run_into(leaves, &mut results)?;
+            results.into_iter().map(Tensor::eager).collect()
         };
         let mut tensors = tensors.into_iter();
         let results = self.results.iter().map(|leaf| match leaf {
@@ -83,14 +101,16 @@ impl ConcreteFunction {
         Ok(results.collect())
     }
 
-    fn run_at_once(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
-        let results = self.compiled()?.call(&self.arrays(leaves)?, &self.cells(leaves)?)?;
-        Ok(results.into_iter().map(Tensor::eager).collect())
-    }
-
     /// A call that writes its results over arrays that the caller needs no more.
-    pub(super) fn run_into(&self, leaves: &Leaves, results: &mut Vec<Array>) -> Result {
-        self.compiled()?.call_into(&self.arrays(leaves)?, &self.cells(leaves)?, results)
+    pub(super) fn run_into(&self, leaves: &Leaves, results: &mut Vec<Array>) -> Result<(), CallError> {
+        let compiled = self.compiled()?;
+        // A program checks its guards with its sizes; the evaluator leaves them to its caller.
+        if compiled.program().is_none()
+            && let Some(guard) = self.broken_guard(leaves)?
+        {
+            return Err(CallError::Guard(guard));
+        }
+        compiled.call_into(&self.arrays(leaves)?, &self.cells(leaves)?, results)
     }
 
     /// The tensors of a call, and the arrays that the closure holds.
@@ -124,8 +144,8 @@ impl ConcreteFunction {
         cells.map(|variable| Ok(variable.data()?.cell()?.clone())).collect::<Result<Vec<Cell>>>().map(Cow::Owned)
     }
 
-    /// The call as a node of the trace under way; `None` if there is none.
-    fn run_in_trace(&self, leaves: &Leaves) -> Option<Result<Vec<Tensor>>> {
+    /// The call as a node of the trace under way.
+    fn run_in_trace(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
         trace::with_active(|stack| {
             let origin = Origin::default();
             let mut operands = Vec::with_capacity(self.graph.params().len());
@@ -153,7 +173,14 @@ impl ConcreteFunction {
             }
             Ok(results.iter().map(|value| stack.top_frame().tensor(*value)).collect())
         })
+        .unwrap_or_else(|| Err(Error::internal("a call is traced outside of any trace")))
     }
+}
+
+fn syms(guard: &Guard) -> Vec<Sym> {
+    let mut syms = guard.lhs.syms();
+    syms.extend(guard.rhs.syms());
+    syms
 }
 
 fn argument(leaves: &Leaves, position: usize) -> &Variable {
