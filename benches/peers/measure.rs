@@ -1,0 +1,121 @@
+//! Repetitions, medians, and the line that is printed.
+
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tracelift_nn::Options;
+
+/// What the command line says.
+pub struct Settings {
+    /// How many threads code may use; 0 for all.
+    pub threads: usize,
+    /// How long one result may take.
+    pub budget: Duration,
+    patterns: Vec<String>,
+}
+
+impl Settings {
+    /// The settings and the names of the workloads that are wanted.
+    pub fn from_arguments(arguments: impl Iterator<Item = String>) -> (Settings, Vec<String>) {
+        let mut settings = Settings { threads: 0, budget: Duration::from_millis(1500), patterns: vec![] };
+        let mut arguments = arguments.filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            let mut number = || arguments.next().and_then(|text| text.parse::<f64>().ok()).expect("a number follows");
+            match argument.as_str() {
+                "--threads" => settings.threads = number() as usize,
+                "--budget" => settings.budget = Duration::from_secs_f64(number()),
+                _ => settings.patterns.push(argument),
+            }
+        }
+        let wanted = settings.patterns.clone();
+        (settings, wanted)
+    }
+
+    /// Whether one workload is wanted.
+    pub fn wants(&self, workload: &str) -> bool {
+        let matches = |pattern: &String| pattern == "all" || workload.starts_with(pattern.as_str());
+        self.patterns.is_empty() || self.patterns.iter().any(matches)
+    }
+
+    /// How code is compiled: as training does it, subnormals flushed as the peers flush them.
+    pub fn options(&self) -> Options {
+        Options { threads: self.threads, ..Options::training() }
+    }
+
+    fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
+            n => n,
+        }
+    }
+}
+
+/// Times of one workload: seconds per iteration of each repetition, and the processor time of all.
+pub struct Times {
+    /// Seconds per iteration, one per repetition.
+    pub seconds: Vec<f64>,
+    cpu_per_iteration: f64,
+}
+
+/// Calls `f` in repetitions of about 5 ms until the budget is used up.
+pub fn time_calls(settings: &Settings, mut f: impl FnMut()) -> Times {
+    f();
+    f();
+    let began = Instant::now();
+    f();
+    let once = began.elapsed().max(Duration::from_nanos(20));
+    let count = (Duration::from_millis(5).as_secs_f64() / once.as_secs_f64()).ceil().max(1.0) as usize;
+    let (cpu, began) = (cpu_seconds(), Instant::now());
+    let mut seconds = vec![];
+    while seconds.len() < 5 || (began.elapsed() < settings.budget && seconds.len() < 300) {
+        let repetition = Instant::now();
+        for _ in 0..count {
+            f();
+        }
+        seconds.push(repetition.elapsed().as_secs_f64() / count as f64);
+    }
+    let iterations = (seconds.len() * count) as f64;
+    Times { seconds, cpu_per_iteration: (cpu_seconds() - cpu) / iterations }
+}
+
+impl Times {
+    /// Times that were taken elsewhere, with the processor seconds of all iterations.
+    pub fn of_repetitions(seconds: Vec<f64>, iterations: usize, cpu: f64) -> Times {
+        Times { seconds, cpu_per_iteration: cpu / iterations.max(1) as f64 }
+    }
+
+    /// Prints the result line.
+    pub fn report(&self, settings: &Settings, workload: &str, variant: &str, extra: Value) {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        let mut extra = extra;
+        extra["max_s"] = json!(sorted.last());
+        extra["maxrss_mb"] = json!(peak_megabytes());
+        let line = json!({
+            "workload": workload,
+            "framework": "tracelift",
+            "variant": variant,
+            "median_s": sorted[sorted.len() / 2],
+            "min_s": sorted[0],
+            "n": sorted.len(),
+            "cpu_s_per_iter": self.cpu_per_iteration,
+            "threads": settings.thread_count(),
+            "extra": extra,
+        });
+        println!("{line}");
+    }
+}
+
+/// The processor time of this process so far, all threads; 0 where the system does not say.
+pub fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The fields after the name in parentheses; user and system time are the 14th and 15th of all, in hundredths.
+    let after = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = |n: usize| after.split_whitespace().nth(n).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+    (ticks(11) + ticks(12)) / 100.0
+}
+
+fn peak_megabytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kilobytes| kilobytes / 1024)
+}
