@@ -5,7 +5,7 @@ use serde_json::json;
 use tracelift_nn::{Function, Tensor, tensor};
 
 /// The function called as users call it, and its concrete function called directly.
-pub fn scalar(settings: &Settings) {
+pub(crate) fn scalar(settings: &Settings) {
     let cube: Function<fn(&Tensor) -> Tensor> = Function::new(|x: &Tensor| x.powi(3)).options(settings.options());
     let x = tensor(2.0);
     if settings.wants("W8.call") {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tracelift_nn::{Compile, Fit, Function, Model, Nadam, Tensor, tensor};
 
 /// The cube, and one step of the model of W1.
-pub fn all(settings: &Settings) {
+pub(crate) fn all(settings: &Settings) {
     let began = Instant::now();
     let trivial: Function<fn(&Tensor) -> Tensor> = Function::new(|x: &Tensor| x + 1.0).options(settings.options());
     drop(trivial(&tensor(1.0)));

@@ -23,7 +23,8 @@ fn main() {
         ("W9", first_call::all),
     ];
     for (name, run) in groups {
-        let is_wanted = |pattern: &String| pattern == "all" || pattern.starts_with(name) || name.starts_with(pattern.as_str());
+        let is_wanted =
+            |pattern: &String| pattern == "all" || pattern.starts_with(name) || name.starts_with(pattern.as_str());
         if wanted.is_empty() || wanted.iter().any(is_wanted) {
             run(&settings);
         }

@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use tracelift_nn::Options;
 
 /// What the command line says.
-pub struct Settings {
+pub(crate) struct Settings {
     /// How many threads code may use; 0 for all.
-    pub threads: usize,
+    pub(crate) threads: usize,
     /// How long one result may take.
-    pub budget: Duration,
+    pub(crate) budget: Duration,
     patterns: Vec<String>,
 }
 
 impl Settings {
     /// The settings and the names of the workloads that are wanted.
-    pub fn from_arguments(arguments: impl Iterator<Item = String>) -> (Settings, Vec<String>) {
+    pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> (Settings, Vec<String>) {
         let mut settings = Settings { threads: 0, budget: Duration::from_millis(1500), patterns: vec![] };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
@@ -31,13 +31,13 @@ impl Settings {
     }
 
     /// Whether one workload is wanted.
-    pub fn wants(&self, workload: &str) -> bool {
+    pub(crate) fn wants(&self, workload: &str) -> bool {
         let matches = |pattern: &String| pattern == "all" || workload.starts_with(pattern.as_str());
         self.patterns.is_empty() || self.patterns.iter().any(matches)
     }
 
     /// How code is compiled: as training does it, subnormals flushed as the peers flush them.
-    pub fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options { threads: self.threads, ..Options::training() }
     }
 
@@ -50,14 +50,14 @@ impl Settings {
 }
 
 /// Times of one workload: seconds per iteration of each repetition, and the processor time of all.
-pub struct Times {
+pub(crate) struct Times {
     /// Seconds per iteration, one per repetition.
-    pub seconds: Vec<f64>,
+    pub(crate) seconds: Vec<f64>,
     cpu_per_iteration: f64,
 }
 
 /// Calls `f` in repetitions of about 5 ms until the budget is used up.
-pub fn time_calls(settings: &Settings, mut f: impl FnMut()) -> Times {
+pub(crate) fn time_calls(settings: &Settings, mut f: impl FnMut()) -> Times {
     f();
     f();
     let began = Instant::now();
@@ -79,12 +79,12 @@ pub fn time_calls(settings: &Settings, mut f: impl FnMut()) -> Times {
 
 impl Times {
     /// Times that were taken elsewhere, with the processor seconds of all iterations.
-    pub fn of_repetitions(seconds: Vec<f64>, iterations: usize, cpu: f64) -> Times {
+    pub(crate) fn of_repetitions(seconds: Vec<f64>, iterations: usize, cpu: f64) -> Times {
         Times { seconds, cpu_per_iteration: cpu / iterations.max(1) as f64 }
     }
 
     /// Prints the result line.
-    pub fn report(&self, settings: &Settings, workload: &str, variant: &str, extra: Value) {
+    pub(crate) fn report(&self, settings: &Settings, workload: &str, variant: &str, extra: Value) {
         let mut sorted = self.seconds.clone();
         sorted.sort_by(f64::total_cmp);
         let mut extra = extra;
@@ -106,7 +106,7 @@ impl Times {
 }
 
 /// The processor time of this process so far, all threads; 0 where the system does not say.
-pub fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The fields after the name in parentheses; user and system time are the 14th and 15th of all, in hundredths.
     let after = stat.rsplit(')').next().unwrap_or_default();

@@ -9,7 +9,7 @@ use tracelift_data::{StandardScaler, housing as read_housing, housing_rows, take
 use tracelift_nn::{Callback, Compile, Dense, Fit, Logs, Model, Nadam, Result, Sequential, Tensor, random};
 
 /// The training rows of the housing table, scaled.
-pub fn housing_data() -> Result<(Tensor, Tensor)> {
+pub(crate) fn housing_data() -> Result<(Tensor, Tensor)> {
     let table = read_housing(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/data/housing.csv"))?;
     let rows = housing_rows(table.x.shape()[0], 42)?;
     let x = take_rows(&table.x, &rows.train)?;
@@ -19,12 +19,12 @@ pub fn housing_data() -> Result<(Tensor, Tensor)> {
 }
 
 /// 8 → 30 relu → 1, batch 32, Nadam, mse.
-pub fn housing_model() -> Sequential {
+pub(crate) fn housing_model() -> Sequential {
     Sequential::new().add(Dense::new(30).activation("relu").kernel_initializer("he_normal")).add(Dense::new(1))
 }
 
 /// W1.
-pub fn housing(settings: &Settings) {
+pub(crate) fn housing(settings: &Settings) {
     let (x, y) = housing_data().expect("the shipped table is read");
     for (variant, eagerly) in [("fit", false), ("fit-eager", true)] {
         let make = || Model::new(housing_model());
@@ -33,8 +33,8 @@ pub fn housing(settings: &Settings) {
 }
 
 /// W2: 784 → 100 relu → 10 softmax on random images, batches of 32 and of 512.
-pub fn fashion(settings: &Settings) {
-    random::set_seed(0);
+pub(crate) fn fashion(settings: &Settings) {
+    random::set_seed(0).expect("no trace is under way");
     for (name, batch, rows) in [("b32", 32, 16_000), ("b512", 512, 54_784)] {
         let workload = format!("W2.fashion-mlp.{name}");
         if !settings.wants(&workload) {
