@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tracelift_ir::{Evaluator, Op};
+use tracelift_ir::{Builder, Evaluator, Graph, Op, ParamRole, Type, ops::Token};
 use tracelift_tensor::{Array, Origin, Result};
 
 use crate::{Tensor, trace};
@@ -19,4 +19,22 @@ pub(crate) fn evaluate(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result
         .collect::<Result<Vec<Array>>>()?;
     let results = EVALUATOR.with_borrow_mut(|evaluator| evaluator.apply(op, &arrays))?;
     Ok(results.into_iter().map(Tensor::eager).collect())
+}
+
+/// Does at once what an op does besides computing.
+pub(crate) fn perform(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result {
+    let arrays = operands
+        .iter()
+        .map(|operand| trace::eager_array(op.name(), operand, origin))
+        .collect::<Result<Vec<Array>>>()?;
+    // Effects take a token, which only a graph has.
+    let mut builder = Builder::new(op.name());
+    let mut values = vec![builder.push(Token, &[])?];
+    values.extend(arrays.iter().map(|array| builder.param("", Type::of(array), ParamRole::Input)));
+    builder.at(origin.clone()).push(op.clone(), &values)?;
+    evaluate_graph(&builder.finish(&[])?, &arrays).map(|_| ())
+}
+
+fn evaluate_graph(graph: &Graph, arrays: &[Array]) -> Result<Vec<Array>> {
+    EVALUATOR.with_borrow_mut(|evaluator| evaluator.evaluate(graph, arrays))
 }

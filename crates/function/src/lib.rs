@@ -27,10 +27,12 @@ mod function;
 mod once;
 mod gradient;
 mod control;
+mod effects;
 
 pub use backend::Compiled;
 pub use concrete::{ConcreteFunction, FunctionSignature};
 pub use control::{cond, for_range, while_loop};
+pub use effects::{assert_all, print};
 pub use function::Function;
 pub use gradient::{Objective, Sources, grad, value_and_grad, value_and_gradients};
 pub use literal::{IntoTensor, tensor};
@@ -42,7 +44,7 @@ pub use slice::{Axes, Slice, SliceItem};
 pub use spec::{Spec, SpecItem, Specs, TensorSpec};
 pub use tensor::Tensor;
 pub use trace::{eagerly, is_tracing};
-pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken};
+pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};
 pub use tracelift_tensor::{
     Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8,
 };

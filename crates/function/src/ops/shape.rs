@@ -4,7 +4,7 @@ use tracelift_ir::ops;
 use tracelift_tensor::{Dim, Error, Result, Shape};
 
 use crate::{
-    Axes, Tensor,
+    Axes, Operand, Tensor,
     dispatch::{apply, refuse},
 };
 
@@ -106,6 +106,27 @@ impl Tensor {
             Ok(dims) => self.reshape(dims),
             Err(error) => refuse("squeeze", error, &[self]),
         }
+    }
+
+    /// With `value` around it: so many before and behind on each axis.
+    ///
+    /// ```
+    /// use tracelift_function::tensor;
+    ///
+    /// assert_eq!(tensor([1, 2]).pad(&[(1, 2)], 0).to_vec::<i32>()?, [0, 1, 2, 0, 0]);
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn pad(&self, widths: &[(usize, usize)], value: impl Operand) -> Tensor {
+        let value = value.operand(self);
+        if widths.len() != self.rank() {
+            let message = format!("wants a width for each of the {} axes, not {}", self.rank(), widths.len());
+            return refuse("pad", Error::invalid(message), &[self, &value]);
+        }
+        let low = widths.iter().map(|width| Dim::from(width.0)).collect();
+        let high = widths.iter().map(|width| Dim::from(width.1)).collect();
+        apply(ops::Pad { low, high, interior: vec![0; widths.len()] }, &[self, &value])
     }
 
     /// The elements in reverse order along some axes.

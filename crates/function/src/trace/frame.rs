@@ -37,6 +37,8 @@ pub(crate) struct Frame {
     /// The variables it has read or assigned, by id, in the order of first use.
     pub(crate) variables: IndexMap<u64, Slot>,
     pub(crate) errors: Vec<Error>,
+    /// Behind which the next effect stands.
+    pub(crate) token: Option<Value>,
 }
 
 impl Frame {
@@ -49,6 +51,7 @@ impl Frame {
             captures: Vec::new(),
             variables: IndexMap::new(),
             errors: Vec::new(),
+            token: None,
         }
     }
 
