@@ -10,3 +10,4 @@ pub mod graphs;
 pub mod check;
 pub mod shrink;
 pub mod counts;
+pub mod filetest;
