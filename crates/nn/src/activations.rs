@@ -43,7 +43,7 @@ activations! {
     /// The positive part.
     relu |x| x.relu();
     /// The positive part, at most 6.
-    relu6 |x| x.relu().minimum(6);
+    relu6 |x| x.ge(6).select(6.0, x.relu());
     /// `x` where positive, else `0.2 x`.
     leaky_relu |x| x.gt(0).select(x, x * 0.2);
     /// `x` where positive, else `exp(x) - 1`.

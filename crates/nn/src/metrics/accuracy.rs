@@ -5,12 +5,12 @@ use tracelift_function::{DType, F32, Result, Tensor};
 use super::{Mean, Metric, mean::means};
 use crate::{Module, losses::matched};
 
-/// Whether each prediction is on the target's side of a threshold; the mean over the last axis.
+/// Whether each prediction is on the target's side of a threshold.
 #[track_caller]
 #[must_use]
 pub fn binary_accuracy(y_true: &Tensor, y_pred: &Tensor, threshold: f64) -> Tensor {
     let (y_true, y_pred) = matched(y_true, y_pred);
-    y_pred.gt(threshold).cast(F32).eq(y_true.cast(F32)).cast(F32).mean(-1)
+    y_pred.gt(threshold).cast(F32).eq(y_true.cast(F32)).cast(F32)
 }
 
 /// Whether the largest prediction is where the largest target is.
@@ -51,7 +51,7 @@ means! {
 fn accuracy(y_true: &Tensor, y_pred: &Tensor) -> Tensor {
     let width = |x: &Tensor| x.shape().last().unwrap_or(1);
     if width(y_pred) == 1 {
-        binary_accuracy(y_true, y_pred, 0.5)
+        binary_accuracy(y_true, y_pred, 0.5).mean(-1)
     } else if y_true.rank() < y_pred.rank() || width(y_true) == 1 {
         sparse_categorical_accuracy(y_true, y_pred)
     } else {
@@ -76,7 +76,7 @@ impl BinaryAccuracy {
 
 impl Metric for BinaryAccuracy {
     fn update_state(&self, y_true: &Tensor, y_pred: &Tensor, sample_weight: Option<&Tensor>) -> Result {
-        self.mean.update_values(&binary_accuracy(y_true, y_pred, self.threshold), sample_weight)
+        self.mean.update_values(&binary_accuracy(y_true, y_pred, self.threshold).mean(-1), sample_weight)
     }
 
     fn result(&self) -> Tensor {

@@ -54,7 +54,7 @@ shared_options!(Nadam, 0.001);
 impl Nadam {
     /// u = β₁ (1 - 0.5 · 0.96ᵗ)
     fn momentum(&self, t: &Tensor) -> Tensor {
-        self.beta_1 * (1.0 - 0.5 * power(0.96, t))
+        f64::from(self.beta_1 as f32) * (1.0 - 0.5 * power(0.96, t))
     }
 }
 

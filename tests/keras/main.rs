@@ -1,0 +1,10 @@
+//! Layers, losses, metrics, optimizers and training give Keras's numbers: the golden files decide.
+
+mod golden;
+mod activations;
+mod layers;
+mod losses;
+mod metrics;
+mod models;
+mod optimizers;
+mod training;
