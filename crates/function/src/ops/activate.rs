@@ -45,7 +45,8 @@ impl Tensor {
     pub fn selu(&self) -> Tensor {
         const ALPHA: f64 = 1.673_263_242_354_377_2;
         const SCALE: f64 = 1.050_700_987_355_480_5;
-        self.gt(0).select(self, self.minimum(0).expm1() * ALPHA) * SCALE
+        // The gradient at 0 is that of the right side, as in TensorFlow.
+        self.ge(0).select(self, self.minimum(0).expm1() * ALPHA) * SCALE
     }
 
     /// `x` times its logistic function.
