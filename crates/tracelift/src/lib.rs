@@ -29,6 +29,7 @@ pub use tracelift_nn::__rt;
 /// Readers, splits, scalers and batches of data.
 pub mod data {
     pub use tracelift_data::*;
+    pub use tracelift_tensor::Generator;
 }
 
 /// What most programs need.
