@@ -2,6 +2,7 @@
 
 use super::reduce::offsets;
 use crate::ops::DotGeneral;
+use pulp::Arch;
 use tracelift_kernel::meaning::{Multiply, dot_chain, dot_lanes};
 use tracelift_tensor::{Array, DType, Raw, Result};
 
@@ -29,14 +30,18 @@ fn product<T: Multiply + Raw>(op: &DotGeneral, x: &Array, y: &Array, z: &mut Arr
     let (x_k, y_k) = (offsets(x, &op.lhs_contract), offsets(y, &op.rhs_contract));
     let (x, y) = (x.as_slice::<T>(), y.as_slice::<T>());
     let mut out = z.as_mut_slice::<T>().iter_mut();
-    for (x_batch, y_batch) in x_batch.iter().zip(&y_batch) {
-        for x_row in &x_row {
-            for y_column in &y_column {
-                let pair = |(i, j): (&usize, &usize)| (x[x_batch + x_row + i], y[y_batch + y_column + j]);
-                let pairs = x_k.iter().zip(&y_k).map(pair);
-                let item = out.next().expect("the result has an element for each row and column");
-                *item = if columns == 1 { dot_lanes(pairs) } else { dot_chain(pairs) };
+    let rows = x_batch.iter().zip(&y_batch).flat_map(|(x, y)| x_row.iter().map(move |row| (x + row, *y)));
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (x_row, y_batch) in rows {
+                for y_column in &y_column {
+                    let pair = |(i, j): (&usize, &usize)| (x[x_row + i], y[y_batch + y_column + j]);
+                    let pairs = x_k.iter().zip(&y_k).map(pair);
+                    let item = out.next().expect("the result has an element for each row and column");
+                    *item = if columns == 1 { dot_lanes(pairs) } else { dot_chain(pairs) };
+                }
             }
-        }
-    }
+        },
+    );
 }

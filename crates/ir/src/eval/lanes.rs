@@ -1,8 +1,11 @@
 //! One scalar operation on every element.
 //!
 //! The operation is chosen once per call: for the common ones a loop is compiled in which `meaning` has been inlined for
-//! that very operation; the rest go through the scalar definition element by element.
+//! that very operation, for the best instructions of the machine; the rest go through the scalar definition element by
+//! element. Fused multiply-adds are slow calls without those instructions, with the same bits.
 
+use super::with_raw;
+use pulp::Arch;
 use tracelift_kernel::lane::{Fault, LaneOp, Scalar, eval_scalar};
 use tracelift_kernel::meaning::{Lane, LaneOf, Ops, Scalar32, Scalar64, eval};
 use tracelift_tensor::{Array, DType, Error, Raw, Result};
@@ -15,6 +18,10 @@ pub(crate) fn eval_lane(op: LaneOp, x: &[Array]) -> Result<Array> {
     let done = match types[0] {
         DType::F32 => floats::<Scalar32, f32>(op, x, &mut y),
         DType::F64 => floats::<Scalar64, f64>(op, x, &mut y),
+        _ if op == LaneOp::Select => {
+            with_raw!(result, T => select::<T>(x, &mut y));
+            true
+        }
         _ => false,
     };
     if !done {
@@ -46,11 +53,14 @@ fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool
     macro_rules! dispatch {
         (unary: $($unary:ident)*; binary: $($binary:ident)*; compare: $($compare:ident)*) => {
             match op {
-                $(LaneOp::$unary => unary::<O, T>(x, y, |o, a| eval(o, LaneOp::$unary, &types::<T>(), &[a])),)*
-                $(LaneOp::$binary => binary::<O, T>(x, y, |o, a, b| eval(o, LaneOp::$binary, &types::<T>(), &[a, b])),)*
-                $(LaneOp::$compare => compare::<O, T>(x, y, |o, a, b| {
+                $(LaneOp::$unary => unary::<O, T>(x, y, #[inline(always)] |o, a| eval(o, LaneOp::$unary, &types::<T>(), &[a])),)*
+                $(LaneOp::$binary => binary::<O, T>(x, y, #[inline(always)] |o, a, b| eval(o, LaneOp::$binary, &types::<T>(), &[a, b])),)*
+                $(LaneOp::$compare => compare::<O, T>(x, y, #[inline(always)] |o, a, b| {
                     eval(o, LaneOp::$compare, &types::<T>(), &[a, b])
                 }),)*
+                LaneOp::Powi(n) => {
+                    unary::<O, T>(x, y, #[inline(always)] |o, a| eval(o, LaneOp::Powi(n), &types::<T>(), &[a]));
+                }
                 _ => return false,
             }
         };
@@ -63,10 +73,12 @@ fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool
     true
 }
 
+#[inline(always)]
 fn types<T: Raw>() -> [DType; 2] {
     [if size_of::<T>() == 4 { DType::F32 } else { DType::F64 }; 2]
 }
 
+#[inline(always)]
 fn float<O: Machine<T>, T>(lane: LaneOf<O>) -> T {
     match lane {
         Lane::F(value) => value,
@@ -75,28 +87,51 @@ fn float<O: Machine<T>, T>(lane: LaneOf<O>) -> T {
 }
 
 fn unary<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>) -> LaneOf<O>) {
-    let mut o = O::default();
-    for (y, a) in y.as_mut_slice::<T>().iter_mut().zip(x[0].as_slice::<T>()) {
-        *y = float::<O, T>(f(&mut o, Lane::F(*a)));
-    }
+    let (x, y) = (x[0].as_slice::<T>(), y.as_mut_slice::<T>());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut o = O::default();
+            for (y, a) in y.iter_mut().zip(x) {
+                *y = float::<O, T>(f(&mut o, Lane::F(*a)));
+            }
+        },
+    );
 }
 
 fn binary<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>, LaneOf<O>) -> LaneOf<O>) {
-    let mut o = O::default();
-    let operands = x[0].as_slice::<T>().iter().zip(x[1].as_slice::<T>());
-    for (y, (a, b)) in y.as_mut_slice::<T>().iter_mut().zip(operands) {
-        *y = float::<O, T>(f(&mut o, Lane::F(*a), Lane::F(*b)));
-    }
+    let (a, b, y) = (x[0].as_slice::<T>(), x[1].as_slice::<T>(), y.as_mut_slice::<T>());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut o = O::default();
+            for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                *y = float::<O, T>(f(&mut o, Lane::F(*a), Lane::F(*b)));
+            }
+        },
+    );
 }
 
 fn compare<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O, LaneOf<O>, LaneOf<O>) -> LaneOf<O>) {
-    let mut o = O::default();
-    let operands = x[0].as_slice::<T>().iter().zip(x[1].as_slice::<T>());
-    for (y, (a, b)) in y.as_mut_slice::<u8>().iter_mut().zip(operands) {
-        *y = match f(&mut o, Lane::F(*a), Lane::F(*b)) {
-            Lane::M(mask) => u8::from(O::holds(mask)),
-            _ => unreachable!("a comparison answers a truth value"),
-        };
+    let (a, b, y) = (x[0].as_slice::<T>(), x[1].as_slice::<T>(), y.as_mut_slice::<u8>());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut o = O::default();
+            for (y, (a, b)) in y.iter_mut().zip(a.iter().zip(b)) {
+                *y = match f(&mut o, Lane::F(*a), Lane::F(*b)) {
+                    Lane::M(mask) => u8::from(O::holds(mask)),
+                    _ => unreachable!("a comparison answers a truth value"),
+                };
+            }
+        },
+    );
+}
+
+fn select<T: Raw>(x: &[Array], y: &mut Array) {
+    let branches = x[1].as_slice::<T>().iter().zip(x[2].as_slice::<T>());
+    for (y, (condition, (a, b))) in y.as_mut_slice::<T>().iter_mut().zip(x[0].as_slice::<u8>().iter().zip(branches)) {
+        *y = if *condition != 0 { *a } else { *b };
     }
 }
 
