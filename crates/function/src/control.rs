@@ -82,7 +82,12 @@ pub fn cond<R: Tree>(condition: &Tensor, then: impl FnOnce() -> R, otherwise: im
     if condition.is_traced() {
         return push_branch(&condition, then, otherwise, &origin);
     }
-    match condition.item::<bool>() {
+    // As in a trace, where bool[1] is no condition either.
+    let scalar = || match condition.error().is_none() && condition.shape().rank() > 0 {
+        true => Err(not_bool("cond", &condition, &origin)),
+        false => condition.item::<bool>(),
+    };
+    match scalar() {
         Ok(true) => then(),
         Ok(false) => otherwise(),
         Err(error) => {

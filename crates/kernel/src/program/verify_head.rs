@@ -99,7 +99,12 @@ fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
 
 /// Whether two shapes certainly have different numbers of elements.
 pub(super) fn differ(a: &Shape, b: &Shape) -> bool {
-    differ_by(&a.num_elements(), &b.num_elements())
+    let (a, b) = (a.num_elements(), b.num_elements());
+    match (a.known(), b.known()) {
+        // The unknowns beside an empty array can be 0, too: a guard says so at the call.
+        (Some(0), None) | (None, Some(0)) => false,
+        _ => differ_by(&a, &b),
+    }
 }
 
 /// Whether two sizes certainly differ, if no unknown is 0.
