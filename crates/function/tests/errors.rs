@@ -40,7 +40,7 @@ fn shapes_dtypes_and_places_are_named() {
     );
     assert_eq!(
         message(a.slice(7)),
-        "`slice` index 7 of axis 0 is out of bounds: its size is 2 (operands: f32[2, 3])\n  at HERE"
+        "`slice` takes index 7 of axis 0, which is out of bounds: its size is 2 (operands: f32[2, 3])\n  at HERE"
     );
     let _layer = push_layer("dense_1", "Dense, units=10");
     assert_eq!(

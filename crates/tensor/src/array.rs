@@ -180,7 +180,7 @@ impl Array {
     ///
     /// let a = Array::vector([true, false])?;
     /// assert_eq!(a.to_vec::<bool>()?, [true, false]);
-    /// assert_eq!(a.to_vec::<f32>().unwrap_err().to_string(), "elements of bool[2] are not f32");
+    /// assert_eq!(a.to_vec::<f32>().unwrap_err().to_string(), "cannot read elements of bool[2] as f32");
     /// # Ok::<(), tracelift_tensor::Error>(())
     /// ```
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
@@ -193,14 +193,14 @@ impl Array {
         self.check_element::<T>()?;
         match self.as_slice::<T::Raw>() {
             &[raw] => Ok(T::from_raw(raw)),
-            _ => Err(Error::invalid(format!("{} is not a single number", self.type_text())).help("use `to_vec`")),
+            _ => Err(Error::invalid(format!("needs a single number, not {}", self.type_text())).help("use `to_vec`")),
         }
     }
 
     fn check_element<T: Element>(&self) -> Result {
         match self.dtype == T::DTYPE {
             true => Ok(()),
-            false => Err(Error::type_(format!("elements of {} are not {}", self.type_text(), T::DTYPE))),
+            false => Err(Error::type_(format!("cannot read elements of {} as {}", self.type_text(), T::DTYPE))),
         }
     }
 
@@ -341,7 +341,7 @@ mod tests {
             "the element count of [1099511627776, 1099511627776] overflows: 2^47 or more"
         );
         let error = Array::vector([1.0f32, 2.0]).unwrap().item::<f32>().unwrap_err();
-        assert_eq!(error.to_string(), "f32[2] is not a single number\n  help: use `to_vec`");
+        assert_eq!(error.to_string(), "needs a single number, not f32[2]\n  help: use `to_vec`");
         assert_eq!(Array::scalar(1i32).item::<i64>().unwrap_err().kind, ErrorKind::Type);
     }
 

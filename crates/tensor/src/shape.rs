@@ -86,8 +86,8 @@ impl Shape {
         let from_start = if axis < 0 { axis.checked_add(rank) } else { Some(axis) };
         match from_start {
             Some(axis) if (0..rank).contains(&axis) => Ok(axis as usize),
-            _ if rank == 0 => Err(Error::invalid(format!("there is no axis {axis}: the shape [] has no axes"))),
-            _ => Err(Error::invalid(format!("there is no axis {axis} in the shape {self}")).help(format!(
+            _ if rank == 0 => Err(Error::invalid(format!("finds no axis {axis}: the shape [] has none"))),
+            _ => Err(Error::invalid(format!("finds no axis {axis} in the shape {self}")).help(format!(
                 "axes go from {} to {}",
                 -rank,
                 rank - 1
@@ -286,9 +286,9 @@ mod tests {
             assert!(shape.axis(axis).is_err());
         }
         let error = shape.axis(3).unwrap_err().to_string();
-        assert_eq!(error, "there is no axis 3 in the shape [2, 3, 4]\n  help: axes go from -3 to 2");
+        assert_eq!(error, "finds no axis 3 in the shape [2, 3, 4]\n  help: axes go from -3 to 2");
         let error = Shape::scalar().axis(0).unwrap_err().to_string();
-        assert_eq!(error, "there is no axis 0: the shape [] has no axes");
+        assert_eq!(error, "finds no axis 0: the shape [] has none");
     }
 
     #[test]

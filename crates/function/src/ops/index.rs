@@ -127,7 +127,9 @@ fn position(index: i64, dim: &Dim, axis: usize) -> Result<SliceAxis> {
     if let Some(n) = dim.known()
         && !(-n..n).contains(&index)
     {
-        return Err(Error::invalid(format!("index {index} of axis {axis} is out of bounds: its size is {n}")));
+        return Err(Error::invalid(format!(
+            "takes index {index} of axis {axis}, which is out of bounds: its size is {n}"
+        )));
     }
     let start = if index < 0 { dim + index } else { Dim::from(index) };
     Ok(SliceAxis { start, size: Dim::from(1usize), step: 1 })

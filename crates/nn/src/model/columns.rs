@@ -23,7 +23,7 @@ impl Columns {
             if let Some(array) = array
                 && array.shape()[0] != n_rows
             {
-                let message = format!("{n_rows} rows of inputs do not go with {} rows of {name}", array.shape()[0]);
+                let message = format!("was given {n_rows} rows of inputs and {} rows of {name}", array.shape()[0]);
                 return Err(Error::value(message).op(what).help("the first axes must have the same size"));
             }
         }

@@ -31,7 +31,9 @@ impl Model {
         let training = self.training("fit")?;
         let columns = Columns::new("fit", x, Some(y), how.sample_weight.as_ref())?;
         if how.batch_size == 0 {
-            return Err(Error::value("a batch of 0 rows").op("fit").help("the batch size must be at least 1"));
+            return Err(Error::value("cannot make batches of 0 rows")
+                .op("fit")
+                .help("the batch size must be at least 1"));
         }
         let validation = how.validation.as_ref().map(|(x, y)| Columns::new("fit", x, Some(y), None)).transpose()?;
         let (columns, validation) = match (how.validation_split, validation) {

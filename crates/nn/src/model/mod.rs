@@ -84,7 +84,7 @@ impl Model {
 
     fn training(&self, what: &str) -> Result<Arc<Training>> {
         lock(&self.0.training).clone().ok_or_else(|| {
-            let error = Error::runtime("the model has not been told how to train").op(what);
+            let error = Error::runtime("was called on a model that has not been told how to train").op(what);
             error.help("call `model.compile(Compile::new().loss(…).optimizer(…))` first")
         })
     }

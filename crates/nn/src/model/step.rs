@@ -48,7 +48,7 @@ pub(super) enum Mode {
 impl Training {
     pub(super) fn new(layer: AnyLayer, how: Compile) -> Result<Training> {
         let missing = |what: &str| {
-            let error = Error::value(format!("no {what} was given")).op("compile");
+            let error = Error::value(format!("was given no {what}")).op("compile");
             error.help(format!("`Compile::new().{what}(…)`"))
         };
         let loss = how.loss.ok_or_else(|| missing("loss"))?;

@@ -1,0 +1,177 @@
+//! What users read when they make a mistake: what, with which shapes, where, and how to mend it.
+//!
+//! `INSTA_UPDATE=always cargo test --test messages` rewrites the texts; read them as if a stranger had written them.
+
+use std::sync::Mutex;
+use tracelift::data::{Csv, Missing, StandardScaler, parse_idx};
+use tracelift::prelude::*;
+use tracelift::{grad, value_and_gradients};
+
+/// The message, with `L:C` for lines and columns of this file.
+fn text(error: &Error) -> String {
+    let text = format!("{}: {error}", error.kind);
+    let mut parts = text.split("messages.rs:");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':');
+        shown += &format!("messages.rs:L:C{rest}");
+    }
+    shown
+}
+
+/// The message of something that must fail.
+fn of<T>(result: Result<T>) -> String {
+    match result {
+        Ok(_) => panic!("this must fail"),
+        Err(error) => text(&error),
+    }
+}
+
+/// The message of a tensor that carries an error.
+fn carried(tensor: &Tensor) -> String {
+    text(tensor.error().expect("this tensor carries an error"))
+}
+
+/// Several messages as one snapshot.
+fn list(messages: &[String]) -> String {
+    messages.join("\n\n")
+}
+
+#[test]
+fn shapes_that_do_not_fit() {
+    let (a, b) = (Tensor::ones([2, 3]), Tensor::ones([4, 5]));
+    insta::assert_snapshot!(list(&[
+        carried(&(&a + &b)),
+        carried(&a.matmul(&b)),
+        carried(&a.reshape([7])),
+        carried(&a.sum(2)),
+        carried(&a.slice((.., 9))),
+        carried(&tracelift::concat(&[&a, &b], 0)),
+        carried(&a.broadcast_to([3, 3])),
+        carried(&a.transpose(&[0, 0])),
+    ]));
+}
+
+#[test]
+fn types_are_not_promoted() {
+    insta::assert_snapshot!(list(&[
+        carried(&(tensor(2.0) + tensor(40))),
+        carried(&(tensor([1.0, 2.0]) + Tensor::from(vec![1.0f64, 2.0]))),
+        carried(&(tensor([1, 2]) * 0.5)),
+        carried(&tensor([1, 2]).exp()),
+        carried(&tensor([1.0, 2.0]).not()),
+        of(tensor([1, 2]).to_vec::<f32>()),
+        of(tensor([1, 2]).item::<i32>()),
+    ]));
+}
+
+#[test]
+fn values_that_are_refused() {
+    insta::assert_snapshot!(list(&[
+        carried(&tensor([1, 2]).floor_div(tensor([1, 0]))),
+        carried(&tensor([1.0, 2.0]).gather(&tensor([2]))),
+        carried(&Tensor::zeros([0]).max(..)),
+    ]));
+}
+
+#[test]
+fn a_shape_error_in_a_layer() {
+    random::set_seed(0).unwrap();
+    let model = Sequential::new().add(Dense::new(300).activation("relu")).add(Dense::new(10));
+    model.apply(&Tensor::ones([2, 784])).ok().unwrap();
+    let bare = Dense::new(4);
+    bare.apply(&Tensor::ones([2, 3])).ok().unwrap();
+    insta::assert_snapshot!(list(&[
+        carried(&model.apply(&Tensor::ones([2, 28]))),
+        carried(&bare.apply(&Tensor::ones([2, 5]))),
+        carried(&bare.apply(&tensor([[1, 2, 3]]))),
+        carried(&Dense::new(4).apply(&tensor(1.0))),
+    ]));
+}
+
+#[test]
+fn names_that_are_not_known() {
+    let mut model = Model::new(Dense::new(1));
+    insta::assert_snapshot!(list(&[
+        of(model.compile(Compile::new().loss("mse").optimizer("nadm"))),
+        of(model.compile(Compile::new().loss("msee").optimizer("sgd").metric("may"))),
+        of(model.compile(Compile::new().optimizer("sgd"))),
+        carried(&Dense::new(1).activation("rellu").apply(&Tensor::ones([1, 1]))),
+        of(model.fit(&Tensor::ones([1, 1]), &Tensor::ones([1, 1]), Fit::new().silent())),
+    ]));
+}
+
+#[test]
+fn data_that_does_not_fit_the_model() {
+    random::set_seed(0).unwrap();
+    let mut model = Model::new(Dense::new(1));
+    model.compile(Compile::new().loss("mse").optimizer("sgd")).unwrap();
+    insta::assert_snapshot!(list(&[
+        of(model.fit(&Tensor::ones([4, 2]), &Tensor::ones([3, 1]), Fit::new().silent())),
+        of(model.fit(&Tensor::ones([4, 2]), &Tensor::ones([4, 1]), Fit::new().batch_size(0).silent())),
+    ]));
+}
+
+#[test]
+fn a_bad_row_of_a_table() {
+    let table = Csv::parse("a,b\n1,2\n3,x\n").unwrap();
+    insta::assert_snapshot!(list(&[
+        of(Csv::parse("a,b\n1,2\n3\n")),
+        of(table.column("b", Missing::Error)),
+        of(table.column("c", Missing::Error)),
+        of(parse_idx(&[0, 0, 8, 1, 0, 0, 0, 9, 1])),
+        of(StandardScaler::fit(&Array::zeros(F32, [0, 2]).unwrap())),
+    ]));
+}
+
+#[test]
+fn a_traced_tensor_that_leaks() {
+    let kept: &'static Mutex<Option<Tensor>> = Box::leak(Box::new(Mutex::new(None)));
+    let leak = Function::new(move |x: &Tensor| {
+        let y = x + 1.0;
+        *kept.lock().unwrap() = Some(y.clone());
+        y
+    });
+    leak(&tensor(1.0)).ok().unwrap();
+    let leaked = kept.lock().unwrap().take().unwrap();
+    insta::assert_snapshot!(list(&[carried(&(&leaked * 2.0)), of(leaked.item::<f32>())]));
+}
+
+#[test]
+fn mistakes_inside_a_trace_are_all_told() {
+    let f = Function::new(|x: &Tensor| {
+        let _unused = x + tensor([1.0, 2.0, 3.0]);
+        x.reshape([7])
+    });
+    let fixed = Function::new(|x: &Tensor| x + 1.0).input_signature([spec!(f32[None, 2])]);
+    let once = Function::new(|x: &Tensor| x + 1.0).no_retrace();
+    once(&tensor([1.0, 2.0])).ok().unwrap();
+    insta::assert_snapshot!(list(&[
+        carried(&f(&tensor([1.0, 2.0]))),
+        carried(&fixed(&Tensor::ones([1, 3]))),
+        carried(&once(&tensor([1.0, 2.0, 3.0]))),
+    ]));
+}
+
+#[test]
+fn gradients_that_do_not_exist() {
+    let (w, unused) = (Variable::new(1.0).named("w"), Variable::new(1.0).named("unused"));
+    let (_, [_, of_unused]) = value_and_gradients(|| &w * 2.0, [&w, &unused]);
+    let of_loop = grad(|x: &Tensor| while_loop(x.clone(), |x| x.lt(10.0), |x| x * 2.0));
+    insta::assert_snapshot!(list(&[
+        carried(&of_unused),
+        carried(&of_loop(&tensor(1.0))),
+        carried(&grad(|x: &Tensor| x.cast(I32))(&tensor(1.0))),
+    ]));
+}
+
+#[test]
+fn variables_keep_their_type() {
+    let v = Variable::new([1.0, 2.0]).named("v");
+    insta::assert_snapshot!(list(&[
+        of(v.assign([1.0, 2.0, 3.0])),
+        of(v.assign(tensor([1, 2]))),
+        of(v.assign_add(tensor(2)))
+    ]));
+    assert_eq!(v.to_vec::<f32>().unwrap(), [1.0, 2.0]);
+}
