@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use tracelift_ir::{Lowering, Op, Vjp, VjpRule};
+use tracelift_kernel::text::{Module as Code, Source};
 
 /// Compares a page with what it should hold, or rewrites it.
 fn check(page: &str, wanted: &str) {
@@ -141,4 +142,39 @@ fn the_table_of_ops_is_true() {
         .expect("a string can be written to");
     }
     check("OPS.md", &page);
+}
+
+/// The blocks of a page that are marked as a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = fs::read_to_string(path).expect("the page is there");
+    let begins = format!("```{language}\n");
+    let block = |rest: &str| rest.split("```").next().unwrap_or_default().to_string();
+    text.split(&begins).skip(1).map(block).collect()
+}
+
+#[test]
+fn the_texts_of_the_grammar_page_read_back() {
+    let blocks = blocks("IR.md", "tl");
+    let (mut functions, mut kernels, mut programs) = (0, 0, 0);
+    for block in &blocks {
+        let source = Source::new("docs/IR.md", block);
+        let graphs = tracelift_ir::Module::parse(source).unwrap_or_else(|mistake| panic!("{mistake}")).functions;
+        for graph in &graphs {
+            tracelift_ir::verify(graph).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let code = Code::parse(source).unwrap_or_else(|mistake| panic!("{mistake}"));
+        for kernel in &code.kernels {
+            kernel.check().unwrap_or_else(|error| panic!("{error}"));
+            assert!(block.contains(&kernel.to_string()), "written as it is printed:\n{kernel}");
+        }
+        for program in &code.programs {
+            program.check().unwrap_or_else(|error| panic!("{error}"));
+            assert!(block.contains(&program.steps_text()), "written as it is printed:\n{}", program.steps_text());
+        }
+        functions += graphs.len();
+        kernels += code.kernels.len();
+        programs += code.programs.len();
+    }
+    assert_eq!((functions, kernels, programs), (2, 2, 1));
 }

@@ -43,3 +43,13 @@ pub mod prelude {
     };
     pub use crate::{Adam, Nadam, Sgd};
 }
+
+/// The code on these pages runs.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/ERRORS.md")]
+    struct Errors;
+}
