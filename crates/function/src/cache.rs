@@ -122,8 +122,10 @@ impl Core {
         arguments: &dyn Fn() -> Box<dyn Any>,
         known: &[(Sym, Dim)],
     ) -> Result<Arc<ConcreteFunction>> {
-        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
-        let plain = settings.input_signature.is_none() && !settings.reduce_retracing && known.is_empty();
+        let plain = {
+            let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+            settings.input_signature.is_none() && !settings.reduce_retracing && known.is_empty()
+        };
         if plain {
             let key = key_of(leaves);
             let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
@@ -133,7 +135,8 @@ impl Core {
                 return Ok(concrete.clone());
             }
         }
-        let settings = settings.clone();
+        // A copy, since what is traced may look at the settings, too.
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
         let types = self.wanted_types(&settings, leaves, known)?;
         let mut concrete = self.slot(&types, leaves).get_or_make(self, &settings, leaves, arguments)?;
         if concrete.captures_argument(leaves) {

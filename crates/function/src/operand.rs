@@ -91,6 +91,9 @@ impl<T: IntoTensor + Clone, const N: usize> Operand for [T; N] {
 
 #[track_caller]
 fn weak(number: Number, like: &Tensor) -> Tensor {
+    if like.error().is_some() {
+        return like.snapshot();
+    }
     match as_dtype(number, like.dtype()) {
         Ok(array) => Tensor::eager(array),
         Err(error) => trace::fail(error.at(scope::origin()), Some(like)),

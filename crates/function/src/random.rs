@@ -3,9 +3,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tracelift_ir::ops::{Distribution, Random};
-use tracelift_tensor::{Array, DType, Result, Shape};
+use tracelift_tensor::{Array, DType, Error, Result, Shape};
 
-use crate::{Tensor, Variable, dispatch::apply, eagerly, stack, trace};
+use crate::{Tensor, Variable, dispatch::apply, eagerly, scope, stack, trace};
 
 /// A stream of random numbers: each draw goes on where the one before ended, also inside traced functions.
 ///
@@ -65,6 +65,10 @@ impl Generator {
     #[track_caller]
     #[must_use]
     pub fn indices(&self, count: usize, n: usize) -> Tensor {
+        if n == 0 {
+            let error = Error::value("draws indices below 0, of which there are none").op("indices");
+            return trace::fail(error.at(scope::origin()), None);
+        }
         let unit = self.draw(Shape::from([count]), DType::F64, Distribution::Uniform);
         (unit * n as f64).floor().cast(DType::I64)
     }

@@ -199,7 +199,12 @@ impl Tensor {
 
     /// Whether it stands for a value of a graph, so that its data cannot be read.
     pub fn is_traced(&self) -> bool {
-        matches!(self.snapshot().handle, Handle::Traced(_))
+        match &self.handle {
+            Handle::Traced(_) => true,
+            // Asking is not reading: the variable does not become part of the trace.
+            Handle::Live(_) => trace::is_active(),
+            Handle::Eager(_) | Handle::Failed(_) => false,
+        }
     }
 
     fn read(&self, what: &str, origin: Origin) -> Result<Array> {

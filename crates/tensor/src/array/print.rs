@@ -40,9 +40,10 @@ struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     fn new(array: &'a Array, separator: &'static str, prefix: usize, width: usize) -> Self {
-        let mut strides = vec![1; array.rank()];
+        let mut strides = vec![1usize; array.rank()];
         for axis in (1..array.rank()).rev() {
-            strides[axis - 1] = strides[axis] * array.shape()[axis];
+            // Only an empty array can have sizes whose product is beyond measure.
+            strides[axis - 1] = strides[axis].saturating_mul(array.shape()[axis]);
         }
         let summarise = array.len() > THRESHOLD;
         let mut printer = Printer { array, strides, format: ItemFormat::bool(), summarise, separator, prefix, width };
@@ -59,7 +60,10 @@ impl<'a> Printer<'a> {
 
     /// Row-major numbers of all items that are shown: they alone decide the format.
     fn shown_items(&self) -> Vec<usize> {
-        let mut items = if self.array.is_empty() { vec![] } else { vec![0] };
+        if self.array.is_empty() {
+            return Vec::new();
+        }
+        let mut items = vec![0];
         for axis in 0..self.array.rank() {
             let offsets: Vec<usize> = self.shown(axis).flatten().map(|i| i * self.strides[axis]).collect();
             items = items.iter().flat_map(|item| offsets.iter().map(move |offset| item + offset)).collect();
@@ -134,6 +138,13 @@ mod tests {
         assert_eq!(text(&[3], &[1.0f32, 2.0, 3.0]), "[1. 2. 3.]");
         assert_eq!(text(&[3], &[0.1f64, 1.0 / 3.0, -0.0]), "[ 0.1         0.33333333 -0.        ]");
         assert_eq!(text(&[2], &[1.0f32 / 3.0, 0.1]), "[0.33333334 0.1       ]");
+    }
+
+    #[test]
+    fn an_empty_array_of_any_sizes_prints_at_once() {
+        for shape in [vec![0], vec![0, i32::MAX as usize], vec![usize::MAX, 0, 3], vec![0, usize::MAX, 5]] {
+            assert_eq!(Array::zeros(F32, &shape).unwrap().to_string(), "[]");
+        }
     }
 
     #[test]
