@@ -35,6 +35,8 @@ pub(crate) struct Settings {
 /// What all clones of a function share: the closure, its settings, its traces.
 pub struct Core {
     name: String,
+    /// A name given later.
+    given: OnceLock<String>,
     body: Body,
     pub(crate) settings: RwLock<Settings>,
     slots: RwLock<HashMap<Key, Arc<Slot>, FxBuildHasher>>,
@@ -61,6 +63,7 @@ impl Core {
     pub(crate) fn new(type_name: &str, body: Body) -> Core {
         Core {
             name: short_name(type_name),
+            given: OnceLock::new(),
             body,
             settings: RwLock::default(),
             slots: RwLock::default(),
@@ -70,7 +73,13 @@ impl Core {
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        self.given.get().unwrap_or(&self.name)
+    }
+
+    /// Gives it another name, once.
+    pub(crate) fn rename(&self, name: &str) {
+        // A second name is ignored: traces may have the first one.
+        let _ = self.given.set(name.to_owned());
     }
 
     pub(crate) fn trace_count(&self) -> usize {
@@ -102,7 +111,7 @@ impl Core {
             // The next trace knows these sizes; each round makes at least one more known.
             let sizes = concrete.sizes_in(&guard, &leaves);
             if sizes.iter().all(|size| known.contains(size)) {
-                return Err(Error::internal(format!("`{}` cannot be traced for sizes with {guard}", self.name)));
+                return Err(Error::internal(format!("`{}` cannot be traced for sizes with {guard}", self.name())));
             }
             known.extend(sizes);
         }
@@ -110,7 +119,7 @@ impl Core {
 
     /// The trace for specs.
     pub(crate) fn concrete(&self, specs: Vec<SpecItem>) -> Result<Arc<ConcreteFunction>> {
-        let (arguments, leaves) = (self.body.from_specs)(specs).map_err(|error| error.op(self.name.clone()))?;
+        let (arguments, leaves) = (self.body.from_specs)(specs).map_err(|error| error.op(self.name()))?;
         let arguments = std::cell::RefCell::new(Some(arguments));
         let take = || arguments.borrow_mut().take().expect("arguments are asked for once");
         self.find(&leaves, &take, &[])
@@ -170,11 +179,11 @@ impl Core {
             let ArgType::Tensor(ty) = ty else { continue };
             let Some(spec) = specs.next() else {
                 let message = format!("was given more tensors than the {} of its input signature", signature.len());
-                return Err(Error::type_(message).op(self.name.clone()));
+                return Err(Error::type_(message).op(self.name()));
             };
             if !spec.accepts(ty) {
                 let message = format!("takes {spec} by its input signature, not {ty}");
-                return Err(Error::type_(message).op(self.name.clone()));
+                return Err(Error::type_(message).op(self.name()));
             }
             *ty = spec.ty(&mut names);
         }
@@ -241,7 +250,7 @@ impl Slot {
         let Some(_here) = UnderWay::begin(self) else {
             let message = "calls itself with the signature for which it is being traced";
             return Err(Error::runtime(message)
-                .op(core.name.clone())
+                .op(core.name())
                 .help("end the recursion on a host value, or use `while_loop`"));
         };
         let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
@@ -263,14 +272,14 @@ impl Slot {
         let reason = core.explain(&self.types, &self.host);
         if let Some(reason) = reason.as_ref().filter(|_| settings.no_retrace) {
             return Err(Error::value(format!("would be traced again: {reason}"))
-                .op(core.name.clone())
+                .op(core.name())
                 .help("`no_retrace` forbids it; give `input_signature` with `None` for sizes that vary"));
         }
         if let Some(reason) = &reason {
-            tracing::debug!(function = core.name, reason, "traced again");
+            tracing::debug!(function = core.name(), reason, "traced again");
         }
         let kind = if earlier == 0 { Kind::Function } else { Kind::Retrace };
-        let making = Making { kind, name: &core.name, settings, types: &self.types, leaves };
+        let making = Making { kind, name: core.name(), settings, types: &self.types, leaves };
         let made = making.trace(&core.body, &*arguments());
         // A trace that failed has not made the variables that a first trace may make.
         if made.is_ok() {

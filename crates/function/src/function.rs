@@ -93,6 +93,13 @@ impl<S: Signature> Function<S> {
         self.with(|settings| settings.argument_names = names.iter().map(|&name| name.to_owned()).collect())
     }
 
+    /// Another name for graphs and messages than that of the closure; a function keeps the first one it is given.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        self.core.rename(name);
+        self
+    }
+
     /// What it is called in graphs and messages.
     pub fn name(&self) -> &str {
         self.core.name()
