@@ -142,7 +142,8 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream
     body.vis = Visibility::Inherited;
     body.sig.ident = format_ident!("__{}", unraw(name), span = name.span());
     let (inner, calls) = (&body.sig.ident, &options.calls);
-    let about = format!("The traced function behind [`{}`](fn@{0}).", unraw(name));
+    let text = unraw(name);
+    let about = format!("The traced function behind [`{text}`](fn@{text}).");
     quote! {
         #(#attrs)*
         #vis #sig {
@@ -159,7 +160,7 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream
                 #body
                 static FUNCTION: ::std::sync::LazyLock<#function_type> = ::std::sync::LazyLock::new(|| {
                     ::tracelift::__rt::Function::new(|#(#parameters),*| #output { #inner(#(#received),*) })
-                        #names #calls
+                        .named(#text) #names #calls
                 });
                 &FUNCTION
             }
@@ -178,7 +179,8 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStre
     body.sig.ident = format_ident!("__{}", unraw(name), span = name.span());
     let (inner, calls) = (&body.sig.ident, &options.calls);
     let maker = format_ident!("{}_function", unraw(name), span = name.span());
-    let about = format!("The traced function behind [`{}`](Self::{0}), for this object.", unraw(name));
+    let text = unraw(name);
+    let about = format!("The traced function behind [`{text}`](Self::{text}), for this object.");
     quote! {
         #(#attrs)*
         #vis #sig {
@@ -189,7 +191,7 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStre
         #vis fn #maker(&self) -> #function_type {
             ::tracelift::__rt::method(self, |this: Self| {
                 ::tracelift::__rt::Function::new(move |#(#parameters),*| #output { this.#inner(#(#received),*) })
-                    #names #calls
+                    .named(#text) #names #calls
             })
         }
 

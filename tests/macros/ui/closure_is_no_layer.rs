@@ -1,0 +1,5 @@
+use tracelift::prelude::*;
+
+fn main() {
+    let _ = Sequential::new().add(|x: &Tensor| x.exp());
+}

@@ -1,0 +1,5 @@
+use tracelift::prelude::*;
+
+fn main() {
+    let _ = vec![Dense::new(30); 5];
+}

@@ -1,0 +1,9 @@
+use tracelift::prelude::*;
+
+#[derive(Module)]
+enum Either {
+    A(Dense),
+    B,
+}
+
+fn main() {}
