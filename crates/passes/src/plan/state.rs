@@ -10,23 +10,21 @@ use tracelift_kernel::program::{BufferId, Program, Role, Step};
 pub(super) fn write_directly(program: &mut Program) {
     let uses = uses::of(program);
     let first_safe = program.steps.iter().rposition(|step| may_fault(program, step)).map_or(0, |n| n + 1);
-    let mut renamed: Vec<(BufferId, BufferId)> = vec![];
-    let mut kept = vec![true; program.steps.len()];
+    let mut taken = vec![false; program.buffers.len()];
+    let mut direct: Vec<Option<(BufferId, BufferId)>> = vec![None; program.steps.len()];
     for (n, step) in program.steps.iter().enumerate() {
         let Step::Commit { to, from } = step else { continue };
-        let taken = renamed.iter().any(|(old, _)| old == from);
-        if !taken && is_direct(program, &uses, *to, *from, n, first_safe) {
-            renamed.push((*from, *to));
-            kept[n] = false;
+        if !taken[from.0 as usize] && is_direct(program, &uses, *to, *from, n, first_safe) {
+            taken[from.0 as usize] = true;
+            direct[n] = Some((*from, *to));
         }
     }
-    let mut keep = kept.into_iter();
-    program.steps.retain(|_| keep.next().expect("one flag for each step"));
-    program.for_each_buffer_mut(&mut |buffer| {
-        if let Some((_, new)) = renamed.iter().find(|(old, _)| old == buffer) {
-            *buffer = *new;
-        }
-    });
+    // The two change places, so that whoever speaks of `$t`, views included, speaks of the new state.
+    for (from, to) in direct.iter().flatten() {
+        program.buffers.swap(from.0 as usize, to.0 as usize);
+    }
+    let mut commits = direct.into_iter();
+    program.steps.retain(|_| commits.next().expect("one entry for each step").is_none());
 }
 
 fn is_direct(
