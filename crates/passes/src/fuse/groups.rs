@@ -189,9 +189,9 @@ impl Uses {
                 let users = &mut uses.users[operand.node.index()];
                 match &through {
                     Some(beyond) => users.extend(beyond.iter().copied()),
+                    None if users.last() == Some(&id) => {}
                     None => users.push(id),
                 }
-                users.dedup();
             }
             if through.is_some() && uses.result[id.index()] {
                 node.operands.iter().for_each(|x| uses.result[x.node.index()] = true);

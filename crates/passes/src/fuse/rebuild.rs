@@ -2,7 +2,7 @@
 
 use super::groups::Groups;
 use indexmap::IndexSet;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_ir::ops::Fusion;
@@ -17,6 +17,7 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
         members: groups.members(),
         b: Builder::new(graph.name()),
         made: ValueMap::with_capacity(graph.len()),
+        results: graph.results().iter().copied().collect(),
     };
     new.params();
     for (id, node) in graph.nodes() {
@@ -38,6 +39,7 @@ struct Rebuild<'g> {
     members: Vec<Vec<NodeIndex>>,
     b: Builder,
     made: ValueMap<Value>,
+    results: FxHashSet<Value>,
 }
 
 impl Rebuild<'_> {
@@ -129,7 +131,7 @@ impl Rebuild<'_> {
     fn is_needed_outside(&self, value: Value, group: usize) -> bool {
         let mut pending = vec![value];
         while let Some(top) = pending.pop() {
-            if self.graph.results().contains(&top) {
+            if self.results.contains(&top) {
                 return true;
             }
             for (user, _) in self.graph.users(top) {
