@@ -173,7 +173,7 @@ mod tests {
             lines[0].read_arguments(&[(DType::I32, Shape::scalar())]).map_err(|mistake| mistake.to_string())
         };
         assert_eq!(read("; run: @f(3)").unwrap(), [Array::scalar(3i32)]);
-        let message = "t.tl:1:13: expected the end of the line, found `==`\n  ; run: @f(3) == 4\n               ^";
+        let message = "t.tl:1:14: expected the end of the line, found `==`\n  ; run: @f(3) == 4\n               ^";
         assert_eq!(read("; run: @f(3) == 4").unwrap_err(), message);
     }
 
