@@ -136,7 +136,7 @@ fn mistakes_are_errors_that_say_what_to_do() {
     };
     let plain = |fit: Fit| fitted(network(), &x, &y, fit);
     for (message, expected) in [
-        (plain(Fit::new().batch_size(0)), "a batch of 0 rows"),
+        (plain(Fit::new().batch_size(0)), "cannot make batches of 0 rows"),
         (plain(Fit::new().validation_split(f64::NAN)), "cannot put a share of NaN of the rows aside"),
         (plain(Fit::new().validation_split(1.5)), "cannot put a share of 1.5 of the rows aside"),
         (fitted(network(), &x, &y.slice(..7), Fit::new()), "8 rows of inputs do not go with 7 rows of targets"),
