@@ -139,7 +139,7 @@ fn mistakes_are_errors_that_say_what_to_do() {
         (plain(Fit::new().batch_size(0)), "cannot make batches of 0 rows"),
         (plain(Fit::new().validation_split(f64::NAN)), "cannot put a share of NaN of the rows aside"),
         (plain(Fit::new().validation_split(1.5)), "cannot put a share of 1.5 of the rows aside"),
-        (fitted(network(), &x, &y.slice(..7), Fit::new()), "8 rows of inputs do not go with 7 rows of targets"),
+        (fitted(network(), &x, &y.slice(..7), Fit::new()), "was given 8 rows of inputs and 7 rows of targets"),
         (fitted(network(), &x.slice(..0), &y.slice(..0), Fit::new()), "there are no rows"),
         (fitted(network(), &Tensor::ones([8, 4]), &y, Fit::new()), "inner axes are 4 and 3"),
         (fitted(Sequential::new().add(Dense::new(0)), &x, &y, Fit::new()), "a layer of 0 units has no outputs"),
