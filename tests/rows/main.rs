@@ -39,3 +39,24 @@ fn a_row_without_golden_values_names_its_proof() {
         assert!(row.keys.is_empty() == row.proof.is_some(), "{} has both or neither of keys and proof", row.id);
     }
 }
+
+/// `docs/MISSION.md` is this table; `BLESS=1` rewrites it.
+#[test]
+fn the_page_of_the_rows_is_true() {
+    let mut page = String::from(
+        "# Promised behaviours\n\nGenerated from `tests/rows/rows.toml` by `BLESS=1 cargo test --test rows`.\n\
+         A row is proved by the test of its name in `tests/rows/`, which reads all golden values named here, or as stated.\n\n\
+         | row | behaviour | proved by |\n|---|---|---|\n",
+    );
+    for row in table::rows() {
+        let keys: Vec<String> = row.keys.iter().map(|key| format!("`{key}`")).collect();
+        let proof = row.proof.unwrap_or_else(|| keys.join(", "));
+        page += &format!("| {} | {} | {proof} |\n", row.id, row.what);
+    }
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/MISSION.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &page).expect("the page can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == page, "docs/MISSION.md is stale: run `BLESS=1 cargo test --test rows` and read the difference");
+}

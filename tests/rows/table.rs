@@ -5,6 +5,7 @@ use crate::golden::Golden;
 /// One promised behaviour.
 pub(crate) struct Row {
     pub(crate) id: String,
+    pub(crate) what: String,
     pub(crate) keys: Vec<String>,
     pub(crate) proof: Option<String>,
 }
@@ -14,7 +15,7 @@ pub(crate) fn rows() -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for line in include_str!("rows.toml").lines().map(str::trim) {
         if line == "[[row]]" {
-            rows.push(Row { id: String::new(), keys: Vec::new(), proof: None });
+            rows.push(Row { id: String::new(), what: String::new(), keys: Vec::new(), proof: None });
         }
         let Some((name, value)) = line.split_once(" = ") else { continue };
         let row = rows.last_mut().expect("a row begins with its header");
@@ -23,7 +24,7 @@ pub(crate) fn rows() -> Vec<Row> {
             "id" => row.id = texts[0].clone(),
             "keys" => row.keys = texts,
             "proof" => row.proof = Some(texts[0].clone()),
-            "what" => {}
+            "what" => row.what = value.trim_matches('"').to_owned(),
             other => panic!("rows.toml: unknown entry `{other}`"),
         }
     }
