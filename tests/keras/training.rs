@@ -16,12 +16,8 @@ fn weights(model: &Model) -> Vec<Vec<f32>> {
     model.weights().iter().map(|weight| weight.to_vec().unwrap()).collect()
 }
 
-/// Seeds belong to the process: tests that set one take turns.
-static SEED: std::sync::Mutex<()> = std::sync::Mutex::new(());
-
 #[test]
 fn fit_eager_fit_and_a_loop_by_hand_give_equal_bits() {
-    let _turn = SEED.lock().unwrap();
     let (x, y) = rows(50);
     let fitted = |eagerly: bool, threads: usize| {
         random::set_seed(3).unwrap();
@@ -79,7 +75,6 @@ fn one_step_serves_all_batch_sizes() {
 
 #[test]
 fn the_seed_decides_everything() {
-    let _turn = SEED.lock().unwrap();
     let (x, y) = rows(40);
     let trained = |seed: u64| {
         random::set_seed(seed).unwrap();
@@ -94,7 +89,6 @@ fn the_seed_decides_everything() {
 
 #[test]
 fn appending_a_layer_changes_no_other() {
-    let _turn = SEED.lock().unwrap();
     let kernel = |net: Sequential| {
         random::set_seed(9).unwrap();
         Model::new(net).weights()[0].to_vec::<f32>().unwrap()

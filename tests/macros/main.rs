@@ -131,6 +131,17 @@ struct Nested<T: Module> {
     other: T,
 }
 
+impl<T: Module> Layer for Nested<T> {
+    fn call(&self, x: &Tensor, _: &Call) -> Tensor {
+        let x = self.blocks.iter().fold(x.clone(), |x, (a, b)| {
+            let x = a.apply(&x);
+            b.as_ref().map_or_else(|| x.clone(), |b| b.apply(&x))
+        });
+        let _ = (&self.foreign, &self.other);
+        self.last[0].apply(&x)
+    }
+}
+
 #[test]
 fn weights_are_found_in_all_fields_under_their_paths() {
     #[derive(Default)]
@@ -147,16 +158,6 @@ fn weights_are_found_in_all_fields_under_their_paths() {
         last: [Box::new(dense())],
         other: Late::<Dense>::default(),
     };
-    impl<T: Module> Layer for Nested<T> {
-        fn call(&self, x: &Tensor, _: &Call) -> Tensor {
-            let x = self.blocks.iter().fold(x.clone(), |x, (a, b)| {
-                let x = a.apply(&x);
-                b.as_ref().map_or_else(|| x.clone(), |b| b.apply(&x))
-            });
-            let _ = (&self.foreign, &self.other);
-            self.last[0].apply(&x)
-        }
-    }
     nested.apply(&Tensor::ones([1, 3])).ok().unwrap();
     let mut names = Names::default();
     nested.visit(&mut names);

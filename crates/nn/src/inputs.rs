@@ -65,12 +65,6 @@ pub trait Feed<In> {
     fn feed(self) -> In;
 }
 
-impl Feed<Tensor> for Tensor {
-    fn feed(self) -> Tensor {
-        self
-    }
-}
-
 macro_rules! fed {
     ($($t:ty)*) => {$(
         impl Feed<Tensor> for $t {

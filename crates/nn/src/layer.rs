@@ -238,3 +238,78 @@ impl<L: Layer> Layer for Late<L> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dense, Sequential, random};
+    use tracelift_function::tensor;
+
+    /// Rebuilds its input; what it does not reach is a loss.
+    #[derive(Module)]
+    struct Reconstructing {
+        hidden: Dense,
+        reconstruct: Late<Dense>,
+    }
+
+    impl Layer for Reconstructing {
+        fn build(&self, input: &Shape, _: &mut Build) -> Result {
+            let width = input.last()?;
+            self.reconstruct.make(|| Dense::new(width));
+            Ok(())
+        }
+
+        fn call(&self, x: &Tensor, cx: &Call) -> Tensor {
+            let z = self.hidden.apply(x);
+            cx.add_loss((self.reconstruct.apply(&z) - x).square().mean(..));
+            z
+        }
+    }
+
+    #[test]
+    fn a_late_layer_is_made_by_build_and_losses_are_the_calls() {
+        let layer = Reconstructing { hidden: Dense::new(2), reconstruct: Late::default() };
+        let call = Call::training();
+        assert_eq!(call.apply(&layer, &Tensor::ones([3, 5])).shape(), [3, 2]);
+        assert_eq!(call.losses().len(), 1);
+        assert_eq!(layer.variables().len(), 4);
+        assert_eq!(layer.variables()[2].name(), "reconstruct/kernel");
+        let unmade = Late::<Dense>::default();
+        assert!(unmade.apply(&tensor([[1.0]])).ok().unwrap_err().to_string().contains("make it in `build`"));
+    }
+
+    #[test]
+    fn a_shared_layer_has_its_weights_once() {
+        let block = Dense::new(4);
+        let net = Sequential::new().add(Dense::new(4)).add(block.share()).add(block.share()).add(block);
+        net.apply(&Tensor::ones([1, 4])).ok().unwrap();
+        assert_eq!(net.variables().len(), 4);
+    }
+
+    #[test]
+    fn first_values_depend_on_seed_and_path_alone() {
+        let kernels = |net: Sequential| -> Vec<Vec<f32>> {
+            net.apply(&Tensor::ones([1, 3])).ok().unwrap();
+            net.weights().iter().step_by(2).map(|kernel| kernel.to_vec().unwrap()).collect()
+        };
+        let net = || Sequential::new().add(Dense::new(2)).add(Dense::new(2));
+        let seeded = |net: Sequential| {
+            random::set_seed(11).unwrap();
+            kernels(net)
+        };
+        let first = seeded(net());
+        assert_eq!(first, seeded(net()));
+        assert_ne!(first[0], first[1]);
+        assert_eq!(first, seeded(net().add(Dense::new(1)))[..2]);
+        // A second model of a run has other values.
+        assert_ne!(first, kernels(net()));
+    }
+
+    #[test]
+    fn a_layer_in_a_wrong_place_names_its_path() {
+        let block = Reconstructing { hidden: Dense::new(2).name("inner"), reconstruct: Late::default() };
+        let net = Sequential::new().add(block);
+        let text = net.apply(&tensor(1.0)).ok().unwrap_err().to_string();
+        assert!(text.contains("in layer `reconstructing`"), "{text}");
+    }
+}

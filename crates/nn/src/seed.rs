@@ -1,10 +1,14 @@
 //! The seed of a run and what hangs on it: the numbers of root modules, and display names.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use indexmap::IndexMap;
 use tracelift_function::Result;
 
+#[derive(Default)]
 struct State {
     seed: u64,
     /// How many root modules there were since the seed was set.
@@ -13,14 +17,28 @@ struct State {
     names: IndexMap<String, usize>,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+type Shared = Arc<Mutex<State>>;
+
+/// What threads use that have not set a seed themselves.
+static LATEST: Mutex<Option<Shared>> = Mutex::new(None);
+
+thread_local! {
+    /// What the thread uses since it has set a seed: no other thread's seed changes what it makes.
+    static OWN: RefCell<Option<Shared>> = const { RefCell::new(None) };
+}
 
 fn with<R>(change: impl FnOnce(&mut State) -> R) -> R {
-    let mut state: MutexGuard<'_, Option<State>> = STATE.lock().unwrap_or_else(PoisonError::into_inner);
-    change(state.get_or_insert_with(|| State { seed: 0, roots: 0, names: IndexMap::new() }))
+    let own = OWN.with_borrow(Clone::clone);
+    let state = own.unwrap_or_else(|| {
+        let mut latest = LATEST.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.get_or_insert_default().clone()
+    });
+    change(&mut state.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Begins anew: random streams, first values of weights, shuffling and display names depend on the seed only.
+///
+/// It holds for this thread, and for all threads that have not set a seed themselves.
 ///
 /// ```
 /// use tracelift_nn::{Dense, Layer, Module, Tensor, random};
@@ -36,7 +54,9 @@ fn with<R>(change: impl FnOnce(&mut State) -> R) -> R {
 /// ```
 pub fn set_seed(seed: u64) -> Result {
     tracelift_function::random::set_seed(seed)?;
-    with(|state| *state = State { seed, roots: 0, names: IndexMap::new() });
+    let state = Arc::new(Mutex::new(State { seed, ..State::default() }));
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
+    OWN.set(Some(state));
     Ok(())
 }
 
@@ -60,4 +80,24 @@ pub(crate) fn next_name(base: &str) -> String {
         *count += 1;
         if *count == 1 { base.to_owned() } else { format!("{base}_{}", *count - 1) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_set_a_seed_count_for_themselves() {
+        let counted = |seed_value: u64| {
+            set_seed(seed_value).unwrap();
+            let numbers = [next_root(), next_root()];
+            (seed(), numbers, next_name("dense"), next_name("dense"))
+        };
+        let expected = |seed: u64| (seed, [0, 1], "dense".to_owned(), "dense_1".to_owned());
+        let threads: Vec<_> = (0..4).map(|i| std::thread::spawn(move || counted(i))).collect();
+        for (i, thread) in threads.into_iter().enumerate() {
+            assert_eq!(thread.join().unwrap(), expected(i as u64));
+        }
+        assert_eq!(counted(9), expected(9));
+    }
 }
