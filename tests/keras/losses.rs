@@ -87,5 +87,5 @@ fn names_shapes_and_labels() {
     assert!(bad.error().is_some());
     assert!(AnyLoss::from("mean_square_error").check().unwrap_err().to_string().contains("\"mean_squared_error\""));
     let label = losses::sparse_categorical_crossentropy(&tensor([0, 3]), &Tensor::ones([2, 3]), true);
-    assert!(label.error().unwrap().to_string().contains("the label 3 in row 1 is not one of 3 classes"));
+    assert!(label.error().unwrap().to_string().contains("the label 3 in row 1, which is not one of 3 classes"));
 }

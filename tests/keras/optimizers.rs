@@ -101,5 +101,5 @@ fn missing_gradients() {
     let unknown = AnyOptimizer::from("nope").optimizer().err().unwrap();
     assert_eq!(unknown.kind, ErrorKind::Value);
     let error = sgd.apply(&[tensor([1.0])], &variables).unwrap_err();
-    assert!(error.to_string().contains("1 gradients were given for 2 variables"));
+    assert!(error.to_string().contains("got 1 gradients for 2 variables"));
 }

@@ -134,9 +134,9 @@ fn mistakes_are_errors_that_say_what_to_do() {
         (plain(Fit::new().validation_split(f64::NAN)), "cannot put a share of NaN of the rows aside"),
         (plain(Fit::new().validation_split(1.5)), "cannot put a share of 1.5 of the rows aside"),
         (fitted(network(), &x, &y.slice(..7), Fit::new()), "was given 8 rows of inputs and 7 rows of targets"),
-        (fitted(network(), &x.slice(..0), &y.slice(..0), Fit::new()), "there are no rows"),
+        (fitted(network(), &x.slice(..0), &y.slice(..0), Fit::new()), "got no rows"),
         (fitted(network(), &Tensor::ones([8, 4]), &y, Fit::new()), "inner axes are 4 and 3"),
-        (fitted(Sequential::new().add(Dense::new(0)), &x, &y, Fit::new()), "a layer of 0 units has no outputs"),
+        (fitted(Sequential::new().add(Dense::new(0)), &x, &y, Fit::new()), "cannot have 0 units"),
         (fitted(network(), &tensor(1.0), &y, Fit::new()), "f32[] has no rows"),
     ] {
         assert!(message.contains(expected), "{expected:?} in {message}");
@@ -145,7 +145,7 @@ fn mistakes_are_errors_that_say_what_to_do() {
     let mut classifier = Model::new(Sequential::new().add(Dense::new(2).activation("softmax")));
     classifier.compile(Compile::new().loss("sparse_categorical_crossentropy").optimizer("sgd")).unwrap();
     let error = classifier.fit(&Tensor::ones([3, 4]), &tensor([0, 1, 2]), Fit::new().silent()).unwrap_err();
-    assert!(error.to_string().contains("the label 2 in row 2 is not one of 2 classes"), "{error}");
+    assert!(error.to_string().contains("the label 2 in row 2, which is not one of 2 classes"), "{error}");
 
     let mut model = Model::new(network());
     assert!(model.fit(&x, &y, Fit::new()).unwrap_err().to_string().contains("has not been told how to train"));

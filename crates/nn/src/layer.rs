@@ -148,19 +148,22 @@ impl Build {
     pub fn add_weight(&mut self, weight: &Weight, shape: impl Into<Shape>) -> Result {
         let shape = shape.into();
         let Some(sizes) = shape.known() else {
-            return Err(Error::invalid(format!("a weight of shape {shape} has unknown sizes")).op("add_weight"));
+            return Err(Error::invalid(format!("cannot make a weight of shape {shape}: its sizes must be known"))
+                .op("add_weight"));
         };
         if weight.is_built() {
             let own = weight.shape();
             return if own == shape {
                 Ok(())
             } else {
-                let message = format!("the weight `{}` has shape {own}, but the input needs {shape}", weight.name());
+                let message =
+                    format!("made the weight `{}` with shape {own}, but the input needs {shape}", weight.name());
                 Err(Error::value(message).op("build").help("the layer was built for another input"))
             };
         }
         if sizes.contains(&0) {
-            let error = Error::value(format!("a weight of shape {shape} holds no numbers")).op("build");
+            let error =
+                Error::value(format!("cannot make a weight of shape {shape}, which holds no numbers")).op("build");
             return Err(error.help("sizes such as `units` and the width of the input must be at least 1"));
         }
         let path = weight.place().path().cloned().unwrap_or_else(|| "unnamed".into());
@@ -168,8 +171,11 @@ impl Build {
         weight.first_values().check()?;
         let values = initializers::values(weight.first_values(), key, &sizes, WEIGHT_DTYPE).ok()?;
         if values.shape() != shape {
-            let message =
-                format!("the initializer `{}` gave shape {} for {shape}", weight.first_values().name(), values.shape());
+            let message = format!(
+                "got shape {1} from the initializer `{0}` for a weight of shape {shape}",
+                weight.first_values().name(),
+                values.shape()
+            );
             return Err(Error::value(message).op("build"));
         }
         // The root's number says nothing to the reader.

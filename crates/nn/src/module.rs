@@ -95,7 +95,7 @@ pub trait Module: Any + Send + Sync {
     fn set_weights(&self, values: &[Tensor]) -> Result {
         let variables = self.variables();
         if variables.len() != values.len() {
-            let message = format!("{} values were given for {} variables", values.len(), variables.len());
+            let message = format!("got {} values for {} variables", values.len(), variables.len());
             let error = Error::value(message).op("set_weights");
             return Err(if variables.is_empty() {
                 error.help("apply the layer first: that makes its weights")

@@ -111,7 +111,9 @@ impl Dense {
 impl Layer for Dense {
     fn build(&self, input: &Shape, cx: &mut Build) -> Result {
         if self.units == 0 {
-            return Err(Error::value("a layer of 0 units has no outputs").op("Dense").help("give at least 1 unit"));
+            return Err(Error::value("cannot have 0 units: it would have no outputs")
+                .op("Dense")
+                .help("give at least 1 unit"));
         }
         self.activation.check()?;
         cx.add_weight(&self.kernel, [input.last()?, self.units])?;
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn mistakes_in_the_config_are_errors() {
         let text = |dense: Dense| dense.apply(&Tensor::ones([1, 2])).ok().unwrap_err().to_string();
-        assert!(text(Dense::new(0)).contains("a layer of 0 units has no outputs"));
+        assert!(text(Dense::new(0)).contains("cannot have 0 units: it would have no outputs"));
         assert!(text(Dense::new(1).activation("rellu")).contains("did you mean \"relu\"?"));
         assert!(text(Dense::new(1).kernel_initializer("he_norml")).contains("did you mean \"he_normal\"?"));
         let unbuilt = Dense::new(1);

@@ -97,7 +97,8 @@ fn in_range(labels: &Array, classes: usize) -> Result {
         Some(i) => {
             let row = i / labels.shape().iter().skip(1).product::<usize>().max(1);
             let label = labels.get_f64(i);
-            let message = format!("the label {label} in row {row} is not one of {classes} classes, numbered from 0");
+            let message =
+                format!("got the label {label} in row {row}, which is not one of {classes} classes, numbered from 0");
             Err(Error::invalid(message).help("the model's last layer needs as many units as there are classes"))
         }
     }

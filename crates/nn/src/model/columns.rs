@@ -28,7 +28,7 @@ impl Columns {
             }
         }
         if n_rows == 0 {
-            return Err(Error::value("there are no rows").op(what));
+            return Err(Error::value("got no rows").op(what));
         }
         Ok(columns)
     }

@@ -156,7 +156,7 @@ fn run(
         let began = Instant::now();
         for (i, rows) in order.iter().enumerate() {
             if how.stop.as_ref().is_some_and(StopToken::is_stopped) {
-                let message = format!("stopped in epoch {}, before step {}", epoch + 1, i + 1);
+                let message = format!("was stopped in epoch {}, before step {}", epoch + 1, i + 1);
                 return Err(Error::new(ErrorKind::Cancelled, message).op("fit"));
             }
             step.run(batches.gather(columns, rows)?)?;

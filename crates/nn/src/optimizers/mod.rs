@@ -77,7 +77,7 @@ pub trait Optimizer: Module {
 /// Changes all variables; gives the names of those whose gradient is missing.
 fn apply(optimizer: &dyn Optimizer, gradients: &[Tensor], variables: &[Variable]) -> Result<Vec<String>> {
     if gradients.len() != variables.len() {
-        let message = format!("{} gradients were given for {} variables", gradients.len(), variables.len());
+        let message = format!("got {} gradients for {} variables", gradients.len(), variables.len());
         return Err(Error::value(message).op(optimizer.name()));
     }
     let mut missing = Vec::new();
@@ -93,7 +93,7 @@ fn apply(optimizer: &dyn Optimizer, gradients: &[Tensor], variables: &[Variable]
         }
     }
     if pairs.is_empty() {
-        let error = Error::value("no gradient was given for any variable").op(optimizer.name());
+        let error = Error::value("got no gradient for any variable").op(optimizer.name());
         return Err(error.help("the loss must be computed from the model's trainable variables"));
     }
     let rules = optimizer.rules();
