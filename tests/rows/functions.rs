@@ -52,6 +52,32 @@ rows! {
         golden.output("fn.concrete_wrong_shape");
         assert_eq!(concrete.call([&tensor([1.0, 2.0])]).unwrap_err().kind, ErrorKind::InvalidArgument);
     };
+    gr02 => |golden| {
+        let concrete = cube().concrete(spec!(f32[])).unwrap();
+        let operations = concrete.graph().operations();
+        // TensorFlow's Pow takes its exponent as a constant operand; ours is an attribute.
+        let kinds: Vec<&str> = operations.iter().map(|operation| operation.kind()).collect();
+        assert_eq!(kinds, ["parameter", "powi", "identity"]);
+        assert_eq!(operations[1].inputs()[0].name, "x:0");
+        assert_eq!(operations[1].outputs()[0].ty.to_string(), "f32[]");
+        let names: Vec<String> = operations.iter().map(|operation| operation.name().to_owned()).collect();
+        let signature = concrete.signature();
+        let expect = golden.output("fn.signature");
+        assert_eq!(json!([[signature.inputs[0].0, "float32"]]), expect["inputs"]);
+        assert_eq!(json!([[names[2], "float32"]]), expect["outputs"]);
+    };
+    gr05 => |golden| {
+        let concrete = cube().concrete(spec!(f32[])).unwrap();
+        assert_eq!(golden.output("fn.op_by_name")[0], concrete.graph().operation("x").unwrap().name());
+        golden.fails("fn.op_by_name_missing", concrete.graph().operation("nope").map(|_| ()));
+    };
+    gr06 => |golden| {
+        let concrete = cube().concrete(spec!(f32[])).unwrap();
+        let tensor = concrete.graph().tensor("identity:0").unwrap();
+        assert_eq!(golden.output("fn.tensor_by_name")[0].as_str().unwrap().to_lowercase(), tensor.name);
+        golden.fails("fn.tensor_by_name_missing", concrete.graph().tensor("identity:7").map(|_| ()));
+        golden.fails("fn.tensor_by_name_malformed", concrete.graph().tensor("identity").map(|_| ()));
+    };
     tr02 => |golden| {
         let (tensors, numbers) = (cube(), Function::new(|n: &i32| tensor(*n).powi(3)));
         for call in golden.output("trace.cube_sequence").as_array().unwrap() {

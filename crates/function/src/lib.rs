@@ -17,6 +17,7 @@ mod trace;
 mod variable;
 pub mod random;
 mod tree;
+mod outcome;
 mod spec;
 mod key;
 mod signature;
@@ -38,17 +39,18 @@ pub use gradient::{Objective, Sources, grad, value_and_grad, value_and_gradients
 pub use literal::{IntoTensor, tensor};
 pub use operand::Operand;
 pub use ops::{add_n, concat, range, select, stack};
+pub use outcome::Outcome;
 pub use scope::{LayerScope, layer_path, push_layer, push_layer_at};
 pub use signature::{Signature, Traceable};
 pub use slice::{Axes, Slice, SliceItem};
-pub use spec::{Spec, SpecItem, Specs, TensorSpec};
+pub use spec::{Spec, SpecItem, SpecSource, Specs, TensorSpec};
 pub use tensor::Tensor;
 pub use trace::{eagerly, is_tracing};
 pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};
 pub use tracelift_tensor::{
     Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8,
 };
-pub use tree::{LeafSource, Leaves, Outcome, SpecSource, Tree};
+pub use tree::{LeafSource, Leaves, Tree};
 pub use variable::{IndexedSlices, Variable, VariableSlice};
 
 /// What macros expand to; not for users.

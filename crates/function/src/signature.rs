@@ -6,9 +6,10 @@ use tracelift_tensor::Result;
 
 use crate::{
     cache::Core,
-    spec::SpecItem,
+    outcome::Outcome,
+    spec::{SpecItem, SpecSource},
     trace,
-    tree::{Leaf, Leaves, Outcome, SpecSource, Tree, Visit, with_leaves},
+    tree::{Leaf, Leaves, Tree, Visit, with_leaves},
 };
 
 /// A function type that can be traced, written as a function pointer: `fn(&Tensor, &i32) -> Tensor`.

@@ -3,7 +3,7 @@
 use std::{any::Any, fmt, sync::Arc};
 
 use tracelift_ir::TensorType;
-use tracelift_tensor::{DType, Dim, Shape};
+use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 
 use crate::{Tensor, Variable};
 
@@ -203,6 +203,43 @@ macro_rules! hosts {
     )*};
 }
 hosts!(i32 i64 u8 usize f32 f64 bool String &'static str);
+
+/// Gives the specs from which a [`Tree`] is made for tracing.
+pub struct SpecSource {
+    specs: std::vec::IntoIter<SpecItem>,
+}
+
+impl SpecSource {
+    pub(crate) fn new(specs: Vec<SpecItem>) -> Self {
+        SpecSource { specs: specs.into_iter() }
+    }
+
+    /// That all specs were used.
+    pub(crate) fn finish(mut self) -> Result {
+        match self.specs.next() {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::type_(format!("{} more specs were given than there are arguments", self.specs.len() + 1)))
+            }
+        }
+    }
+
+    pub(crate) fn next(&mut self, wanted: &str) -> Result<SpecItem> {
+        self.specs.next().ok_or_else(|| Error::type_(format!("a spec is missing: {wanted} was expected")))
+    }
+
+    pub(crate) fn host<T: Clone + 'static>(&mut self) -> Result<T> {
+        let wanted = std::any::type_name::<T>();
+        match self.next(wanted)? {
+            SpecItem::Host(value) => value.downcast_ref::<T>().cloned().ok_or_else(|| {
+                Error::type_(format!("a host value of another type was given where `{wanted}` was expected"))
+            }),
+            SpecItem::Tensor(_) | SpecItem::Variable(_) => {
+                Err(Error::type_(format!("a tensor was given where a host value of type `{wanted}` was expected")))
+            }
+        }
+    }
+}
 
 /// What can stand for all arguments: one [`Spec`], an array of them, or a tuple.
 pub trait Specs {
