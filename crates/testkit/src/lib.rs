@@ -10,4 +10,5 @@ pub mod graphs;
 pub mod check;
 pub mod shrink;
 pub mod counts;
+pub mod differences;
 pub mod filetest;

@@ -79,6 +79,11 @@ fn strided(region: &mut Region<'_, '_>, value: Value) -> Result<Strided> {
     Ok(match &region.places[value] {
         Place::Strided(view) => view.clone(),
         Place::Buffer(buffer) => Strided::dense(*buffer, region.graph.ty(value).shape()),
+        &Place::Scalar(number) => {
+            let to = region.parts.buffer("one", region.graph.ty(value).dtype(), Shape::from([1usize]), Role::Arena);
+            region.steps.push(Step::Write { to, value: number });
+            Strided::dense(to, region.graph.ty(value).shape())
+        }
         other => panic!("an operand of a product is {other:?}:\n{}", region.graph),
     })
 }
