@@ -1,34 +1,42 @@
 #!/usr/bin/env bash
-# What tracelift costs those who build it: processor seconds of a clean release build against Cranelift's own, of a
-# rebuild after touching a layer, packages, and the size of a small program. Needs GNU time and about ten minutes.
+# What the library costs its users: processor seconds of a release build from nothing and what Cranelift takes of it,
+# of a rebuild after a layer was touched, and the size of a small program. Prints the README's table.
+#
+#   benches/cost.sh            # in a target folder of its own, which is removed afterwards; about ten minutes
 set -euo pipefail
 cd "$(dirname "$0")/.."
-target=$(mktemp -d)
-trap 'rm -rf "$target"' EXIT
-export CARGO_TARGET_DIR=$target CARGO_TERM_COLOR=never
+CARGO_TARGET_DIR=$(mktemp -d)
+export CARGO_TARGET_DIR CARGO_TERM_COLOR=never
+trap 'rm -rf "$CARGO_TARGET_DIR"' EXIT
+TIMEFORMAT='%U %S'
 
-# Processor seconds (user and system, all threads and children) that a command takes.
+# Processor seconds, user and system, of a command.
 cpu() {
-  local before after
-  before=$(awk '{ print $16 + $17 }' /proc/$$/stat)
-  "$@" >/dev/null 2>&1
-  after=$(awk '{ print $16 + $17 }' /proc/$$/stat)
-  awk -v a="$before" -v b="$after" -v hz="$(getconf CLK_TCK)" 'BEGIN { printf "%.1f", (b - a) / hz }'
+  { time "$@" >"$CARGO_TARGET_DIR/log" 2>&1 || { cat "$CARGO_TARGET_DIR/log" >&2; exit 1; }; } 2>&1 | awk '{ printf "%.1f", $1 + $2 }'
 }
 
-packages=$(cargo tree -p tracelift -e normal --prefix none --no-dedupe --locked | sort -u | wc -l)
-cranelift=$(cpu cargo build --release --locked -p cranelift-codegen -p cranelift-frontend -p cranelift-jit -p cranelift-module -p cranelift-native)
+sum() { awk "BEGIN { printf \"%.1f\", $1 + $2 }"; }
+
+cargo fetch --locked >/dev/null 2>&1
+mkdir -p "$CARGO_TARGET_DIR"
+cranelift=$(cpu cargo build --release --locked -p cranelift-jit -p cranelift-frontend -p cranelift-native)
 rest=$(cpu cargo build --release --locked -p tracelift)
+total=$(sum "$cranelift" "$rest")
 touch crates/nn/src/layers/dense.rs
 layer=$(cpu cargo build --release --locked -p tracelift)
-cargo build --release --locked --example cube >/dev/null 2>&1
-cp "$target/release/examples/cube" "$target/cube"
-strip "$target/cube"
-bytes=$(stat -c %s "$target/cube")
+# An example brings the dependencies of tests, with which much is compiled again.
+cpu cargo build --release --locked --example cube >/dev/null
+cp "$CARGO_TARGET_DIR/release/examples/cube" "$CARGO_TARGET_DIR/cube"
+strip "$CARGO_TARGET_DIR/cube"
+bytes=$(stat -c %s "$CARGO_TARGET_DIR/cube")
+packages=$(cargo tree -p tracelift -e normal --prefix none --no-dedupe --locked | sort -u | wc -l)
 
-total=$(awk -v a="$cranelift" -v b="$rest" 'BEGIN { printf "%.1f", a + b }')
-printf '| what | measured | budget |\n|---|---|---|\n'
-printf '| packages of the façade | %s | 100 |\n' "$packages"
-printf '| clean release build, CPU s | %s (Cranelift alone: %s) | Cranelift + 120 |\n' "$total" "$cranelift"
-printf '| rebuild after touching a layer, CPU s | %s | 3 |\n' "$layer"
-printf '| `cube` example, stripped, MB | %s | 8 |\n' "$(awk -v b="$bytes" 'BEGIN { printf "%.1f", b / 1e6 }')"
+cat <<TABLE
+| what | cost | limit |
+|---|---|---|
+| packages, default features | $packages | 100 |
+| release build from nothing | $total processor seconds | Cranelift + 120 |
+| of these, Cranelift and what it needs | $cranelift | |
+| rebuild after touching a layer | $layer processor seconds | 3 |
+| the \`cube\` example, stripped | $(awk "BEGIN { printf \"%.1f\", $bytes / 1e6 }") MB | 8 MB |
+TABLE
