@@ -204,7 +204,7 @@ macro_rules! hosts {
 }
 hosts!(i32 i64 u8 usize f32 f64 bool String &'static str);
 
-/// Gives the specs from which a [`Tree`] is made for tracing.
+/// Gives the specs from which a [`Tree`](crate::Tree) is made for tracing.
 pub struct SpecSource {
     specs: std::vec::IntoIter<SpecItem>,
 }
