@@ -1,8 +1,8 @@
 //! Calls replaced by what they call.
 
-use crate::rewrite::Rewrite;
+use crate::rewrite::{Rewrite, append};
 use tracelift_ir::ops::Call;
-use tracelift_ir::{Attr, Attrs, Graph, Op, Value, ValueMap};
+use tracelift_ir::{Attr, Attrs, Builder, Graph, Op, Type, Value, ValueMap};
 use tracelift_tensor::{Dim, Result, Sym};
 
 /// Puts the nodes of callees in the places of calls, until there are no calls left.
@@ -59,17 +59,7 @@ fn expand(new: &mut Rewrite<'_>, call: &Call, at: Value) -> Result<Vec<Value>> {
     for (param, argument) in callee.params().iter().zip(&arguments) {
         made.insert(*param, *argument);
     }
-    for (id, node) in callee.nodes() {
-        if matches!(node.op, Op::Parameter(_)) {
-            continue;
-        }
-        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
-        let mut node = node.clone();
-        node.op = substitute(&node.op, &sizes)?;
-        for (n, value) in new.b.push_like(&node, &operands)?.into_iter().enumerate() {
-            made.insert(id.result(n), value);
-        }
-    }
+    append(&mut new.b, callee, &mut made, &|op| substitute(op, &sizes))?;
     Ok(callee.results().iter().map(|v| made[*v]).collect())
 }
 
@@ -92,7 +82,6 @@ fn substitute(op: &Op, sizes: &[(Sym, Dim)]) -> Result<Op> {
 }
 
 fn substitute_graph(graph: &Graph, sizes: &[(Sym, Dim)]) -> Result<Graph> {
-    use tracelift_ir::{Builder, Type};
     let mut b = Builder::new(graph.name());
     let mut made: ValueMap<Value> = ValueMap::with_capacity(graph.len());
     for (param, role) in graph.params().iter().zip(graph.roles()) {
@@ -103,17 +92,7 @@ fn substitute_graph(graph: &Graph, sizes: &[(Sym, Dim)]) -> Result<Graph> {
         let name = graph.name_of(*param).cloned().unwrap_or_default();
         made.insert(*param, b.param(name, ty, *role));
     }
-    for (id, node) in graph.nodes() {
-        if matches!(node.op, Op::Parameter(_)) {
-            continue;
-        }
-        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
-        let mut node = node.clone();
-        node.op = substitute(&node.op, sizes)?;
-        for (n, value) in b.push_like(&node, &operands)?.into_iter().enumerate() {
-            made.insert(id.result(n), value);
-        }
-    }
+    append(&mut b, graph, &mut made, &|op| substitute(op, sizes))?;
     let results: Vec<Value> = graph.results().iter().map(|v| made[*v]).collect();
     b.finish(&results)
 }

@@ -27,8 +27,8 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
     }
     let results =
         graph.results().iter().map(|v| new.unit(v.node).map(|()| new.made[*v])).collect::<Result<Vec<_>>>()?;
-    for (guard, _) in graph.guards_with_origins() {
-        new.b.assume(guard.clone());
+    for (guard, origin) in graph.guards_with_origins() {
+        new.b.at(origin.clone()).assume(guard.clone());
     }
     new.b.finish_with_states(&results, graph.states().to_vec())
 }
