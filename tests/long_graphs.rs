@@ -2,9 +2,10 @@
 //! take hours here.
 
 use tracelift_autodiff::grad;
-use tracelift_ir::{Builder, Graph, ParamRole, Type, Value, evaluate};
+use tracelift_ir::{Builder, Graph, ParamRole, Type, evaluate};
 use tracelift_passes::Pipeline;
-use tracelift_tensor::{Array, Dim, F32, Result};
+use tracelift_tensor::{Array, Dim, F32};
+use tracelift_testkit::graphs::summed;
 
 const NODES: usize = 100_000;
 
@@ -23,15 +24,6 @@ fn chain(ty: Type, nodes: usize) -> Graph {
         y = if n % 2 == 0 { b.max(y, x) } else { b.neg(y) }.unwrap();
     }
     b.finish(&[y]).unwrap()
-}
-
-fn sum(graph: &Graph) -> Result<Graph> {
-    let mut b = Builder::new("sum");
-    let params: Vec<Value> = graph.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
-    let made = tracelift_testkit::graphs::append(&mut b, graph, &params).unwrap();
-    let axes: Vec<usize> = (0..b.ty(made[0]).rank()).collect();
-    let total = if axes.is_empty() { made[0] } else { b.sum(made[0], &axes, false)? };
-    b.finish(&[total])
 }
 
 #[test]
@@ -68,7 +60,7 @@ fn chains_without_fusion() {
 fn gradients_of_chains() {
     on_a_small_stack(|| {
         // About five nodes of the gradient for each of the chain.
-        let graph = sum(&chain(Type::tensor(F32, [Dim::sym("B")]), NODES / 5)).unwrap();
+        let graph = summed(&chain(Type::tensor(F32, [Dim::sym("B")]), NODES / 5)).unwrap();
         let gradient = grad(&graph, &[0]).unwrap();
         let lowered = Pipeline::default().optimize(&gradient, &mut |_, _| {}).unwrap();
         let x = [Array::vector([-2.0f32, 0.5]).unwrap()];

@@ -1,7 +1,6 @@
 //! Gradients of finished graphs.
 
-use crate::reverse::{gradients, inline};
-use std::sync::Arc;
+use crate::reverse::gradients;
 use tracelift_ir::{Builder, Graph, Value};
 use tracelift_tensor::{Error, Result};
 
@@ -58,7 +57,7 @@ fn differentiate(graph: &Graph, wrt: &[usize], values: bool) -> Result<Graph> {
         }
         sources.push(x);
     }
-    let made = inline(&mut b, &Arc::new(graph.clone()), &arguments)?;
+    let made = b.splice(graph, &arguments)?;
     let y = made[target];
     let one = b.scalar_like(y, 1.0)?;
     let found = gradients(&mut b, &[(y, one)], &sources)?;

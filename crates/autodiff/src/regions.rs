@@ -1,6 +1,6 @@
 //! Gradients of the ops that own graphs.
 
-use crate::reverse::{gradients, inline};
+use crate::reverse::gradients;
 use std::sync::Arc;
 use tracelift_ir::ops::{Call, Cond};
 use tracelift_ir::{Builder, Graph, Op, ParamRole, Value};
@@ -61,7 +61,7 @@ fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Resu
     for (result, _) in graph.results().iter().zip(dy).filter(|(_, dy)| dy.is_some()) {
         cotangents.push((*result, b.param("", graph.ty(*result).clone(), ParamRole::Input)));
     }
-    let made = inline(&mut b, graph, &arguments)?;
+    let made = b.splice(graph, &arguments)?;
     let targets: Vec<(Value, Value)> = cotangents.into_iter().map(|(y, dy)| (made[y], dy)).collect();
     let wanted: Vec<Value> = sources.iter().map(|n| arguments[*n]).collect();
     let found = gradients(&mut b, &targets, &wanted)?;

@@ -1,8 +1,7 @@
 //! The walk back over the nodes between targets and sources.
 
 use crate::regions;
-use std::sync::Arc;
-use tracelift_ir::{Builder, Graph, NodeIndex, Op, Value, ValueMap, Vjp, VjpRule};
+use tracelift_ir::{Builder, NodeIndex, Op, Value, ValueMap, Vjp, VjpRule};
 use tracelift_tensor::{Error, Result};
 
 /// What is known of the gradient with respect to a value.
@@ -175,22 +174,4 @@ fn not_differentiable(
         .operands(operands.iter().map(|x| b.ty(*x)))
         .at(origin)
         .help("use `stop_gradient` on its operand if nothing should flow through it")
-}
-
-/// Copies a graph's nodes into a builder on given arguments; answers where each value went.
-pub(crate) fn inline(b: &mut Builder, graph: &Arc<Graph>, arguments: &[Value]) -> Result<ValueMap<Value>> {
-    let mut made = ValueMap::with_capacity(graph.len());
-    for (param, argument) in graph.params().iter().zip(arguments) {
-        made.insert(*param, *argument);
-    }
-    for (index, node) in graph.nodes() {
-        if matches!(node.op, Op::Parameter(_)) {
-            continue;
-        }
-        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
-        for (n, value) in b.push_like(node, &operands)?.into_iter().enumerate() {
-            made.insert(index.result(n), value);
-        }
-    }
-    Ok(made)
 }

@@ -1,8 +1,8 @@
 //! Calls replaced by what they call.
 
-use crate::rewrite::{Rewrite, append};
+use crate::rewrite::Rewrite;
 use tracelift_ir::ops::Call;
-use tracelift_ir::{Attr, Attrs, Builder, Graph, Op, Type, Value, ValueMap};
+use tracelift_ir::{Attr, Attrs, Builder, Graph, Op, Type, Value};
 use tracelift_tensor::{Dim, Result, Sym};
 
 /// Puts the nodes of callees in the places of calls, until there are no calls left.
@@ -55,11 +55,7 @@ fn expand(new: &mut Rewrite<'_>, call: &Call, at: Value) -> Result<Vec<Value>> {
     let arguments = new.operands(at.node);
     let types: Vec<_> = arguments.iter().map(|x| new.b.ty(*x).clone()).collect();
     let sizes = call.sizes(&types);
-    let mut made: ValueMap<Value> = ValueMap::with_capacity(callee.len());
-    for (param, argument) in callee.params().iter().zip(&arguments) {
-        made.insert(*param, *argument);
-    }
-    append(&mut new.b, callee, &mut made, &|op| substitute(op, &sizes))?;
+    let made = new.b.splice_with(callee, &arguments, |op| substitute(op, &sizes))?;
     Ok(callee.results().iter().map(|v| made[*v]).collect())
 }
 
@@ -83,16 +79,16 @@ fn substitute(op: &Op, sizes: &[(Sym, Dim)]) -> Result<Op> {
 
 fn substitute_graph(graph: &Graph, sizes: &[(Sym, Dim)]) -> Result<Graph> {
     let mut b = Builder::new(graph.name());
-    let mut made: ValueMap<Value> = ValueMap::with_capacity(graph.len());
+    let mut params = vec![];
     for (param, role) in graph.params().iter().zip(graph.roles()) {
         let ty = match graph.ty(*param) {
             Type::Tensor(t) => Type::tensor(t.dtype, t.shape.substitute(sizes)),
             other => other.clone(),
         };
         let name = graph.name_of(*param).cloned().unwrap_or_default();
-        made.insert(*param, b.param(name, ty, *role));
+        params.push(b.param(name, ty, *role));
     }
-    append(&mut b, graph, &mut made, &|op| substitute(op, sizes))?;
+    let made = b.splice_with(graph, &params, |op| substitute(op, sizes))?;
     let results: Vec<Value> = graph.results().iter().map(|v| made[*v]).collect();
     b.finish(&results)
 }

@@ -69,28 +69,6 @@ impl<'g> Rewrite<'g> {
     }
 }
 
-/// Puts the nodes of a graph behind what a builder holds, each with its op changed. `made` says where the parameters are,
-/// and is told where everything else is.
-pub(crate) fn append(
-    b: &mut Builder,
-    graph: &Graph,
-    made: &mut ValueMap<Value>,
-    change: &dyn Fn(&Op) -> Result<Op>,
-) -> Result {
-    for (id, node) in graph.nodes() {
-        if matches!(node.op, Op::Parameter(_)) {
-            continue;
-        }
-        let operands: SmallVec<[Value; 3]> = node.operands.iter().map(|x| made[*x]).collect();
-        let mut changed = node.clone();
-        changed.op = change(&node.op)?;
-        for (n, value) in b.push_like(&changed, &operands)?.into_iter().enumerate() {
-            made.insert(id.result(n), value);
-        }
-    }
-    Ok(())
-}
-
 /// The op with other regions; `None` if it has none of its own (a callee belongs to others, too).
 fn map_regions(op: &Op, region: &mut dyn FnMut(&Graph) -> Result<Graph>) -> Result<Option<Op>> {
     let mut map = |graph: &Arc<Graph>| region(graph).map(Arc::new);

@@ -46,9 +46,10 @@ pub fn slope(graph: &Graph, directions: &[Array]) -> Result<Graph> {
     let gradient = grad(graph, &wrt)?;
     let mut b = Builder::new("slope");
     let params: Vec<Value> = graph.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
-    let made = crate::graphs::append(&mut b, &gradient, &params).expect("the gradient fits itself");
+    let made = b.splice(&gradient, &params)?;
     let mut total = b.number(DType::F64, 0.0);
-    for (n, dx) in wrt.iter().zip(made) {
+    for (n, dx) in wrt.iter().zip(gradient.results()) {
+        let dx = made[*dx];
         let direction = b.constant(directions[*n].clone());
         let product = b.mul(dx, direction)?;
         let axes: Vec<usize> = (0..b.ty(dx).rank()).collect();

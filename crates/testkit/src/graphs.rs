@@ -3,24 +3,17 @@
 use crate::random::Case;
 use rustc_hash::FxHashSet;
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, StatePair, Type, Value, ValueMap, evaluate};
-use tracelift_tensor::{Dim, Sym};
+use tracelift_tensor::{Dim, Error, Result, Sym};
 
-/// Puts the nodes of a graph behind what a builder holds; answers its results. `None` if a type does not fit.
-pub fn append(b: &mut Builder, graph: &Graph, arguments: &[Value]) -> Option<Vec<Value>> {
-    let mut made: ValueMap<Value> = ValueMap::with_capacity(graph.len());
-    for (param, argument) in graph.params().iter().zip(arguments) {
-        made.insert(*param, *argument);
-    }
-    for (id, node) in graph.nodes() {
-        if matches!(node.op, Op::Parameter(_)) {
-            continue;
-        }
-        let operands: Vec<Value> = node.operands.iter().map(|x| made[*x]).collect();
-        for (n, value) in b.push_like(node, &operands).ok()?.into_iter().enumerate() {
-            made.insert(id.result(n), value);
-        }
-    }
-    Some(graph.results().iter().map(|v| made[*v]).collect())
+/// The function that answers the sum of the elements of the first result.
+pub fn summed(graph: &Graph) -> Result<Graph> {
+    let mut b = Builder::new(graph.name());
+    let params: Vec<Value> = graph.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
+    let made = b.splice(graph, &params)?;
+    let first = graph.results().first().map(|v| made[*v]).ok_or_else(|| Error::invalid("has no result"))?;
+    let axes: Vec<usize> = (0..b.ty(first).rank()).collect();
+    let sum = if axes.is_empty() { first } else { b.sum(first, &axes, false)? };
+    b.finish(&[sum])
 }
 
 /// A change that makes a case smaller.

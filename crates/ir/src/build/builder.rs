@@ -5,7 +5,7 @@ use crate::infer::Infer;
 use crate::op::Op;
 use crate::ops::Parameter;
 use crate::types::{Type, Types};
-use crate::value::{NodeIndex, Value};
+use crate::value::{NodeIndex, Value, ValueMap};
 use crate::verify::verify_region;
 use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
@@ -113,6 +113,34 @@ impl Builder {
             }
         }
         Ok(values)
+    }
+
+    /// Adds the nodes of a graph with `arguments` in the place of its parameters; answers where each value went.
+    ///
+    /// Results, states and guards of the graph are for the caller to follow up.
+    pub fn splice(&mut self, graph: &Graph, arguments: &[Value]) -> Result<ValueMap<Value>> {
+        self.splice_with(graph, arguments, |op| Ok(op.clone()))
+    }
+
+    /// [`Builder::splice`] with each op put through `change`.
+    pub fn splice_with(
+        &mut self,
+        graph: &Graph,
+        arguments: &[Value],
+        change: impl Fn(&Op) -> Result<Op>,
+    ) -> Result<ValueMap<Value>> {
+        let mut made = ValueMap::with_capacity(graph.len());
+        for (param, argument) in graph.params().iter().zip(arguments) {
+            made.insert(*param, *argument);
+        }
+        for (index, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Parameter(_))) {
+            let operands: Operands = node.operands.iter().map(|x| made[*x]).collect();
+            let changed = Node { op: change(&node.op)?, ..node.clone() };
+            for (n, value) in self.push_like(&changed, &operands)?.into_iter().enumerate() {
+                made.insert(index.result(n), value);
+            }
+        }
+        Ok(made)
     }
 
     fn push_node(&mut self, op: Op, operands: &[Value]) -> Result<NodeIndex> {

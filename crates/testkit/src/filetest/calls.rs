@@ -3,7 +3,7 @@
 use crate::engines::Prepared;
 use std::sync::Arc;
 use tracelift_autodiff::grad;
-use tracelift_ir::{Builder, Graph, ParamRole, Type, Value};
+use tracelift_ir::{Graph, Type};
 use tracelift_kernel::program::Program;
 use tracelift_kernel::text::{Expected, Module, RunCase, RunLine, Source, SyntaxError};
 use tracelift_runtime::{Engine, Executable, Options};
@@ -62,22 +62,10 @@ fn call_gradient(line: &RunLine<'_>, graph: &Graph, engines: &[Engine]) -> Resul
     let floats: Vec<usize> = (0..graph.params().len()).filter(|n| graph.ty(graph.params()[*n]).is_float()).collect();
     let wanted = types(floats.iter().map(|n| graph.ty(graph.params()[*n])));
     let case = line.read(&types(graph.param_types()), &wanted)?;
-    match summed(graph).and_then(|sum| grad(&sum, &floats)) {
+    match crate::graphs::summed(graph).and_then(|sum| grad(&sum, &floats)) {
         Ok(gradient) => Ok(on_engines(&gradient, &case, engines)),
         Err(error) => Ok(difference(Err(error), &case).map(|text| format!("gradient: {text}")).into_iter().collect()),
     }
-}
-
-/// The function that answers the sum of the elements of the first result.
-fn summed(graph: &Graph) -> Result<Graph> {
-    let mut b = Builder::new(graph.name());
-    let params: Vec<Value> = graph.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
-    let results =
-        crate::graphs::append(&mut b, graph, &params).ok_or_else(|| Error::internal("the graph fits itself"))?;
-    let first = *results.first().ok_or_else(|| Error::invalid("has no result"))?;
-    let axes: Vec<usize> = (0..b.ty(first).rank()).collect();
-    let sum = if axes.is_empty() { first } else { b.sum(first, &axes, false)? };
-    b.finish(&[sum])
 }
 
 fn on_engines(graph: &Graph, case: &RunCase, engines: &[Engine]) -> Vec<String> {

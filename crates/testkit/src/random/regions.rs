@@ -86,11 +86,11 @@ fn repeat(growth: &mut Growth<'_>) -> Option<()> {
 fn counted(body: &Graph, counter: &Type) -> Option<Arc<Graph>> {
     let mut b = Builder::new(body.name());
     let params: Vec<Value> = body.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
-    let made = crate::graphs::append(&mut b, body, &params)?;
+    let made = b.splice(body, &params).ok()?;
     let one = b.scalar_like(params[0], 1.0).ok()?;
     let next = b.add(params[0], one).ok()?;
     debug_assert_eq!(b.ty(next), counter);
-    let results: Vec<Value> = [next].into_iter().chain(made).collect();
+    let results: Vec<Value> = [next].into_iter().chain(body.results().iter().map(|v| made[*v])).collect();
     Some(Arc::new(b.finish(&results).ok()?))
 }
 
