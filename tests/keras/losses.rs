@@ -89,3 +89,20 @@ fn names_shapes_and_labels() {
     let label = losses::sparse_categorical_crossentropy(&tensor([0, 3]), &Tensor::ones([2, 3]), true);
     assert!(label.error().unwrap().to_string().contains("the label 3 in row 1, which is not one of 3 classes"));
 }
+
+#[test]
+fn a_label_out_of_range_fails_the_call_of_a_traced_function() {
+    let seen = tracelift::Variable::new(0);
+    let counted = seen.clone();
+    let loss = Function::new(move |labels: &Tensor, p: &Tensor| -> tracelift::Result<Tensor> {
+        counted.assign_add(1)?;
+        losses::sparse_categorical_crossentropy(labels, p, true).ok()
+    });
+    let p = Tensor::ones([2, 3]);
+    assert_eq!(loss(&tensor([0, 2]), &p).unwrap().shape(), [2]);
+    for bad in [3, -1] {
+        let error = loss(&tensor([0, bad]), &p).unwrap_err().to_string();
+        assert!(error.contains("got a label which is not one of 3 classes, numbered from 0"), "{error}");
+    }
+    assert_eq!(seen.item::<i32>().unwrap(), 1);
+}

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tracelift_function::{IntoTensor, Tensor, Tree, add_n, tensor};
+use tracelift_function::{Dim, IntoTensor, Leaves, Tensor, Tree, add_n, tensor};
 
 use crate::{Inputs, Layer, Module, Visitor, Weight, inputs::Feed, layer};
 
@@ -38,6 +38,27 @@ struct Added {
 thread_local! {
     /// The calls under way on this thread, innermost last, and the line where each began.
     static CURRENT: RefCell<Vec<(Call, &'static Location<'static>)>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    /// The layer that was applied last on this thread, and the width of its output.
+    static LAST: RefCell<Option<(String, Dim)>> = const { RefCell::new(None) };
+}
+
+/// Notes that a layer gave an output.
+pub(crate) fn applied<Out: Tree>(name: String, output: &Out) {
+    let outputs = Leaves::of(output).into_tensors();
+    LAST.set(outputs.first().and_then(width).map(|width| (name, width)));
+}
+
+/// The layer whose output `x` seems to be: the last one that was applied, if the widths agree.
+pub(crate) fn made_by(x: &Tensor) -> Option<String> {
+    let width = width(x)?;
+    LAST.with_borrow(|last| last.as_ref().filter(|(_, given)| *given == width).map(|(name, _)| name.clone()))
+}
+
+fn width(x: &Tensor) -> Option<Dim> {
+    x.shape().dims().last().cloned()
 }
 
 /// Ends the innermost call when it is dropped.

@@ -5,7 +5,7 @@ use std::{any::Any, panic::Location, sync::Arc};
 use tracelift_function::{Error, Origin, Result, Shape, Tensor, Tree, Variable, layer_path, push_layer_at};
 
 use crate::{
-    Call, Inputs, Late, Module, Visitor, Weight, initializers,
+    Call, Inputs, Late, Module, Visitor, Weight, call, initializers,
     inputs::Feed,
     name::{short, snake_case},
     paths, seed,
@@ -96,7 +96,13 @@ pub(crate) fn apply<In: Inputs, Out: Tree>(
     let _scope = (!layer.is_container()).then(|| push_layer_at(&layer.display_name(), &layer.description(), line));
     let call = Call::current().map_or_else(Call::inference, |(call, _)| call);
     match build(layer, x) {
-        Ok(()) => layer.call(x, &call),
+        Ok(()) => {
+            let y = layer.call(x, &call);
+            if !layer.is_container() {
+                call::applied(layer.display_name(), &y);
+            }
+            y
+        }
         Err(error) => {
             let error = if error.origin.is_unknown() { error.at(origin(&layer.description())) } else { error };
             layer.call(&x.map(&mut |_| Tensor::failed(error.clone())), &call)
@@ -108,16 +114,17 @@ pub(crate) fn apply<In: Inputs, Out: Tree>(
 fn build<In: Inputs, Out: Tree>(layer: &impl Layer<In, Out>, x: &In) -> Result {
     let mut unbuilt = Unbuilt(false);
     layer.visit(&mut unbuilt);
-    let mut failed = false;
+    let (mut failed, mut before) = (false, None);
     let _ = x.map(&mut |x| {
         failed |= x.error().is_some();
+        before = before.take().or_else(|| call::made_by(x));
         x.clone()
     });
     // What failed before has no shape to build from.
     if !unbuilt.0 || failed {
         return Ok(());
     }
-    layer.build(&x.shapes(), &mut Build(()))
+    layer.build(&x.shapes(), &mut Build { before })
 }
 
 /// Where an error of the layer under way was made: its path, and the line where the outermost layer was applied.
@@ -140,7 +147,10 @@ impl Visitor for Unbuilt {
 }
 
 /// What `build` is given.
-pub struct Build(());
+pub struct Build {
+    /// The layer that made the input, as far as is known.
+    before: Option<String>,
+}
 
 impl Build {
     /// Fills a place for a weight, unless it is filled; a weight of another shape is an error.
@@ -180,7 +190,7 @@ impl Build {
         }
         // The root's number says nothing to the reader.
         let name = path.split_once('/').map_or(&*path, |(_, name)| name);
-        weight.fill(tracelift_function::eagerly(|| Variable::new(values).named(name)));
+        weight.fill(tracelift_function::eagerly(|| Variable::new(values).named(name)), self.before.clone());
         Ok(())
     }
 }

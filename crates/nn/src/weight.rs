@@ -38,6 +38,8 @@ pub struct Weight(Arc<Slot>);
 
 struct Slot {
     variable: OnceLock<Variable>,
+    /// The layer that made the input for which the weight was built, as far as is known.
+    before: OnceLock<String>,
     place: Place,
     settings: Settings,
 }
@@ -67,7 +69,7 @@ impl Weight {
     }
 
     fn with(settings: Settings, variable: OnceLock<Variable>) -> Self {
-        Weight(Arc::new(Slot { variable, place: Place::default(), settings }))
+        Weight(Arc::new(Slot { variable, before: OnceLock::new(), place: Place::default(), settings }))
     }
 
     fn change(self, change: impl FnOnce(&mut Settings)) -> Self {
@@ -127,10 +129,17 @@ impl Weight {
         self.0.settings.constraint.as_ref()
     }
 
-    /// Fills it with a variable, unless it is filled.
-    pub(crate) fn fill(&self, variable: Variable) {
+    /// The layer that made the input for which the weight was built, as far as is known.
+    pub(crate) fn before(&self) -> Option<&str> {
+        self.0.before.get().map(String::as_str)
+    }
+
+    /// Fills it with a variable, unless it is filled; `before` is the layer that made the input.
+    pub(crate) fn fill(&self, variable: Variable, before: Option<String>) {
         let variable = if self.0.settings.trainable { variable } else { variable.not_trainable() };
-        let _ = self.0.variable.set(variable);
+        if let (Ok(()), Some(before)) = (self.0.variable.set(variable), before) {
+            let _ = self.0.before.set(before);
+        }
     }
 }
 

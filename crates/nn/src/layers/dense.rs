@@ -101,11 +101,16 @@ impl Dense {
                 Err(Error::invalid(message)
                     .op("matmul")
                     .at(layer::origin(&self.description()))
-                    .help(format!("`{name}` was built for f32[{leading}{width}]")))
+                    .help(format!("`{name}` was built for f32[{leading}{width}]{}", skipped(&self.kernel))))
             }
             _ => Ok(()),
         }
     }
+}
+
+/// Guesses that the layer was forgotten whose output came here when the kernel was built.
+fn skipped(kernel: &Weight) -> String {
+    kernel.before().map_or_else(String::new, |layer| format!("; did you skip `{layer}`?"))
 }
 
 impl Layer for Dense {
@@ -168,6 +173,15 @@ mod tests {
                 file!()
             )
         );
+    }
+
+    #[test]
+    fn a_skipped_layer_is_guessed() {
+        let (hidden, head) = (Dense::new(300).name("hidden"), Dense::new(10).name("head"));
+        let x = Tensor::ones([2, 784]);
+        head.apply(&hidden.apply(&x)).ok().unwrap();
+        let text = head.apply(&x).ok().unwrap_err().to_string();
+        assert!(text.ends_with("help: `head` was built for f32[_, 300]; did you skip `hidden`?"), "{text}");
     }
 
     #[test]

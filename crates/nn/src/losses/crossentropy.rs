@@ -2,7 +2,7 @@
 //!
 //! Probabilities are clipped to `[1e-7, 1 - 1e-7]`, through which no gradient flows where it acts.
 
-use tracelift_function::{Array, DType, Error, Result, Shape, Tensor, select};
+use tracelift_function::{Array, DType, Error, Result, Shape, Tensor, assert_all, select};
 
 use super::{Reduction, matched};
 use crate::Loss;
@@ -51,7 +51,8 @@ pub fn categorical_crossentropy(y_true: &Tensor, y_pred: &Tensor, from_logits: b
 
 /// The cross-entropy of class numbers, along the last axis of the predictions.
 ///
-/// A class number that does not exist is an error where the numbers can be read: outside of traced functions.
+/// A class number that does not exist is an error; in a traced function, of the call that met it, which then leaves all
+/// variables as they were.
 ///
 /// ```
 /// use tracelift_nn::{losses::sparse_categorical_crossentropy, tensor};
@@ -71,10 +72,11 @@ pub fn sparse_categorical_crossentropy(y_true: &Tensor, y_pred: &Tensor, from_lo
         Ok(classes) => classes,
         Err(error) => return Tensor::failed(error.op("sparse_categorical_crossentropy")),
     };
-    if !labels.is_traced()
-        && let Err(error) =
-            labels.clone().ok().and_then(|labels| labels.to_array()).and_then(|labels| in_range(&labels, classes))
-    {
+    let checked = match labels.is_traced() {
+        true => assert_all(&labels.ge(0).and(labels.lt(classes)), &format!("got a label {}", not_among(classes))),
+        false => labels.clone().ok().and_then(|labels| labels.to_array()).and_then(|labels| in_range(&labels, classes)),
+    };
+    if let Err(error) = checked {
         return Tensor::failed(error.op("sparse_categorical_crossentropy"));
     }
     // Chosen rather than multiplied: a probability of 0 elsewhere is no NaN here.
@@ -97,11 +99,14 @@ fn in_range(labels: &Array, classes: usize) -> Result {
         Some(i) => {
             let row = i / labels.shape().iter().skip(1).product::<usize>().max(1);
             let label = labels.get_f64(i);
-            let message =
-                format!("got the label {label} in row {row}, which is not one of {classes} classes, numbered from 0");
+            let message = format!("got the label {label} in row {row}, {}", not_among(classes));
             Err(Error::invalid(message).help("the model's last layer needs as many units as there are classes"))
         }
     }
+}
+
+fn not_among(classes: usize) -> String {
+    format!("which is not one of {classes} classes, numbered from 0")
 }
 
 fn same_shape(op: &str, y_true: &Tensor, y_pred: &Tensor) -> Result {
