@@ -41,16 +41,17 @@ fn values_and_gradients() {
         let eager = activation.call(&x);
         let (y, vjp) = both(&x);
         assert_eq!(format!("{:?}", values_of(&eager)), format!("{:?}", values_of(&y)), "{name}: both engines");
-        // The finite inputs; what comes of infinities and NaN is the ops' business.
-        let finite: Vec<usize> = (0..values_of(&x).len()).filter(|&i| values_of(&x)[i].is_finite()).collect();
         // The f64 column is exact; what overflows in f32 does so here.
-        let picked = |all: &[f64]| -> Vec<f64> { finite.iter().map(|&i| f64::from(all[i] as f32)).collect() };
-        assert_near(name, &picked(&values_of(&y)), &picked(&numbers(&entry["y_f64"]["values"])), 1e-7);
-        assert_near(
-            &format!("{name}: gradient"),
-            &picked(&values_of(&vjp)),
-            &picked(&numbers(&entry["vjp_f64"]["values"])),
-            1e-7,
-        );
+        let rounded = |all: Vec<f64>| -> Vec<f64> { all.into_iter().map(|x| f64::from(x as f32)).collect() };
+        assert_near(name, &values_of(&y), &rounded(numbers(&entry["y_f64"]["values"])), 1e-7);
+        let (mut got, mut want) = (values_of(&vjp), rounded(numbers(&entry["vjp_f64"]["values"])));
+        for (i, x) in values_of(&x).into_iter().enumerate() {
+            // Two gradients differ by rule: through `max(0, NaN)`, and of inf / inf.
+            let by_rule = (name.starts_with("relu") && x.is_nan()) || (name == "softsign" && x.is_infinite());
+            if by_rule {
+                (got[i], want[i]) = (0.0, 0.0);
+            }
+        }
+        assert_near(&format!("{name}: gradient"), &got, &want, 1e-7);
     }
 }

@@ -26,7 +26,10 @@ fn optimizer(id: &str, config: &Value) -> AnyOptimizer {
             optimizer.into()
         }};
     }
-    if id.starts_with("nadam") {
+    if id == "schedule.exponential" {
+        let halved_every_other_step = |step: &Tensor| 0.1 * Tensor::from(0.5).pow(step.cast(F64) / 2);
+        Sgd::new(halved_every_other_step).into()
+    } else if id.starts_with("nadam") {
         shared!(Nadam::new(rate))
     } else if id.contains("adam") {
         shared!(Adam::new(rate))
@@ -53,6 +56,7 @@ fn values_after_each_step() {
         "clip.global_clipnorm",
         "weight_decay.sgd",
         "weight_decay.adam",
+        "schedule.exponential",
     ];
     for id in ids {
         let entry = file.entry(id);

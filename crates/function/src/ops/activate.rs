@@ -32,11 +32,11 @@ impl Tensor {
         self * 0.5 * ((self * std::f64::consts::FRAC_1_SQRT_2).erf() + 1)
     }
 
-    /// `x` where positive, else `exp(x) - 1`.
+    /// `x` where not negative, else `exp(x) - 1`.
     #[track_caller]
     #[must_use]
     pub fn elu(&self) -> Tensor {
-        self.gt(0).select(self, self.minimum(0).expm1())
+        self.lt(0).select(self.minimum(0).expm1(), self)
     }
 
     /// The exponential linear unit with the scales that keep mean and variance.
@@ -46,7 +46,7 @@ impl Tensor {
         const ALPHA: f64 = 1.673_263_242_354_377_2;
         const SCALE: f64 = 1.050_700_987_355_480_5;
         // The gradient at 0 is that of the right side, as in TensorFlow.
-        self.ge(0).select(self, self.minimum(0).expm1() * ALPHA) * SCALE
+        self.lt(0).select(self.minimum(0).expm1() * ALPHA, self) * SCALE
     }
 
     /// `x` times its logistic function.
