@@ -1,7 +1,7 @@
 //! The graph of tracelift: operations, types, builder, text, verifier, reference evaluator.
 //!
 //! A [`Graph`] is made by a [`Builder`] alone and never changes afterwards.
-//! Each operation of the list in [`Op`] has all its facts in one file of [`ops`]: type inference, meaning, gradient, lowering, attributes, laws, samples.
+//! Each operation of the list in [`Op`] has all its facts in one file of [`ops`]: type inference, meaning, gradient, batching, lowering, attributes, laws, samples.
 
 mod types;
 mod value;
@@ -11,6 +11,7 @@ mod op;
 mod infer;
 mod build;
 mod vjp;
+mod batch;
 mod laws;
 mod lowering;
 mod kernels;
@@ -26,6 +27,7 @@ mod json;
 mod testing;
 
 pub use attrs::{Attr, AttrReader, Attrs};
+pub use batch::{Batch, BatchRule};
 pub use build::{Builder, Expr, Gradients, MAX_DEPTH, Scope, with_exprs};
 pub use eval::{EvalCx, Evaluator, evaluate};
 pub use graph::{Graph, Node, Operands, ParamRole, StatePair};

@@ -1,6 +1,7 @@
 //! The list of all ops, and what every op must say about itself.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::EvalCx;
 use crate::graph::Graph;
 use crate::infer::Infer;
@@ -33,6 +34,9 @@ pub trait OpDef: Sized {
 
     /// The gradient.
     fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule>;
+
+    /// What it becomes when some operands hold one value per element of a batch.
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule>;
 
     /// What the scheduler makes of it, for operands and results of these types.
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering;
@@ -140,6 +144,11 @@ impl Op {
     /// The gradient.
     pub fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule> {
         with_op!(self, op => op.vjp(cx))
+    }
+
+    /// What it becomes when some operands hold one value per element of a batch.
+    pub fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        with_op!(self, op => op.batch(cx))
     }
 
     /// What the scheduler makes of it, for operands and results of these types.

@@ -2,6 +2,7 @@
 
 use super::Axes;
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule, with_first};
 use crate::eval::{EvalCx, gather_affine};
 use crate::infer::{Infer, one, tensors};
 use crate::laws::Laws;
@@ -88,6 +89,10 @@ impl OpDef for Broadcast {
             dx = cx.b.reshape(dx, shape)?;
         }
         Ok(VjpRule::Local(vec![Some(dx)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Broadcast { shape: cx.with_batch(&self.shape), axes: with_first(&self.axes) })
     }
 
     fn lowering(&self, x: &[Type], _: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! Operands one behind the other.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, count, with_raw};
 use crate::infer::{Infer, all_tensors, one};
 use crate::kernels::KernelWriter;
@@ -91,6 +92,10 @@ impl OpDef for Concat {
             parts.push(Some(cx.b.push(slice, &[dy])?));
         }
         Ok(VjpRule::Local(parts))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Concat { axis: self.axis + 1 })
     }
 
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {

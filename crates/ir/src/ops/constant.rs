@@ -1,6 +1,7 @@
 //! Literals.
 
 use crate::attrs::{Attr, AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::EvalCx;
 use crate::infer::{Infer, wrong_count};
 use crate::laws::Laws;
@@ -89,6 +90,10 @@ impl OpDef for Constant {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Local(Vec::new()))
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Refused("has no operands of which there might be several"))
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

@@ -2,6 +2,7 @@
 
 use super::Axes;
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule, shifted, with_first};
 use crate::eval::{EvalCx, dot_general};
 use crate::infer::{Infer, check_axes, one, tensors};
 use crate::laws::Laws;
@@ -55,6 +56,16 @@ impl DotGeneral {
             Self::free(&self.lhs_batch, &self.lhs_contract, x_rank),
             Self::free(&self.rhs_batch, &self.rhs_contract, y_rank),
         )
+    }
+
+    /// The product with its sides exchanged.
+    fn exchanged(self) -> DotGeneral {
+        DotGeneral {
+            lhs_batch: self.rhs_batch,
+            rhs_batch: self.lhs_batch,
+            lhs_contract: self.rhs_contract,
+            rhs_contract: self.lhs_contract,
+        }
     }
 
     /// How many columns the right side has.
@@ -171,6 +182,45 @@ impl OpDef for DotGeneral {
         let dx = self.side_gradient(cx, dy, true)?;
         let dy = self.side_gradient(cx, dy, false)?;
         Ok(VjpRule::Local(vec![Some(dx), Some(dy)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        let DotGeneral { lhs_batch, rhs_batch, lhs_contract, rhs_contract } = self;
+        let both = DotGeneral {
+            lhs_batch: with_first(lhs_batch),
+            rhs_batch: with_first(rhs_batch),
+            lhs_contract: shifted(lhs_contract),
+            rhs_contract: shifted(rhs_contract),
+        };
+        // Of an operand that alone is batched, the batch is one more free axis, the first.
+        let left = DotGeneral {
+            lhs_batch: shifted(lhs_batch),
+            rhs_batch: rhs_batch.clone(),
+            rhs_contract: rhs_contract.clone(),
+            ..both.clone()
+        };
+        let right = DotGeneral {
+            rhs_batch: shifted(rhs_batch),
+            lhs_batch: lhs_batch.clone(),
+            lhs_contract: lhs_contract.clone(),
+            ..both.clone()
+        };
+        let (x, y) = (cx.x[0], cx.x[1]);
+        let (op, operands, front) = match *cx.batched {
+            [true, true] => (both, [x, y], 0),
+            [true, _] => (left, [x, y], lhs_batch.len()),
+            _ => {
+                let x_free = Self::free(lhs_batch, lhs_contract, cx.b.ty(x).rank());
+                // The single column must stay the only one, for the order of the sum: vectors are exchanged.
+                let one_column = self.columns(&cx.b.ty(y).shape()[1..].into()).is_one();
+                match x_free.is_empty() && one_column {
+                    true => (right.exchanged(), [y, x], lhs_batch.len()),
+                    false => (right, [x, y], lhs_batch.len() + x_free.len()),
+                }
+            }
+        };
+        let product = cx.b.push(op, &operands)?;
+        cx.to_front(product, front)
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! Effects in order: printing and asserting, threaded through by a token.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, token};
 use crate::infer::{Infer, all_tensors, wrong_count};
 use crate::laws::Laws;
@@ -42,7 +43,7 @@ fn behind_token(x: &[Type]) -> Result<&[Type]> {
 }
 
 macro_rules! effects {
-    ($($op:ident $name:literal, $lowering:ident, $laws:ident, infer: $infer:expr, eval: $eval:expr,
+    ($($op:ident $name:literal, $lowering:ident, $laws:ident, infer: $infer:expr, eval: $eval:expr, batch: $batch:expr,
         attributes: $attributes:expr, from: $from:expr, samples: $samples:expr;)*) => {$(
         impl OpDef for $op {
             const NAMES: &'static [&'static str] = &[$name];
@@ -66,6 +67,11 @@ macro_rules! effects {
             fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule> {
                 // Showing or testing a value passes nothing on.
                 Ok(VjpRule::Local(vec![None; cx.x.len()]))
+            }
+
+            fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+                let batch: fn(&$op, &mut Batch<'_>) -> Result<BatchRule> = $batch;
+                batch(self, cx)
             }
 
             fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {
@@ -97,6 +103,7 @@ effects! {
     Token "token", Host, NONE,
         infer: |x| if x.is_empty() { Ok(()) } else { Err(wrong_count(0, x.len())) },
         eval: |_, _, _| Ok(()),
+        batch: |_, _| Ok(BatchRule::Refused("has no operands of which there might be several")),
         attributes: |_| Attrs::new(),
         from: |_| Ok(Token),
         samples: vec![Sample::new(Token, vec![])];
@@ -111,6 +118,8 @@ effects! {
             cx.print(&line);
             Ok(())
         },
+        // One line shows the values of all elements.
+        batch: |op, cx| cx.b.push_multi(op.clone(), cx.x).map(BatchRule::Same),
         attributes: |op| Attrs::new().text("message", &op.message),
         from: |attrs| Ok(Print { message: attrs.text("message")?.to_owned() }),
         samples: {
@@ -130,6 +139,7 @@ effects! {
             Some(_) if x[1].rank() == 0 => Err(Error::invalid(format!("failed: {}", op.message))),
             Some(at) => Err(Error::invalid(format!("failed at element {at}: {}", op.message))),
         },
+        batch: |op, cx| cx.b.push_multi(op.clone(), cx.x).map(BatchRule::Same),
         attributes: |op| Attrs::new().text("message", &op.message),
         from: |attrs| Ok(Assert { message: attrs.text("message")?.to_owned() }),
         samples: {

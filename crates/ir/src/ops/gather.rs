@@ -1,6 +1,7 @@
 //! Elements picked by index, and added by index.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, count, with_number, with_raw};
 use crate::infer::{Infer, one, tensors};
 use crate::kernels::KernelWriter;
@@ -164,6 +165,20 @@ impl OpDef for Gather {
         Ok(VjpRule::Local(vec![Some(cx.b.push(back, &[zeros, cx.x[1], dy])?), None]))
     }
 
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        let (axis, batch) = (self.axis, self.batch);
+        match *cx.batched {
+            // A table of each element, picked from by the same indices.
+            [true, false] if batch == 0 => cx.push_as_is(Gather { axis: axis + 1, batch }),
+            // One table for all: the batch is one more axis of the indices.
+            [false, true] if batch == 0 => {
+                let picked = cx.b.push(*self, cx.x)?;
+                cx.to_front(picked, axis)
+            }
+            _ => cx.push(Gather { axis: axis + 1, batch: batch + 1 }),
+        }
+    }
+
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {
         let mut k = KernelWriter::new("gather", x, y);
         k.check(1, &x[0].shape()[self.axis]);
@@ -251,6 +266,10 @@ impl OpDef for ScatterAdd {
         let pick = Gather { axis: self.axis, batch: self.batch };
         let dupdates = cx.b.push(pick, &[dy, cx.x[1]])?;
         Ok(VjpRule::Local(vec![Some(dy), None, Some(dupdates)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(ScatterAdd { axis: self.axis + 1, batch: self.batch + 1 })
     }
 
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! The same value again: as it is, or with nothing flowing back.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::EvalCx;
 use crate::infer::{Infer, tensors};
 use crate::laws::Laws;
@@ -41,6 +42,10 @@ macro_rules! identities {
 
             fn vjp(&self, $cx: &mut Vjp<'_>) -> Result<VjpRule> {
                 Ok(VjpRule::Local($vjp))
+            }
+
+            fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+                cx.push(self.clone())
             }
 
             fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! Numbers made of positions and sizes.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, eval_lane, for_each_index};
 use crate::infer::{Infer, one, tensors, wrong_count};
 use crate::laws::Laws;
@@ -56,6 +57,10 @@ impl OpDef for Iota {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Local(Vec::new()))
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Refused("has no operands of which there might be several"))
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {
@@ -119,6 +124,11 @@ impl OpDef for Dim {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Local(vec![None]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        // All elements have the same sizes.
+        cx.b.push_multi(Dim { axis: self.axis + 1 }, cx.x).map(BatchRule::Same)
     }
 
     fn lowering(&self, x: &[Type], _: &[Type]) -> Lowering {

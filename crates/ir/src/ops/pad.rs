@@ -1,6 +1,7 @@
 //! A border around the operand, and gaps inside.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, for_each_index, row_major, with_raw};
 use crate::infer::{Infer, one, tensors};
 use crate::kernels::KernelWriter;
@@ -107,6 +108,24 @@ impl OpDef for Pad {
         let axes: Vec<usize> = (0..cx.b.ty(dy).rank()).collect();
         let dvalue = cx.b.sum(outside, &axes, false)?;
         Ok(VjpRule::Local(vec![Some(dx), Some(dvalue)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        let first = |border: &[Dim]| std::iter::once(Dim::ZERO).chain(border.iter().cloned()).collect();
+        let interior = std::iter::once(0).chain(self.interior.iter().copied()).collect();
+        let pad = Pad { low: first(&self.low), high: first(&self.high), interior };
+        let x = cx.operand(0)?;
+        if !cx.batched[1] {
+            return cx.b.push(pad, &[x, cx.x[1]]).map(BatchRule::one);
+        }
+        // A border of its own for each element is chosen where a pad of `false` into `true` says that there is border.
+        let zero = cx.b.number(cx.b.ty(x).dtype(), 0.0);
+        let (no, yes) = (cx.b.number(DType::Bool, 0.0), cx.b.number(DType::Bool, 1.0));
+        let inside = cx.b.broadcast(no, cx.b.ty(x).shape().clone(), &[])?;
+        let is_border = cx.b.push(pad.clone(), &[inside, yes])?;
+        let padded = cx.b.push(pad, &[x, zero])?;
+        let border = cx.b.broadcast(cx.x[1], cx.b.ty(padded).shape().clone(), &[0])?;
+        cx.b.select(is_border, border, padded).map(BatchRule::one)
     }
 
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {

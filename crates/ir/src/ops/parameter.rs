@@ -1,6 +1,7 @@
 //! Arguments of a graph.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::EvalCx;
 use crate::infer::Infer;
 use crate::laws::Laws;
@@ -33,6 +34,10 @@ impl OpDef for Parameter {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Local(Vec::new()))
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Refused("has no operands of which there might be several"))
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! Random numbers as functions of (key, counter).
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, eval_lane};
 use crate::infer::{Infer, one, tensors};
 use crate::kernels::KernelWriter;
@@ -87,6 +88,10 @@ impl OpDef for Random {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Local(vec![None, None]))
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Refused("draws from one generator, not from one per element of the batch"))
     }
 
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {

@@ -2,6 +2,7 @@
 
 use super::Axes;
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule, shifted};
 use crate::build::{Expr, with_exprs};
 use crate::eval::{EvalCx, reduce_array};
 use crate::infer::{Infer, check_axes, one, tensors};
@@ -122,6 +123,10 @@ impl OpDef for Reduce {
             }
         };
         Ok(VjpRule::Local(vec![Some(dx)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Reduce { axes: shifted(&self.axes), ..self.clone() })
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

@@ -1,6 +1,7 @@
 //! The same elements in another shape.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::EvalCx;
 use crate::infer::{Infer, one, tensors};
 use crate::laws::Laws;
@@ -97,6 +98,10 @@ impl OpDef for Reshape {
         let Some(dy) = cx.dy[0] else { return Ok(VjpRule::Zero) };
         let shape = cx.b.ty(cx.x[0]).shape().clone();
         Ok(VjpRule::Local(vec![Some(cx.b.reshape(dy, shape)?)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Reshape { shape: cx.with_batch(cx.y[0].shape()) })
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

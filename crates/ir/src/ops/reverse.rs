@@ -2,6 +2,7 @@
 
 use super::Axes;
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule, shifted};
 use crate::eval::{EvalCx, gather_affine};
 use crate::infer::{Infer, check_axes, tensors};
 use crate::laws::Laws;
@@ -52,6 +53,10 @@ impl OpDef for Reverse {
     fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule> {
         let Some(dy) = cx.dy[0] else { return Ok(VjpRule::Zero) };
         Ok(VjpRule::Local(vec![Some(cx.b.push(self.clone(), &[dy])?)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Reverse { axes: shifted(&self.axes) })
     }
 
     fn lowering(&self, x: &[Type], _: &[Type]) -> Lowering {

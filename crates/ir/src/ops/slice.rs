@@ -1,6 +1,7 @@
 //! A regular part of the operand.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, gather_affine};
 use crate::infer::{Infer, one, tensors};
 use crate::laws::Laws;
@@ -114,6 +115,11 @@ impl OpDef for Slice {
         }
         let zero = cx.b.number(cx.b.ty(dx).dtype(), 0.0);
         Ok(VjpRule::Local(vec![Some(cx.b.push(pad, &[dx, zero])?)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        let batch = SliceAxis::all(cx.size);
+        cx.push(Slice { axes: std::iter::once(batch).chain(self.axes.iter().cloned()).collect() })
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

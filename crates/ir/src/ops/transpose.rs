@@ -2,6 +2,7 @@
 
 use super::Axes;
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule, with_first};
 use crate::eval::{EvalCx, gather_affine};
 use crate::infer::{Infer, check_axes, one, tensors};
 use crate::laws::Laws;
@@ -61,6 +62,10 @@ impl OpDef for Transpose {
     fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule> {
         let Some(dy) = cx.dy[0] else { return Ok(VjpRule::Zero) };
         Ok(VjpRule::Local(vec![Some(cx.b.push(self.inverse(), &[dy])?)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(Transpose { order: with_first(&self.order) })
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

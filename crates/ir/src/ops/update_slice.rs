@@ -1,6 +1,7 @@
 //! A regular part of an operand replaced.
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::eval::{EvalCx, for_each_index, row_major, with_raw};
 use crate::infer::{Infer, tensors};
 use crate::kernels::KernelWriter;
@@ -74,6 +75,12 @@ impl OpDef for UpdateSlice {
         let zeros = cx.b.zeros_like(cx.x[1])?;
         let dx = cx.b.push(self.clone(), &[dy, zeros])?;
         Ok(VjpRule::Local(vec![Some(dx), Some(dupdate)]))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        let start = std::iter::once(Dim::ZERO).chain(self.start.iter().cloned()).collect();
+        let step = std::iter::once(1).chain(self.step.iter().copied()).collect();
+        cx.push(UpdateSlice { start, step })
     }
 
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {

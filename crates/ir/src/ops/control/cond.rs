@@ -2,6 +2,7 @@
 
 use super::{enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
 use crate::graph::{Graph, ParamRole};
@@ -65,6 +66,10 @@ impl OpDef for Cond {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::Region)
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Region)
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

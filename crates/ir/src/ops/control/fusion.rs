@@ -2,6 +2,7 @@
 
 use super::{enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
 use crate::graph::{Graph, ParamRole};
@@ -40,6 +41,10 @@ impl OpDef for Fusion {
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {
         Ok(VjpRule::NotDifferentiable("gradients are made before nodes are fused"))
+    }
+
+    fn batch(&self, _: &mut Batch<'_>) -> Result<BatchRule> {
+        Ok(BatchRule::Refused("batches are made before nodes are fused"))
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {

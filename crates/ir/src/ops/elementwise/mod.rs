@@ -23,6 +23,7 @@ pub use select::Select;
 pub use trigonometric::*;
 
 use crate::attrs::{AttrReader, Attrs};
+use crate::batch::{Batch, BatchRule};
 use crate::build::{Expr, Gradients, with_exprs};
 use crate::eval::{EvalCx, eval_lane};
 use crate::infer::{Infer, all_tensors, one, wrong_count};
@@ -109,6 +110,10 @@ impl<T: Elementwise> OpDef for T {
                 Gradients::Local(dx) => VjpRule::Local(dx.into_iter().map(|dx| dx.map(|dx| dx.value)).collect()),
             }
         }))
+    }
+
+    fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
+        cx.push(self.clone())
     }
 
     fn lowering(&self, _: &[Type], _: &[Type]) -> Lowering {
