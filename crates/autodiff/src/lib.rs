@@ -11,4 +11,4 @@ mod reverse;
 
 pub use batch::{BatchValue, batch, batch_nodes};
 pub use graph::{grad, value_and_grad};
-pub use reverse::gradients;
+pub use reverse::{gradients, gradients_through};

@@ -1,6 +1,7 @@
 //! The walk back over the nodes between targets and sources.
 
 use crate::regions;
+use std::ops::Range;
 use tracelift_ir::{Builder, NodeIndex, Op, Value, ValueMap, Vjp, VjpRule};
 use tracelift_tensor::{Error, Result};
 
@@ -39,8 +40,22 @@ enum Cotangent {
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
 pub fn gradients(b: &mut Builder, targets: &[(Value, Value)], sources: &[Value]) -> Result<Vec<Option<Value>>> {
+    gradients_through(b, targets, sources, NodeIndex(0), &|_| true)
+}
+
+/// As [`gradients`], along paths that lead through some nodes only: those from `first` on for which `through` holds.
+///
+/// All other nodes are constants, except that a source is a source wherever it was made. The walk looks at no node before
+/// `first`.
+pub fn gradients_through(
+    b: &mut Builder,
+    targets: &[(Value, Value)],
+    sources: &[Value],
+    first: NodeIndex,
+    through: &dyn Fn(NodeIndex) -> bool,
+) -> Result<Vec<Option<Value>>> {
     let Some(last) = targets.iter().map(|(y, _)| y.node.0).max() else { return Ok(vec![None; sources.len()]) };
-    let active = active(b, sources, last);
+    let active = active(b, sources, first.0..last + 1, through);
     let mut walk = Walk { cotangents: ValueMap::with_capacity(last as usize + 1), active };
     for &(y, dy) in targets {
         if b.ty(y) != b.ty(dy) {
@@ -50,9 +65,9 @@ pub fn gradients(b: &mut Builder, targets: &[(Value, Value)], sources: &[Value])
         walk.add(b, y, Cotangent::Value(dy))?;
     }
     let origin = b.origin().clone();
-    for n in (0..=last).rev() {
+    for n in (first.0..=last).rev() {
         let index = NodeIndex(n);
-        if walk.active.first(index) {
+        if walk.active.first(index) && through(index) {
             walk.node(b, index)?;
         }
     }
@@ -79,16 +94,19 @@ impl Active {
     }
 }
 
-fn active(b: &Builder, sources: &[Value], last: u32) -> Active {
-    let mut active = ValueMap::with_capacity(last as usize + 1);
+fn active(b: &Builder, sources: &[Value], nodes: Range<u32>, through: &dyn Fn(NodeIndex) -> bool) -> Active {
+    let mut active = ValueMap::with_capacity(nodes.end as usize);
     for source in sources {
         if b.ty(*source).is_float() {
             active.insert(*source, ());
         }
     }
-    for n in 0..=last {
+    for n in nodes {
         let node = b.node(NodeIndex(n));
-        if node.operands.iter().any(|x| active.contains(*x)) && node.types.iter().any(|ty| ty.is_float()) {
+        if through(NodeIndex(n))
+            && node.operands.iter().any(|x| active.contains(*x))
+            && node.types.iter().any(|ty| ty.is_float())
+        {
             for (result, ty) in node.types.iter().enumerate() {
                 // Result 0 stands for the node as a whole.
                 if result == 0 || ty.is_float() {
