@@ -45,6 +45,18 @@ impl Golden {
         }
     }
 
+    /// That gradients are what TensorFlow gives: missing where it gives `None`.
+    pub(crate) fn same_options<const N: usize>(&self, key: &str, given: [Tensor; N]) {
+        let list = self.output(key).as_array().unwrap_or_else(|| panic!("{key} is no list"));
+        assert_eq!(list.len(), N, "{key}");
+        for (expect, given) in list.iter().zip(given) {
+            match given.connected() {
+                Some(given) => same(key, expect, &given, 0.0),
+                None => assert!(expect.is_null(), "{key}"),
+            }
+        }
+    }
+
     /// That a call fails in the way TensorFlow's does.
     pub(crate) fn fails<T: std::fmt::Debug>(&self, key: &str, given: Result<T, Error>) -> Error {
         let class = self.entry(key)["error"]["class"].as_str().unwrap_or_else(|| panic!("{key} is no error"));

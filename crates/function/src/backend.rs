@@ -73,8 +73,8 @@ pub(crate) fn text_after(graph: &Graph, options: &Options, wanted: Stage) -> Res
 }
 
 /// Runs a graph once, op by op.
-pub(crate) fn evaluate_once(graph: Graph, captured: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
-    Reference::new(Arc::new(graph), Options::default()).call(captured, variables)
+pub(crate) fn evaluate_once(graph: &Arc<Graph>, captured: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
+    Reference::new(graph.clone(), Options::default()).call(captured, variables)
 }
 
 impl Compiled {

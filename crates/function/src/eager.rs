@@ -1,11 +1,11 @@
 //! Eager execution: each op is evaluated at once, by its definition.
 
-use std::cell::RefCell;
+use std::{borrow::Borrow, cell::RefCell};
 
 use tracelift_ir::{Builder, Evaluator, Graph, Op, ParamRole, Type, ops::Token};
 use tracelift_tensor::{Array, Origin, Result};
 
-use crate::{Tensor, trace};
+use crate::{Tensor, tape, trace};
 
 thread_local! {
     static EVALUATOR: RefCell<Evaluator> = RefCell::new(Evaluator::new());
@@ -13,20 +13,26 @@ thread_local! {
 
 /// The results of an op on tensors that hold data.
 pub(crate) fn evaluate(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result<Vec<Tensor>> {
-    let arrays = operands
-        .iter()
-        .map(|operand| trace::eager_array(op.name(), operand, origin))
-        .collect::<Result<Vec<Array>>>()?;
-    let results = EVALUATOR.with_borrow_mut(|evaluator| evaluator.apply(op, &arrays))?;
+    if tape::is_recording() {
+        return tape::evaluate(op, operands, origin);
+    }
+    let results = apply(op, &arrays(op.name(), operands, origin)?)?;
     Ok(results.into_iter().map(Tensor::eager).collect())
+}
+
+/// The data of the operands of an op.
+pub(crate) fn arrays<T: Borrow<Tensor>>(op: &str, operands: &[T], origin: &Origin) -> Result<Vec<Array>> {
+    operands.iter().map(|operand| trace::eager_array(op, operand.borrow(), origin)).collect()
+}
+
+/// The results of an op on arrays.
+pub(crate) fn apply(op: &Op, operands: &[Array]) -> Result<Vec<Array>> {
+    EVALUATOR.with_borrow_mut(|evaluator| evaluator.apply(op, operands))
 }
 
 /// Does at once what an op does besides computing.
 pub(crate) fn perform(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result {
-    let arrays = operands
-        .iter()
-        .map(|operand| trace::eager_array(op.name(), operand, origin))
-        .collect::<Result<Vec<Array>>>()?;
+    let arrays = arrays(op.name(), operands, origin)?;
     // Effects take a token, which only a graph has.
     let mut builder = Builder::new(op.name());
     let mut values = vec![builder.push(Token, &[])?];

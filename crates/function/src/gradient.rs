@@ -4,7 +4,7 @@ use tracelift_autodiff::gradients;
 use tracelift_ir::ops::Identity;
 use tracelift_tensor::{Error, Origin, Result};
 
-use crate::{Tensor, Variable, dispatch::apply_at, once::in_trace, scope, trace, tree::Tree};
+use crate::{Sources, Tensor, dispatch::apply_at, once::in_trace, scope, tensor::Handle, trace, tree::Tree};
 
 /// The gradient of a function of one tensor; if its value is no scalar, the gradient of the sum.
 ///
@@ -56,64 +56,9 @@ impl<T: Tree> Objective for (Tensor, T) {
     }
 }
 
-/// The variables by which a gradient is taken; the gradients have the same form.
-pub trait Sources {
-    /// One tensor for each variable.
-    type Gradients;
-
-    /// The variables.
-    #[doc(hidden)]
-    fn variables(&self) -> Vec<Variable>;
-
-    /// The tensors in the form of the variables.
-    #[doc(hidden)]
-    fn gradients(tensors: Vec<Tensor>) -> Self::Gradients;
-}
-
-impl Sources for &Variable {
-    type Gradients = Tensor;
-
-    fn variables(&self) -> Vec<Variable> {
-        vec![(*self).clone()]
-    }
-
-    fn gradients(mut tensors: Vec<Tensor>) -> Tensor {
-        tensors.swap_remove(0)
-    }
-}
-
-impl<const N: usize> Sources for [&Variable; N] {
-    type Gradients = [Tensor; N];
-
-    fn variables(&self) -> Vec<Variable> {
-        self.iter().copied().cloned().collect()
-    }
-
-    fn gradients(tensors: Vec<Tensor>) -> [Tensor; N] {
-        tensors.try_into().expect("there is a gradient for every variable")
-    }
-}
-
-macro_rules! lists {
-    ($($t:ty)*) => {$(
-        impl Sources for $t {
-            type Gradients = Vec<Tensor>;
-
-            fn variables(&self) -> Vec<Variable> {
-                self.to_vec()
-            }
-
-            fn gradients(tensors: Vec<Tensor>) -> Vec<Tensor> {
-                tensors
-            }
-        }
-    )*};
-}
-lists!(&[Variable] &Vec<Variable>);
-
-/// What a closure gives, and the gradient of its target by variables that it reads.
+/// What a closure gives, and the gradient of its target by variables and tensors that it reads.
 ///
-/// A variable that the target does not depend on gets a tensor that carries an `Unconnected` error: see
+/// A source that the target does not depend on gets a tensor that carries an `Unconnected` error: see
 /// [`Tensor::connected`]. What the closure assigns is assigned.
 ///
 /// ```
@@ -128,9 +73,9 @@ lists!(&[Variable] &Vec<Variable>);
 #[track_caller]
 pub fn value_and_gradients<R: Objective, S: Sources>(f: impl FnOnce() -> R, by: S) -> (R, S::Gradients) {
     let origin = scope::origin();
-    let variables = by.variables();
+    let by = by.tensors();
     let (value, gradients) = in_trace("value_and_gradients", || {
-        let sources: Vec<Tensor> = variables.iter().map(|variable| watch(variable, &origin)).collect();
+        let sources: Vec<Tensor> = by.iter().map(|source| watch(source, &origin)).collect();
         let value = f();
         let gradients = differentiate(value.target(), &sources.iter().collect::<Vec<_>>(), origin);
         (value, gradients)
@@ -138,18 +83,22 @@ pub fn value_and_gradients<R: Objective, S: Sources>(f: impl FnOnce() -> R, by: 
     (value, S::gradients(gradients))
 }
 
-/// The current value of a variable under a name of its own, which reads from now on give.
-fn watch(variable: &Variable, origin: &Origin) -> Tensor {
-    let watched = variable.data().and_then(|data| {
-        trace::with_active(|stack| {
+/// The current value of a variable under a name of its own, which reads from now on give; any other tensor is itself.
+fn watch(source: &Tensor, origin: &Origin) -> Tensor {
+    let watched = match &source.handle {
+        Handle::Live(data) => trace::with_active(|stack| {
             let value = stack.read(data)?;
             let watched = stack.top_frame().builder.at(origin.clone()).push(Identity, &[value])?;
             stack.slot(data).current = watched;
             Ok(stack.top_frame().tensor(watched))
-        })
-        .unwrap_or_else(|| Err(Error::internal("a gradient is taken outside of any trace")))
-    });
-    watched.unwrap_or_else(|error| trace::fail(error, Some(variable)))
+        }),
+        _ => trace::with_active(|stack| {
+            let value = stack.lift_param(source, origin)?;
+            Ok(stack.top_frame().tensor(value))
+        }),
+    };
+    let watched = watched.unwrap_or_else(|| Err(Error::internal("a gradient is taken outside of any trace")));
+    watched.unwrap_or_else(|error| trace::fail(error, Some(source)))
 }
 
 /// The gradients of the sum of `y`, as further values of the active trace.
@@ -188,7 +137,8 @@ fn push_gradients(y: &Tensor, sources: &[&Tensor], origin: &Origin) -> Result<Ve
     .unwrap_or_else(|| Err(Error::internal("a gradient is taken outside of any trace")))
 }
 
-fn unconnected(source: &Tensor) -> Tensor {
+/// What stands for a gradient that does not exist.
+pub(crate) fn unconnected(source: &Tensor) -> Tensor {
     let error =
         Error::unconnected(format!("has no gradient by this {}: it does not depend on it", source.ty())).op("grad");
     Tensor::poisoned(error.help("`connected()` tells; use zeros where a gradient is needed anyway"), source.ty())

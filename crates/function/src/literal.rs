@@ -2,7 +2,7 @@
 
 use tracelift_tensor::{Array, DType, Element, Error, Result};
 
-use crate::{Tensor, Variable, ops, scope, trace};
+use crate::{Tensor, Variable, ops, scope, tape, trace};
 
 /// A constant from literals: `tensor([[1., 2.], [3., 4.]])` is f32, `tensor(42)` is i32.
 ///
@@ -88,7 +88,7 @@ fn empty_dtype<T: IntoTensor>() -> DType {
 #[track_caller]
 fn rows(rows: Vec<Tensor>, empty: DType) -> Tensor {
     let _here = scope::here();
-    if rows.iter().any(|row| !matches!(row.handle, crate::tensor::Handle::Eager(_))) {
+    if tape::is_recording() || rows.iter().any(|row| !matches!(row.handle, crate::tensor::Handle::Eager(_))) {
         return ops::stack(&rows.iter().collect::<Vec<_>>(), 0);
     }
     match join(&rows, empty) {

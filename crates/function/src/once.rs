@@ -1,10 +1,13 @@
 //! Closures whose graph is run once: gradients and loops outside of any function.
 
+use std::sync::Arc;
+
 use tracelift_tensor::{ErrorKind, Origin, Result};
 
 use crate::{
-    Tensor, backend,
-    trace::{self, Frame, Kind},
+    Tensor, backend, tape,
+    tensor::Handle,
+    trace::{self, Frame, Kind, Source},
     tree::{Leaves, Tree, poisoned, with_tensors},
 };
 
@@ -42,14 +45,28 @@ fn is_unconnected(tensor: &Tensor) -> bool {
 
 fn run(entered: trace::Entered, results: &[Tensor]) -> Result<Vec<Tensor>> {
     let finished = trace::finish(entered, results, &Origin::default())?;
-    let (mut arrays, mut variables) = (Vec::new(), Vec::new());
+    let recording = tape::is_recording();
+    let (mut arrays, mut variables, mut operands) = (Vec::new(), Vec::new(), Vec::new());
     for source in &finished.captures {
         match source {
-            trace::Source::Array(array) => arrays.push(array.clone()),
-            trace::Source::Variable(variable) => variables.push(variable.cell()?.clone()),
-            trace::Source::Outer(traced) => return Err(trace::leaked("a closure", traced, Origin::default())),
+            Source::Array(array) => arrays.push(array.clone()),
+            Source::Recorded(recorded) => arrays.push(recorded.array.clone()),
+            Source::Variable(variable) => variables.push(variable.cell()?.clone()),
+            Source::Outer(traced) => return Err(trace::leaked("a closure", traced, Origin::default())),
+        }
+        if recording {
+            operands.push(match source {
+                Source::Recorded(recorded) => Tensor { handle: Handle::Recorded(recorded.clone()) },
+                Source::Variable(variable) => tape::read(variable)?,
+                Source::Array(_) | Source::Outer(_) => Tensor::eager(arrays.last().cloned().expect("it was pushed")),
+            });
         }
     }
-    let arrays = backend::evaluate_once(finished.graph, &arrays, &variables)?;
-    Ok(arrays.into_iter().map(Tensor::eager).collect())
+    let graph = Arc::new(finished.graph);
+    let results = backend::evaluate_once(&graph, &arrays, &variables)?;
+    if recording {
+        tape::note_call(&graph, &operands, results)
+    } else {
+        Ok(results.into_iter().map(Tensor::eager).collect())
+    }
 }

@@ -44,6 +44,16 @@ pub(crate) enum Handle {
     Live(Arc<VariableData>),
     /// The error that kept it from being made.
     Failed(Arc<Poison>),
+    /// Holds its data, which gradient tapes have seen being computed.
+    Recorded(Arc<Recorded>),
+}
+
+/// A tensor with data that is a value of a thread's record; to all others it is just its data.
+pub(crate) struct Recorded {
+    /// The record, by its number: unique in the process.
+    pub(crate) record: u64,
+    pub(crate) value: Value,
+    pub(crate) array: Array,
 }
 
 /// A value of the graph that a trace builds.
@@ -64,6 +74,10 @@ pub(crate) struct Poison {
 impl Tensor {
     pub(crate) fn eager(array: Array) -> Tensor {
         Tensor { handle: Handle::Eager(array) }
+    }
+
+    pub(crate) fn recorded(recorded: Recorded) -> Tensor {
+        Tensor { handle: Handle::Recorded(Arc::new(recorded)) }
     }
 
     pub(crate) fn traced(traced: Traced) -> Tensor {
@@ -119,6 +133,7 @@ impl Tensor {
     pub fn dtype(&self) -> DType {
         match &self.handle {
             Handle::Eager(array) => array.dtype(),
+            Handle::Recorded(recorded) => recorded.array.dtype(),
             Handle::Traced(traced) => traced.ty.dtype,
             Handle::Live(variable) => variable.ty().dtype,
             Handle::Failed(poison) => poison.ty.dtype,
@@ -129,6 +144,7 @@ impl Tensor {
     pub fn rank(&self) -> usize {
         match &self.handle {
             Handle::Eager(array) => array.rank(),
+            Handle::Recorded(recorded) => recorded.array.rank(),
             Handle::Traced(traced) => traced.ty.shape.rank(),
             Handle::Live(variable) => variable.ty().shape.rank(),
             Handle::Failed(poison) => poison.ty.shape.rank(),
@@ -138,7 +154,8 @@ impl Tensor {
     /// Dtype and shape.
     pub(crate) fn ty(&self) -> TensorType {
         match &self.handle {
-            Handle::Eager(array) => TensorType { dtype: array.dtype(), shape: Shape::from(array.shape()) },
+            Handle::Eager(array) => TensorType::of(array),
+            Handle::Recorded(recorded) => TensorType::of(&recorded.array),
             Handle::Traced(traced) => traced.ty.clone(),
             Handle::Live(variable) => variable.ty().clone(),
             Handle::Failed(poison) => poison.ty.clone(),
@@ -193,6 +210,7 @@ impl Tensor {
         let empty = Array::zeros(DType::F32, [0]).expect("no elements need no memory");
         match std::mem::replace(&mut self.handle, Handle::Eager(empty.clone())) {
             Handle::Eager(array) => array,
+            Handle::Recorded(recorded) => Arc::into_inner(recorded).map_or(empty, |recorded| recorded.array),
             Handle::Traced(_) | Handle::Live(_) | Handle::Failed(_) => empty,
         }
     }
@@ -203,13 +221,14 @@ impl Tensor {
             Handle::Traced(_) => true,
             // Asking is not reading: the variable does not become part of the trace.
             Handle::Live(_) => trace::is_active(),
-            Handle::Eager(_) | Handle::Failed(_) => false,
+            Handle::Eager(_) | Handle::Recorded(_) | Handle::Failed(_) => false,
         }
     }
 
     fn read(&self, what: &str, origin: Origin) -> Result<Array> {
         match self.snapshot().handle {
             Handle::Eager(array) => Ok(array),
+            Handle::Recorded(recorded) => Ok(recorded.array.clone()),
             Handle::Failed(poison) => Err(poison.error.clone()),
             Handle::Traced(traced) => Err(trace::no_value(what, &traced, origin)),
             Handle::Live(_) => unreachable!("a snapshot is never live"),
@@ -220,6 +239,7 @@ impl Tensor {
     pub(crate) fn snapshot(&self) -> Tensor {
         match &self.handle {
             Handle::Eager(array) => Tensor::eager(array.clone()),
+            Handle::Recorded(recorded) => Tensor { handle: Handle::Recorded(recorded.clone()) },
             Handle::Traced(traced) => Tensor { handle: Handle::Traced(traced.clone()) },
             Handle::Failed(poison) => Tensor { handle: Handle::Failed(poison.clone()) },
             Handle::Live(variable) => trace::read_variable(variable),
@@ -245,6 +265,7 @@ impl fmt::Display for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.snapshot().handle {
             Handle::Eager(array) => fmt::Display::fmt(array, f),
+            Handle::Recorded(recorded) => fmt::Display::fmt(&recorded.array, f),
             Handle::Traced(traced) => write!(f, "Tensor({}, traced)", traced.ty),
             Handle::Failed(poison) => fmt::Display::fmt(&poison.error, f),
             Handle::Live(_) => unreachable!("a snapshot is never live"),
@@ -256,6 +277,7 @@ impl fmt::Debug for Tensor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.snapshot().handle {
             Handle::Eager(array) => fmt::Debug::fmt(array, f),
+            Handle::Recorded(recorded) => fmt::Debug::fmt(&recorded.array, f),
             Handle::Traced(traced) => write!(f, "Tensor({}, traced at {})", traced.ty, traced.made),
             Handle::Failed(poison) => fmt::Debug::fmt(&poison.error, f),
             Handle::Live(_) => unreachable!("a snapshot is never live"),

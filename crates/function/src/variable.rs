@@ -14,7 +14,7 @@ use tracelift_runtime::Variable as Cell;
 use tracelift_tensor::{Array, Error, Origin, Result};
 
 use crate::{
-    IntoTensor, Operand, Slice, Tensor, ops, scope,
+    IntoTensor, Operand, Slice, Tensor, ops, scope, tape,
     tensor::Handle,
     trace::{self, Creation},
 };
@@ -74,6 +74,7 @@ impl Variable {
     fn from_value(value: Tensor, origin: Origin) -> Self {
         let array = match &value.handle {
             Handle::Eager(array) => array.clone(),
+            Handle::Recorded(recorded) => recorded.array.clone(),
             Handle::Traced(_) => {
                 let error = Error::invalid("a variable's initial value must be known, but it is being traced")
                     .op("Variable::new")
@@ -129,7 +130,9 @@ impl Variable {
         match &self.live.handle {
             Handle::Live(data) => Ok(data),
             Handle::Failed(poison) => Err(poison.error.clone()),
-            Handle::Eager(_) | Handle::Traced(_) => unreachable!("a variable holds a live tensor or a failed one"),
+            Handle::Eager(_) | Handle::Recorded(_) | Handle::Traced(_) => {
+                unreachable!("a variable holds a live tensor or a failed one")
+            }
         }
     }
 
@@ -163,7 +166,7 @@ impl Variable {
 
     /// Whether optimizers change it.
     pub fn is_trainable(&self) -> bool {
-        self.data().is_ok_and(|data| data.trainable.load(Ordering::Relaxed))
+        self.data().is_ok_and(|data| data.is_trainable())
     }
 
     /// A number that no other variable of the process has; `u64::MAX` if the initial value failed.
@@ -239,20 +242,28 @@ impl Variable {
         }
         data.not_standing_in(what, &origin)?;
         let mut changed = None;
-        data.cell.update(|old| {
-            let value = new(&Tensor::eager(old.clone())).ok()?;
-            data.check(what, &value, &origin)?;
-            let array = value.to_array()?;
-            changed = Some(value);
-            Ok(array)
+        // What is put into a variable has no gradient; reading it does.
+        tape::unrecorded(|| {
+            data.cell.update(|old| {
+                let value = new(&Tensor::eager(old.clone())).ok()?;
+                data.check(what, &value, &origin)?;
+                let array = value.to_array()?;
+                changed = Some(array.clone());
+                Ok(array)
+            })
         })?;
-        changed.ok_or_else(|| Error::internal("a variable was changed without a value"))
+        let changed = changed.ok_or_else(|| Error::internal("a variable was changed without a value"))?;
+        Ok(tape::leaf(data, changed))
     }
 }
 
 impl VariableData {
     pub(crate) fn id(&self) -> u64 {
         self.cell.id()
+    }
+
+    pub(crate) fn is_trainable(&self) -> bool {
+        self.trainable.load(Ordering::Relaxed)
     }
 
     pub(crate) fn ty(&self) -> &TensorType {
@@ -309,7 +320,9 @@ impl Clone for Variable {
         let handle = match &self.live.handle {
             Handle::Live(data) => Handle::Live(data.clone()),
             Handle::Failed(poison) => Handle::Failed(poison.clone()),
-            Handle::Eager(_) | Handle::Traced(_) => unreachable!("a variable holds a live tensor or a failed one"),
+            Handle::Eager(_) | Handle::Recorded(_) | Handle::Traced(_) => {
+                unreachable!("a variable holds a live tensor or a failed one")
+            }
         };
         Variable { live: Tensor { handle } }
     }

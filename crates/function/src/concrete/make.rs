@@ -64,6 +64,7 @@ impl Making<'_> {
                     Some(position) => Hidden::Argument(position),
                     None => Hidden::Variable(Variable::of_data(variable)),
                 }),
+                Source::Recorded(recorded) => Ok(Hidden::Array(recorded.array.clone())),
                 Source::Outer(traced) => Err(trace::leaked(name, &traced, Origin::default())),
             })
             .collect::<Result<_>>()?;

@@ -12,6 +12,7 @@ use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
 use crate::{
     Tensor, Variable,
     key::ArgType,
+    tape,
     tensor::Handle,
     trace,
     tree::{Leaf, Leaves},
@@ -88,9 +89,13 @@ impl ConcreteFunction {
             }
             self.run_in_trace(leaves)?
         } else {
+            let operands = if tape::is_recording() { Some(self.operands(leaves)?) } else { None };
             let mut results = Vec::new();
             self.run_into(leaves, &mut results)?;
-            results.into_iter().map(Tensor::eager).collect()
+            match operands {
+                Some(operands) => tape::note_call(&self.graph, &operands, results)?,
+                None => results.into_iter().map(Tensor::eager).collect(),
+            }
         };
         let mut tensors = tensors.into_iter();
         let results = self.results.iter().map(|leaf| match leaf {
@@ -111,6 +116,17 @@ impl ConcreteFunction {
             return Err(CallError::Guard(guard));
         }
         compiled.call_into(&self.arrays(leaves)?, &self.cells(leaves)?, results)
+    }
+
+    /// What the parameters of the graph are in a call, before it changes variables.
+    fn operands(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
+        let given = leaves.leaves.iter().filter_map(|leaf| leaf.as_tensor().cloned().map(Ok));
+        let hidden = self.hidden.iter().map(|hidden| match hidden {
+            Hidden::Array(array) => Ok(Tensor::eager(array.clone())),
+            Hidden::Variable(variable) => tape::read(variable.data()?),
+            Hidden::Argument(position) => tape::read(argument(leaves, *position).data()?),
+        });
+        given.chain(hidden).collect()
     }
 
     /// The tensors of a call, and the arrays that the closure holds.

@@ -1,13 +1,19 @@
 //! One trace under way: the builder of its graph, and what it has taken from outside.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use indexmap::IndexMap;
 use tracelift_ir::{Builder, ParamRole, TensorType, Type, Value};
 use tracelift_tensor::{Array, Error};
 
-use super::{capture::Capture, state::Slot};
-use crate::{Tensor, tensor::Traced};
+use super::{
+    capture::{Capture, Source},
+    state::Slot,
+};
+use crate::{Tensor, tensor::Traced, variable::VariableData};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -37,6 +43,10 @@ pub(crate) struct Frame {
     /// The variables it has read or assigned, by id, in the order of first use.
     pub(crate) variables: IndexMap<u64, Slot>,
     pub(crate) errors: Vec<Error>,
+    /// How many tapes live that were made in it.
+    pub(crate) tapes: usize,
+    /// Values of assigned variables under names of their own, which tapes take for leaves.
+    pub(crate) rereads: Vec<(Arc<VariableData>, Value)>,
     /// Behind which the next effect stands.
     pub(crate) token: Option<Value>,
 }
@@ -51,6 +61,8 @@ impl Frame {
             captures: Vec::new(),
             variables: IndexMap::new(),
             errors: Vec::new(),
+            tapes: 0,
+            rereads: Vec::new(),
             token: None,
         }
     }
@@ -67,6 +79,16 @@ impl Frame {
     pub(crate) fn input(&mut self, name: &str, ty: &TensorType) -> Tensor {
         let value = self.builder.param(name, Type::Tensor(ty.clone()), ParamRole::Input);
         self.tensor(value)
+    }
+
+    /// The values that a variable had when it was read.
+    pub(crate) fn reads_of(&self, id: u64) -> Vec<Value> {
+        let captured = self.captures.iter().filter_map(|capture| match &capture.source {
+            Source::Variable(variable) if variable.id() == id => Some(capture.param),
+            _ => None,
+        });
+        let again = self.rereads.iter().filter(|(variable, _)| variable.id() == id).map(|(_, value)| *value);
+        captured.chain(again).collect()
     }
 
     /// The handle of one of its values.

@@ -72,6 +72,17 @@ pub(crate) fn with_active<R>(body: impl FnOnce(&mut Stack<'_>) -> R) -> Option<R
     })
 }
 
+/// Runs something on a trace of this thread by its number, wherever it stands, if it is not over.
+pub(crate) fn with_frame<R>(id: u64, body: impl FnOnce(&mut Frame) -> R) -> Option<R> {
+    STACK.with_borrow_mut(|entries| {
+        let frame = entries.iter_mut().find_map(|entry| match entry {
+            Entry::Frame(frame) if frame.id == id => Some(frame),
+            Entry::Frame(_) | Entry::Suspended => None,
+        });
+        frame.map(|frame| body(frame))
+    })
+}
+
 /// Whether what is done now becomes part of a graph.
 pub(crate) fn is_active() -> bool {
     STACK.with_borrow(|entries| matches!(entries.last(), Some(Entry::Frame(_))))
@@ -229,6 +240,7 @@ pub(crate) fn leaked(what: &str, traced: &Traced, origin: Origin) -> Error {
 pub(crate) fn eager_array(op: &str, tensor: &Tensor, origin: &Origin) -> Result<tracelift_tensor::Array> {
     match &tensor.handle {
         Handle::Eager(array) => Ok(array.clone()),
+        Handle::Recorded(recorded) => Ok(recorded.array.clone()),
         Handle::Live(variable) => variable.load(),
         Handle::Traced(traced) => Err(leaked(op, traced, origin.clone())),
         Handle::Failed(poison) => Err(poison.error.clone()),

@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use tracelift_ir::{Type, Value};
+use tracelift_ir::{Type, Value, ops};
 use tracelift_tensor::{Error, Origin, Result};
 
 use super::{Source, Stack, record, with_active};
-use crate::{Tensor, tensor::Handle, variable::VariableData};
+use crate::{Tensor, tape, tensor::Handle, variable::VariableData};
 
 /// A variable in a trace.
 pub(crate) struct Slot {
@@ -21,7 +21,17 @@ pub(crate) struct Slot {
 impl Stack<'_> {
     /// The current value of a variable in the top frame.
     pub(crate) fn read(&mut self, variable: &Arc<VariableData>) -> Result<Value> {
-        Ok(self.slot(variable).current)
+        let slot = self.slot(variable);
+        let (current, assigned) = (slot.current, slot.assigned);
+        let frame = self.top_frame();
+        if frame.tapes == 0 || !assigned || frame.rereads.iter().any(|(_, value)| *value == current) {
+            return Ok(current);
+        }
+        // To a tape, a variable that was assigned is a source anew.
+        let leaf = frame.builder.push(ops::Identity, &[current])?;
+        frame.rereads.push((variable.clone(), leaf));
+        self.slot(variable).current = leaf;
+        Ok(leaf)
     }
 
     pub(crate) fn slot(&mut self, variable: &Arc<VariableData>) -> &mut Slot {
@@ -54,7 +64,7 @@ impl Stack<'_> {
 /// What a variable holds now: its value in the active trace, or its data.
 pub(crate) fn read_variable(variable: &Arc<VariableData>) -> Tensor {
     let traced = with_active(|stack| stack.read(variable).map(|value| stack.top_frame().tensor(value)));
-    match traced.unwrap_or_else(|| variable.load().map(Tensor::eager)) {
+    match traced.unwrap_or_else(|| tape::read(variable)) {
         Ok(tensor) => tensor,
         Err(error) => Tensor::poisoned(error, variable.ty().clone()),
     }
