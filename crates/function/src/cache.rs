@@ -2,34 +2,52 @@
 
 use std::{
     any::Any,
-    collections::HashMap,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+use tracelift_kernel::guard::Guard;
 use tracelift_runtime::CallError;
 use tracelift_tensor::{Dim, Error, Result, Sym};
 
 use crate::{
     concrete::{ConcreteFunction, Making},
-    key::{ArgType, Key, arg_types, explain, key_of},
+    history::History,
+    key::{ArgType, arg_types, key_of},
+    retrace::{Given, Retrace},
     signature::Body,
+    slots::{Slot, Slots},
     spec::{SpecItem, SymNames, TensorSpec},
     trace::Kind,
     tree::{Leaf, Leaves},
 };
 
 /// How a function chooses its traces.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) input_signature: Option<Vec<TensorSpec>>,
     pub(crate) reduce_retracing: bool,
     pub(crate) no_retrace: bool,
     pub(crate) options: crate::Options,
     pub(crate) argument_names: Vec<String>,
+    /// How many traces are kept.
+    pub(crate) max_signatures: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            input_signature: None,
+            reduce_retracing: false,
+            no_retrace: false,
+            options: crate::Options::default(),
+            argument_names: Vec::new(),
+            max_signatures: 256,
+        }
+    }
 }
 
 /// What all clones of a function share: the closure, its settings, its traces.
@@ -38,25 +56,27 @@ pub struct Core {
     /// A name given later.
     given: OnceLock<String>,
     body: Body,
-    pub(crate) settings: RwLock<Settings>,
-    slots: RwLock<HashMap<Key, Arc<Slot>, FxBuildHasher>>,
-    /// The same slots in the order in which they were asked for.
-    order: Mutex<Vec<Arc<Slot>>>,
+    settings: RwLock<Settings>,
+    pub(crate) slots: Slots,
     traces: AtomicUsize,
-}
-
-/// The place of one trace; whoever comes first makes it, the others wait.
-pub(crate) struct Slot {
-    types: Vec<ArgType>,
-    host: Vec<u64>,
-    made: OnceLock<Arc<ConcreteFunction>>,
-    making: Mutex<()>,
+    pub(crate) history: Mutex<History>,
 }
 
 /// What a call gave.
 pub(crate) struct Called {
     pub(crate) concrete: Arc<ConcreteFunction>,
-    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) leaves: SmallVec<[Leaf; 2]>,
+}
+
+/// What is known of a call when its trace is looked for.
+struct Wanted<'a> {
+    leaves: &'a Leaves,
+    /// The arguments themselves.
+    arguments: &'a dyn Fn() -> Arc<dyn Any>,
+    /// Sizes that the trace is to know, since another one failed for them.
+    known: &'a [(Sym, Dim)],
+    /// What did not hold for them.
+    broken: Option<&'a Guard>,
 }
 
 impl Core {
@@ -66,9 +86,9 @@ impl Core {
             given: OnceLock::new(),
             body,
             settings: RwLock::default(),
-            slots: RwLock::default(),
-            order: Mutex::default(),
+            slots: Slots::default(),
             traces: AtomicUsize::new(0),
+            history: Mutex::default(),
         }
     }
 
@@ -86,14 +106,35 @@ impl Core {
         self.traces.load(Ordering::Relaxed)
     }
 
-    /// The traces made so far, oldest first.
+    /// The traces that are kept, oldest first.
     pub(crate) fn concretes(&self) -> Vec<Arc<ConcreteFunction>> {
-        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        order.iter().filter_map(|slot| slot.made.get().cloned()).collect()
+        self.slots.made().iter().filter_map(|slot| slot.made.get().cloned()).collect()
+    }
+
+    /// A copy, since what is traced may look at the settings, too.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings.write().unwrap_or_else(PoisonError::into_inner));
+        self.slots.forget_recent();
     }
 
     /// Calls the trace for these arguments, made first if need be.
-    pub(crate) fn call(&self, leaves: Leaves, arguments: &dyn Fn() -> Box<dyn Any>) -> Result<Called> {
+    pub(crate) fn call(&self, leaves: &Leaves, arguments: &dyn Fn() -> Arc<dyn Any>) -> Result<Called> {
+        if let Some(concrete) = self.slots.recent(leaves) {
+            match concrete.run(leaves) {
+                Ok(leaves) => return Ok(Called { leaves, concrete }),
+                Err(CallError::Failed(error)) => return Err(error),
+                Err(CallError::Guard(_)) => {}
+            }
+        }
+        self.look_up(leaves, arguments)
+    }
+
+    /// A call that is not like the last ones.
+    fn look_up(&self, leaves: &Leaves, arguments: &dyn Fn() -> Arc<dyn Any>) -> Result<Called> {
         for leaf in &leaves.leaves {
             match leaf {
                 Leaf::Tensor(tensor) => tensor.error().map_or(Ok(()), |error| Err(error.clone()))?,
@@ -101,59 +142,59 @@ impl Core {
             }
         }
         let mut known: Vec<(Sym, Dim)> = Vec::new();
+        let mut broken: Option<Guard> = None;
         loop {
-            let concrete = self.find(&leaves, arguments, &known)?;
-            let guard = match concrete.run(&leaves) {
-                Ok(leaves) => return Ok(Called { leaves, concrete }),
+            let wanted = Wanted { leaves, arguments, known: &known, broken: broken.as_ref() };
+            let (slot, concrete) = self.find(&wanted)?;
+            let guard = match concrete.run(leaves) {
+                Ok(leaves) => {
+                    self.slots.remember(&slot);
+                    return Ok(Called { leaves, concrete });
+                }
                 Err(CallError::Failed(error)) => return Err(error),
                 Err(CallError::Guard(guard)) => guard,
             };
             // The next trace knows these sizes; each round makes at least one more known.
-            let sizes = concrete.sizes_in(&guard, &leaves);
+            let sizes = concrete.sizes_in(&guard, leaves);
             if sizes.iter().all(|size| known.contains(size)) {
                 return Err(Error::internal(format!("`{}` cannot be traced for sizes with {guard}", self.name())));
             }
             known.extend(sizes);
+            broken = Some(guard);
         }
     }
 
     /// The trace for specs.
     pub(crate) fn concrete(&self, specs: Vec<SpecItem>) -> Result<Arc<ConcreteFunction>> {
         let (arguments, leaves) = (self.body.from_specs)(specs).map_err(|error| error.op(self.name()))?;
-        let arguments = std::cell::RefCell::new(Some(arguments));
-        let take = || arguments.borrow_mut().take().expect("arguments are asked for once");
-        self.find(&leaves, &take, &[])
+        let again = || arguments.clone();
+        let wanted = Wanted { leaves: &leaves, arguments: &again, known: &[], broken: None };
+        self.find(&wanted).map(|(_, concrete)| concrete)
     }
 
-    fn find(
-        &self,
-        leaves: &Leaves,
-        arguments: &dyn Fn() -> Box<dyn Any>,
-        known: &[(Sym, Dim)],
-    ) -> Result<Arc<ConcreteFunction>> {
+    fn find(&self, wanted: &Wanted<'_>) -> Result<(Arc<Slot>, Arc<ConcreteFunction>)> {
+        let leaves = wanted.leaves;
         let plain = {
             let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
-            settings.input_signature.is_none() && !settings.reduce_retracing && known.is_empty()
+            settings.input_signature.is_none() && !settings.reduce_retracing && wanted.known.is_empty()
         };
-        if plain {
-            let key = key_of(leaves);
-            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(concrete) = slots.get(&key).and_then(|slot| slot.made.get())
-                && !concrete.captures_argument(leaves)
-            {
-                return Ok(concrete.clone());
-            }
+        if plain
+            && let Some(slot) = self.slots.get(&key_of(leaves))
+            && let Some(concrete) = slot.made.get().cloned()
+            && !concrete.captures_argument(leaves)
+        {
+            return Ok((slot, concrete));
         }
-        // A copy, since what is traced may look at the settings, too.
-        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let types = self.wanted_types(&settings, leaves, known)?;
-        let mut concrete = self.slot(&types, leaves).get_or_make(self, &settings, leaves, arguments)?;
+        let settings = self.settings();
+        let types = self.wanted_types(&settings, leaves, wanted.known)?;
+        let mut slot = self.slots.get_or_insert(&types, &leaves.host);
+        let mut concrete = self.get_or_make(&slot, &settings, wanted)?;
         if concrete.captures_argument(leaves) {
             // An argument is also captured: reading one must see what was assigned to the other.
-            let types = concrete.merged(types, leaves);
-            concrete = self.slot(&types, leaves).get_or_make(self, &settings, leaves, arguments)?;
+            slot = self.slots.get_or_insert(&concrete.merged(types, leaves), &leaves.host);
+            concrete = self.get_or_make(&slot, &settings, wanted)?;
         }
-        Ok(concrete)
+        Ok((slot, concrete))
     }
 
     /// The types to trace with: those of the arguments, or wider ones that accept them.
@@ -192,15 +233,13 @@ impl Core {
 
     /// Makes unknown the sizes in which the arguments differ from those of an earlier trace.
     fn relax(&self, leaves: &Leaves, types: &mut [ArgType]) {
-        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        let alike = order.iter().rev().filter(|slot| *slot.host == *leaves.host).find_map(|slot| {
-            let pairs = slot.types.iter().zip(types.iter());
-            (slot.types.len() == types.len() && pairs.clone().all(|(old, new)| old.alike(new)))
-                .then(|| slot.types.clone())
+        let alike = self.slots.latest(|slot| {
+            let mut pairs = slot.types.iter().zip(types.iter());
+            *slot.host == *leaves.host && slot.types.len() == types.len() && pairs.all(|(old, new)| old.alike(new))
         });
-        let Some(old) = alike else { return };
+        let Some(slot) = alike else { return };
         let mut names = SymNames::default();
-        for (old, new) in old.iter().zip(types) {
+        for (old, new) in slot.types.iter().zip(types) {
             let (ArgType::Tensor(old), ArgType::Tensor(new)) = (old, new) else { continue };
             let dims = old.shape.iter().zip(new.shape.iter()).enumerate();
             let relaxed = dims.map(|(axis, (old, new))| if old == new { new.clone() } else { names.next(axis) });
@@ -208,84 +247,64 @@ impl Core {
         }
     }
 
-    fn slot(&self, types: &[ArgType], leaves: &Leaves) -> Arc<Slot> {
-        let key = Key::of_types(types, &leaves.host);
-        if let Some(slot) = self.slots.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return slot.clone();
+    fn get_or_make(&self, slot: &Arc<Slot>, settings: &Settings, wanted: &Wanted<'_>) -> Result<Arc<ConcreteFunction>> {
+        if let Some(concrete) = slot.made.get() {
+            return Ok(concrete.clone());
         }
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let slot = slots.entry(key).or_insert_with(|| {
-            let slot = Slot {
-                types: types.to_vec(),
-                host: leaves.host.to_vec(),
-                made: OnceLock::new(),
-                making: Mutex::default(),
-            };
-            let slot = Arc::new(slot);
-            self.order.lock().unwrap_or_else(PoisonError::into_inner).push(slot.clone());
-            slot
-        });
-        slot.clone()
+        let Some(_here) = UnderWay::begin(slot) else {
+            let message = "calls itself with the signature for which it is being traced";
+            return Err(Error::runtime(message)
+                .op(self.name())
+                .help("end the recursion on a host value, or use `while_loop`"));
+        };
+        let _making = slot.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(concrete) = slot.made.get() {
+            return Ok(concrete.clone());
+        }
+        let made = self.make(slot, settings, wanted).inspect_err(|_| self.slots.forget(slot))?;
+        let made = slot.made.get_or_init(|| Arc::new(made)).clone();
+        self.slots.evict(settings.max_signatures, slot);
+        Ok(made)
+    }
+
+    fn make(&self, slot: &Slot, settings: &Settings, wanted: &Wanted<'_>) -> Result<ConcreteFunction> {
+        let arguments = (wanted.arguments)();
+        let parts = (self.body.parts)(&*arguments);
+        let earlier = self.trace_count();
+        let retrace =
+            if earlier == 0 { None } else { self.explain_retrace(slot, &parts, settings, wanted, earlier + 1) };
+        if let Some(retrace) = retrace.as_ref().filter(|_| settings.no_retrace) {
+            return Err(Error::value(format!("would be traced again: {}", retrace.reason()))
+                .op(self.name())
+                .help("`no_retrace` forbids it; give `input_signature` with `None` for sizes that vary"));
+        }
+        let kind = if earlier == 0 { Kind::Function } else { Kind::Retrace };
+        let making = Making { kind, name: self.name(), settings, types: &slot.types, leaves: wanted.leaves, parts };
+        let made = making.trace(&self.body, &*arguments)?;
+        // A trace that failed has not made the variables that a first trace may make.
+        self.traces.fetch_add(1, Ordering::Relaxed);
+        if let Some(retrace) = retrace {
+            let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+            history.add(self.name(), self.given.get().map(String::as_str), retrace, self.slots.made().len() + 1);
+        }
+        Ok(made)
     }
 
     /// Why there is one more trace: which argument differs from the nearest signature.
-    fn explain(&self, types: &[ArgType], host: &[u64]) -> Option<String> {
-        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
-        let others = order.iter().filter(|slot| slot.made.get().is_some());
-        explain(others.map(|slot| (slot.types.as_slice(), slot.host.as_slice())), types, host)
-    }
-}
-
-impl Slot {
-    fn get_or_make(
+    fn explain_retrace(
         &self,
-        core: &Core,
+        slot: &Slot,
+        parts: &[crate::parts::Part],
         settings: &Settings,
-        leaves: &Leaves,
-        arguments: &dyn Fn() -> Box<dyn Any>,
-    ) -> Result<Arc<ConcreteFunction>> {
-        if let Some(concrete) = self.made.get() {
-            return Ok(concrete.clone());
-        }
-        let Some(_here) = UnderWay::begin(self) else {
-            let message = "calls itself with the signature for which it is being traced";
-            return Err(Error::runtime(message)
-                .op(core.name())
-                .help("end the recursion on a host value, or use `while_loop`"));
-        };
-        let _making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(concrete) = self.made.get() {
-            return Ok(concrete.clone());
-        }
-        let made = self.make(core, settings, leaves, arguments)?;
-        Ok(self.made.get_or_init(|| Arc::new(made)).clone())
-    }
-
-    fn make(
-        &self,
-        core: &Core,
-        settings: &Settings,
-        leaves: &Leaves,
-        arguments: &dyn Fn() -> Box<dyn Any>,
-    ) -> Result<ConcreteFunction> {
-        let earlier = core.traces.load(Ordering::Relaxed);
-        let reason = core.explain(&self.types, &self.host);
-        if let Some(reason) = reason.as_ref().filter(|_| settings.no_retrace) {
-            return Err(Error::value(format!("would be traced again: {reason}"))
-                .op(core.name())
-                .help("`no_retrace` forbids it; give `input_signature` with `None` for sizes that vary"));
-        }
-        if let Some(reason) = &reason {
-            tracing::debug!(function = core.name(), reason, "traced again");
-        }
-        let kind = if earlier == 0 { Kind::Function } else { Kind::Retrace };
-        let making = Making { kind, name: core.name(), settings, types: &self.types, leaves };
-        let made = making.trace(&core.body, &*arguments());
-        // A trace that failed has not made the variables that a first trace may make.
-        if made.is_ok() {
-            core.traces.fetch_add(1, Ordering::Relaxed);
-        }
-        made
+        wanted: &Wanted<'_>,
+        number: usize,
+    ) -> Option<Retrace> {
+        let names = &settings.argument_names;
+        let others = self.slots.made();
+        let others =
+            others.iter().filter_map(|slot| Some(Given { types: &slot.types, parts: slot.made.get()?.parts(), names }));
+        let broken = wanted.broken.map(ToString::to_string);
+        Retrace::explain(others, Given { types: &slot.types, parts, names }, broken, number)
     }
 }
 
@@ -297,8 +316,8 @@ thread_local! {
 struct UnderWay;
 
 impl UnderWay {
-    fn begin(slot: &Slot) -> Option<UnderWay> {
-        let address = std::ptr::from_ref(slot).addr();
+    fn begin(slot: &Arc<Slot>) -> Option<UnderWay> {
+        let address = Arc::as_ptr(slot).addr();
         MAKING.with_borrow_mut(|making| {
             (!making.contains(&address)).then(|| {
                 making.push(address);

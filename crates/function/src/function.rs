@@ -8,8 +8,9 @@ use std::{
 use tracelift_tensor::Result;
 
 use crate::{
-    ConcreteFunction, Options, TensorSpec,
+    ConcreteFunction, Explanation, Options, Retrace, SignatureInfo, TensorSpec,
     cache::{Core, Settings},
+    retrace::{Given, signature_text},
     signature::{Signature, Traceable},
     spec::{SpecItem, SpecList, Specs},
 };
@@ -81,13 +82,37 @@ impl<S: Signature> Function<S> {
         self.with(|settings| settings.no_retrace = true)
     }
 
+    /// Keeps at most this many traces (256 if not said): of more, the one not used for longest goes, with its code.
+    ///
+    /// ```
+    /// use tracelift_function::{Function, Tensor};
+    ///
+    /// let f = Function::new(|x: &Tensor| x + 1).max_signatures(2);
+    /// (1..=5).for_each(|n| drop(f(&Tensor::ones([n]))));
+    /// assert_eq!((f.trace_count(), f.signatures().len(), f.evictions()), (5, 2, 3));
+    /// ```
+    #[must_use]
+    pub fn max_signatures(self, most: usize) -> Self {
+        self.with(|settings| settings.max_signatures = most)
+    }
+
     /// How its graphs are made code and run.
     #[must_use]
     pub fn options(self, options: Options) -> Self {
         self.with(|settings| settings.options = options)
     }
 
-    /// How the tensors among its arguments are called in graphs.
+    /// How its arguments are called, in their order: in graphs, signatures and explanations.
+    ///
+    /// ```
+    /// use tracelift_function::{Function, Tensor, Variable, spec, tensor};
+    ///
+    /// let step = Function::new(|state: &(Tensor, Tensor), rate: &f32| (&state.0 - &state.1 * *rate).sum(..))
+    ///     .argument_names(&["state", "rate"]);
+    /// let concrete = step.concrete((spec!(f32[2]), spec!(f32[2]), 0.5_f32))?;
+    /// assert_eq!(concrete.signature().to_string(), "(state_0: f32[2], state_1: f32[2]) -> (f32[])");
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
     #[must_use]
     pub fn argument_names(self, names: &[&str]) -> Self {
         self.with(|settings| settings.argument_names = names.iter().map(|&name| name.to_owned()).collect())
@@ -115,13 +140,61 @@ impl<S: Signature> Function<S> {
         self.core.trace_count()
     }
 
-    /// The concrete functions made so far, oldest first.
+    /// The concrete functions that are kept, oldest first.
     pub fn signatures(&self) -> Vec<Arc<ConcreteFunction>> {
         self.core.concretes()
     }
 
+    /// How many traces were dropped because there were more than [`max_signatures`](Self::max_signatures).
+    pub fn evictions(&self) -> usize {
+        self.core.slots.evicted()
+    }
+
+    /// Why it was traced again: the latest 64 times, oldest first.
+    pub fn retraces(&self) -> Vec<Retrace> {
+        self.core.history.lock().unwrap_or_else(PoisonError::into_inner).latest()
+    }
+
+    /// Bytes of native code of all signatures that are kept.
+    pub fn code_bytes(&self) -> usize {
+        self.core.concretes().iter().map(|concrete| concrete.code_bytes()).sum()
+    }
+
+    /// What it was traced for, how often, and why: print it.
+    ///
+    /// ```
+    /// use tracelift_function::{Function, Tensor};
+    ///
+    /// let f = Function::new(|x: &Tensor| x * 2).argument_names(&["x"]);
+    /// (1..=3).for_each(|n| drop(f(&Tensor::ones([n]))));
+    /// let text = f.explain().to_string();
+    /// assert!(text.contains("3 traces, 3 signatures"));
+    /// assert!(text.contains("trace 3: `x` is f32[3], not f32[2]"));
+    /// assert!(text.contains("help: give `input_signature`"));
+    /// ```
+    pub fn explain(&self) -> Explanation {
+        let names = self.core.settings().argument_names;
+        let slots = self.core.slots.made();
+        let signatures = slots.iter().filter_map(|slot| {
+            let concrete = slot.made.get()?;
+            let given = Given { types: &slot.types, parts: concrete.parts(), names: &names };
+            Some(SignatureInfo {
+                arguments: signature_text(given),
+                operations: concrete.graph().len(),
+                code_bytes: concrete.code_bytes(),
+            })
+        });
+        Explanation {
+            function: self.name().to_owned(),
+            signatures: signatures.collect(),
+            trace_count: self.trace_count(),
+            evictions: self.evictions(),
+            retraces: self.retraces(),
+        }
+    }
+
     fn with(self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.core.settings.write().unwrap_or_else(PoisonError::into_inner));
+        self.core.change(change);
         self
     }
 }

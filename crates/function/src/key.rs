@@ -6,7 +6,7 @@ use tracelift_ir::TensorType;
 use tracelift_tensor::{DType, Dim};
 
 use crate::{
-    Variable,
+    Tensor, Variable,
     tensor::Handle,
     tree::{Leaf, Leaves},
 };
@@ -126,28 +126,19 @@ fn same_as(leaves: &Leaves, position: usize, variable: &Variable) -> usize {
     leaves.leaves.iter().position(same).unwrap_or(position)
 }
 
-/// In which way arguments differ from the nearest of the signatures there are; nothing if there are none.
-pub(crate) fn explain<'a>(
-    others: impl Iterator<Item = (&'a [ArgType], &'a [u64])>,
-    types: &[ArgType],
-    host: &[u64],
-) -> Option<String> {
-    let distance = |(old, old_host): &(&[ArgType], &[u64])| {
-        let differing = old.iter().zip(types).filter(|(a, b)| a != b).count();
-        let lengths = old.len().abs_diff(types.len()) * 100;
-        differing + lengths + usize::from(*old_host != host)
-    };
-    let (old, old_host) = others.min_by_key(distance)?;
-    if old.len() != types.len() {
-        return Some(format!("the arguments hold {} tensors and variables, not {}", types.len(), old.len()));
-    }
-    let different = old.iter().zip(types).enumerate().find(|(_, (a, b))| a != b);
-    Some(match different {
-        Some((position, (a, b))) if a.ty() == b.ty() => {
-            format!("argument leaf {position} is another choice of variables")
-        }
-        Some((position, (a, b))) => format!("argument leaf {position} is {}, not {}", b.ty(), a.ty()),
-        None if old_host != host => "a host value, or the structure of an argument, is another one".to_owned(),
-        None => "the sizes break an assumption of the earlier trace".to_owned(),
-    })
+/// Whether arguments are of these types, whose unknown sizes are any; only arrays are looked at, and variables.
+pub(crate) fn fits(types: &[ArgType], host: &[u64], leaves: &Leaves) -> bool {
+    types.len() == leaves.leaves.len()
+        && *host == *leaves.host
+        && types.iter().zip(&leaves.leaves).enumerate().all(|(position, (ty, leaf))| match (ty, leaf) {
+            (ArgType::Tensor(ty), Leaf::Tensor(Tensor { handle: Handle::Eager(array) })) => {
+                ty.dtype == array.dtype()
+                    && ty.shape.rank() == array.rank()
+                    && ty.shape.iter().zip(array.shape()).all(|(dim, n)| dim.known().is_none_or(|k| k == *n as i64))
+            }
+            (ArgType::Variable { ty, same_as: first, only: None }, Leaf::Variable(variable)) => {
+                variable.data().is_ok_and(|data| data.ty() == ty) && same_as(leaves, position, variable) == *first
+            }
+            _ => false,
+        })
 }

@@ -7,6 +7,7 @@ use tracelift_tensor::Result;
 use crate::{
     cache::Core,
     outcome::Outcome,
+    parts::Part,
     spec::{SpecItem, SpecSource},
     trace,
     tree::{Leaf, Leaves, Tree, Visit, with_leaves},
@@ -35,7 +36,9 @@ pub(crate) struct Body {
     /// Runs the closure on arguments made like these from other leaves.
     pub(crate) run: Box<dyn Fn(&dyn Any, Vec<Leaf>) -> Result<Ran> + Send + Sync>,
     /// Arguments, and their leaves, from specs.
-    pub(crate) from_specs: fn(Vec<SpecItem>) -> Result<(Box<dyn Any>, Leaves)>,
+    pub(crate) from_specs: fn(Vec<SpecItem>) -> Result<(Arc<dyn Any>, Leaves)>,
+    /// What arguments consist of.
+    pub(crate) parts: fn(&dyn Any) -> Vec<Part>,
 }
 
 /// What a closure gave.
@@ -45,11 +48,10 @@ pub(crate) struct Ran {
     pub(crate) leaves: Vec<Leaf>,
 }
 
-fn body<A: Tree, R: Outcome>(f: impl Fn(&A) -> R + Send + Sync + 'static) -> Body {
+fn body<A: Tree, R: Outcome>(f: impl Fn(&A) -> R + Send + Sync + 'static, parts: fn(&dyn Any) -> Vec<Part>) -> Body {
     Body {
         run: Box::new(move |arguments, leaves| {
-            let arguments = arguments.downcast_ref::<A>().expect("a function's body gets arguments of its own types");
-            let tree = f(&with_leaves(arguments, leaves)).split()?;
+            let tree = f(&with_leaves(typed::<A>(arguments), leaves)).split()?;
             let leaves = Leaves::of(&tree).leaves.into_vec();
             Ok(Ran { pattern: Box::new(tree), leaves })
         }),
@@ -58,14 +60,19 @@ fn body<A: Tree, R: Outcome>(f: impl Fn(&A) -> R + Send + Sync + 'static) -> Bod
             let arguments = A::from_spec(&mut source)?;
             source.finish()?;
             let leaves = Leaves::of(&arguments);
-            Ok((Box::new(arguments), leaves))
+            Ok((Arc::new(arguments), leaves))
         },
+        parts,
     }
+}
+
+fn typed<A: Tree>(arguments: &dyn Any) -> &A {
+    arguments.downcast_ref::<A>().expect("a function's body gets arguments of its own types")
 }
 
 /// What a call gives: the result of the right trace, or the error in the form that the closure's result has.
 fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: Leaves, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
-    let called = core.call(leaves, &|| Box::new(arguments()));
+    let called = core.call(&leaves, &|| Arc::new(arguments()));
     let result = called.map(|called| {
         let pattern =
             called.concrete.pattern().downcast_ref::<R::Tree>().expect("a trace keeps what its closure returned");
@@ -98,7 +105,11 @@ macro_rules! signatures {
                     let f = f.clone();
                     move |($($a,)*): &($($A,)*)| f($($a),*)
                 };
-                let core = Arc::new(Core::new(std::any::type_name::<Closure>(), body(run)));
+                let parts = |arguments: &dyn Any| {
+                    let ($($a,)*): &($($A,)*) = typed(arguments);
+                    Leaves::parts(&[$($a as &dyn Visit),*])
+                };
+                let core = Arc::new(Core::new(std::any::type_name::<Closure>(), body(run, parts)));
                 let shared = core.clone();
                 let call = move |$($a: &$A),*| -> R {
                     let leaves = Leaves::collect(&[$($a as &dyn Visit),*]);

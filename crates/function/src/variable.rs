@@ -104,12 +104,13 @@ impl Variable {
         Variable { live: Tensor { handle: Handle::Live(Arc::new(data)) } }
     }
 
-    /// A variable of the same type and name without a value, for tracing what is done with a variable argument.
-    pub(crate) fn stand_in(&self) -> Result<Variable> {
+    /// A variable of the same type without a value, for tracing what is done with a variable argument; of the same name
+    /// unless another is given.
+    pub(crate) fn stand_in(&self, argument: Option<&str>) -> Result<Variable> {
         let data = self.data()?;
         let name = OnceLock::new();
-        if let Some(given) = data.name.get() {
-            name.set(given.clone()).expect("it was made just now");
+        if let Some(given) = argument.map(str::to_owned).or_else(|| data.name.get().cloned()) {
+            name.set(given).expect("it was made just now");
         }
         Ok(Variable::of(VariableData {
             ty: data.ty.clone(),

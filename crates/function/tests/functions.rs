@@ -111,7 +111,7 @@ fn a_forbidden_retrace_says_what_differs() {
     let f = cube().no_retrace();
     let _ = f(&tensor([1.0]));
     let error = f(&tensor([1.0, 2.0])).error().unwrap().clone();
-    assert!(error.message.contains("argument leaf 0 is f32[2], not f32[1]"), "{error}");
+    assert!(error.message.contains("argument 0 is f32[2], not f32[1]"), "{error}");
     assert_eq!(f.trace_count(), 1);
 }
 
@@ -140,7 +140,7 @@ fn variables_are_captured_and_changed() {
     assert_eq!(f(&tensor(2.0)).unwrap().item::<f32>().unwrap(), 6.0);
     assert_eq!(total.item::<f32>().unwrap(), 6.0);
     let signature = f.signatures()[0].signature().to_string();
-    assert_eq!(signature, "(x: f32[], total: f32[]) -> (f32[])");
+    assert_eq!(signature, "(x: f32[], total: resource f32[]) -> (f32[])");
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn many_threads_make_one_trace() {
     });
     assert_eq!(f.trace_count(), 1);
     assert_eq!(f.signatures().len(), 1);
-    assert_eq!(f.signatures()[0].signature().inputs[0].1.dtype, I32);
+    assert_eq!(f.signatures()[0].signature().inputs[0].spec.dtype, I32);
 }
 
 #[test]

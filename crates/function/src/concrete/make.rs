@@ -12,6 +12,7 @@ use crate::{
     Tensor, Variable,
     cache::Settings,
     key::ArgType,
+    parts::{Part, default_name, leaf_names},
     signature::{Body, Ran},
     trace::{self, Frame, Kind, Source},
     tree::{Leaf, Leaves},
@@ -25,6 +26,8 @@ pub(crate) struct Making<'a> {
     /// The types to trace with, one for each of `leaves`.
     pub(crate) types: &'a [ArgType],
     pub(crate) leaves: &'a Leaves,
+    /// What the arguments consist of.
+    pub(crate) parts: Vec<Part>,
 }
 
 /// Arguments that stand for those of a call.
@@ -37,9 +40,10 @@ struct StandIns {
 impl Making<'_> {
     /// Traces a closure.
     pub(crate) fn trace(self, body: &Body, arguments: &dyn Any) -> Result<ConcreteFunction> {
-        let Making { kind, name, settings, types, leaves } = self;
+        let Making { kind, name, settings, types, leaves, parts } = self;
+        let names = leaf_names(&parts, &settings.argument_names);
         let mut frame = Frame::new(kind, name);
-        let given = stand_ins(&mut frame, settings, types, leaves)?;
+        let given = stand_ins(&mut frame, &names, types, leaves)?;
         let entered = trace::enter(frame)?;
         let Ran { pattern, leaves: returned } = match (body.run)(arguments, given.leaves) {
             Ok(ran) => ran,
@@ -79,11 +83,13 @@ impl Making<'_> {
                 },
             })
             .collect();
-        let arguments = types.iter().zip(&leaves.leaves).map(|(ty, leaf)| match leaf {
+        let arguments = types.iter().zip(&leaves.leaves).enumerate().map(|(position, (ty, leaf))| match leaf {
             Leaf::Tensor(_) => Argument::Tensor(ty.ty().clone()),
             Leaf::Variable(variable) => {
                 let only = matches!(ty, ArgType::Variable { only: Some(_), .. });
-                Argument::Variable { first: variable.clone(), only }
+                let stand_in = given.variables.iter().find(|(place, _)| *place == position);
+                let name = stand_in.map_or(variable, |(_, stand_in)| stand_in).name().to_owned();
+                Argument::Variable { name, first: variable.clone(), only }
             }
         });
         let guards = finished.graph.guards().cloned().collect();
@@ -101,6 +107,7 @@ impl Making<'_> {
             results,
             pattern,
             guards,
+            parts,
             fixed_cells,
             options: settings.options.clone(),
             compiled: OnceLock::new(),
@@ -108,21 +115,24 @@ impl Making<'_> {
     }
 }
 
-fn stand_ins(frame: &mut Frame, settings: &Settings, types: &[ArgType], leaves: &Leaves) -> Result<StandIns> {
+/// What the closure is run on; each has the name of the leaf that it stands for.
+fn stand_ins(frame: &mut Frame, names: &[Option<String>], types: &[ArgType], leaves: &Leaves) -> Result<StandIns> {
     let mut given = StandIns { leaves: Vec::with_capacity(types.len()), variables: Vec::new() };
-    let mut inputs = 0;
+    let mut tensors = 0;
     for (position, (ty, leaf)) in types.iter().zip(&leaves.leaves).enumerate() {
+        let name = names.get(position).and_then(Option::as_deref);
         given.leaves.push(match (ty, leaf) {
             (ArgType::Tensor(ty), _) => {
-                inputs += 1;
-                Leaf::Tensor(frame.input(&argument_name(settings, inputs - 1), ty))
+                tensors += 1;
+                let name = name.map_or_else(|| default_name(tensors - 1), str::to_owned);
+                Leaf::Tensor(frame.input(&name, ty))
             }
             (ArgType::Variable { only: Some(_), .. }, Leaf::Variable(variable)) => Leaf::Variable(variable.clone()),
             (ArgType::Variable { same_as, .. }, Leaf::Variable(variable)) => {
                 let known = given.variables.iter().find(|(first, _)| first == same_as);
                 let stand_in = match known {
                     Some((_, stand_in)) => stand_in.clone(),
-                    None => variable.stand_in()?,
+                    None => variable.stand_in(name)?,
                 };
                 given.variables.push((position, stand_in.clone()));
                 Leaf::Variable(stand_in)
@@ -131,12 +141,4 @@ fn stand_ins(frame: &mut Frame, settings: &Settings, types: &[ArgType], leaves: 
         });
     }
     Ok(given)
-}
-
-/// The names given, else `x` for a single tensor, `x`, `y`, `z`, `w`, `a4`, … for several.
-fn argument_name(settings: &Settings, position: usize) -> String {
-    match settings.argument_names.get(position) {
-        Some(name) => name.clone(),
-        None => ["x", "y", "z", "w"].get(position).map_or_else(|| format!("a{position}"), |name| (*name).to_owned()),
-    }
 }

@@ -2,6 +2,7 @@
 
 mod make;
 mod run;
+mod signature;
 
 use std::{
     any::Any,
@@ -9,16 +10,18 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use tracelift_ir::{Graph, TensorType, Type};
+use tracelift_ir::{Graph, TensorType};
 use tracelift_kernel::guard::Guard;
 use tracelift_runtime::{CallError, Variable as Cell};
 use tracelift_tensor::{Array, Error, Result};
 
 pub(crate) use make::Making;
+pub use signature::{ArgumentKind, FunctionSignature, SignatureArgument};
 
 use crate::{
     Options, Tensor, TensorSpec, Variable,
     backend::{self, Compiled},
+    parts::Part,
     tensor::Handle,
     trace,
     tree::{Leaf, Leaves},
@@ -47,6 +50,8 @@ pub struct ConcreteFunction {
     results: Vec<ResultLeaf>,
     pattern: Box<dyn Any + Send + Sync>,
     guards: Vec<Guard>,
+    /// What the arguments consist of.
+    parts: Vec<Part>,
     /// The variables, if they are the same at each call.
     fixed_cells: Option<Vec<Cell>>,
     options: Options,
@@ -57,6 +62,8 @@ pub struct ConcreteFunction {
 enum Argument {
     Tensor(TensorType),
     Variable {
+        /// What it is called in the graph.
+        name: String,
         /// The one of the first call, which serves when the concrete function is called without.
         first: Variable,
         /// Whether the trace is for this variable alone.
@@ -79,18 +86,19 @@ enum ResultLeaf {
     Argument(usize),
 }
 
-/// Arguments, captured variables, and results of a concrete function.
-#[derive(Clone, PartialEq, Debug)]
-pub struct FunctionSignature {
-    /// Names and types of the tensors it takes, captured variables last.
-    pub inputs: Vec<(String, TensorSpec)>,
-    /// The types of the tensors it gives.
-    pub outputs: Vec<TensorSpec>,
-}
-
 impl ConcreteFunction {
     pub(crate) fn pattern(&self) -> &(dyn Any + Send + Sync) {
         &*self.pattern
+    }
+
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Bytes of its native code; 0 if it is not compiled yet, or not native.
+    pub fn code_bytes(&self) -> usize {
+        let compiled = self.compiled.get().and_then(|made| made.as_ref().ok());
+        compiled.and_then(Compiled::executable).map_or(0, |executable| executable.code_bytes())
     }
 
     /// The graph as traced.
@@ -108,16 +116,6 @@ impl ConcreteFunction {
     /// `plan`.
     pub fn text_after(&self, stage: &str) -> Result<String> {
         backend::text_after(&self.graph, &self.options, stage.parse()?)
-    }
-
-    /// Names and types of what it takes and gives.
-    pub fn signature(&self) -> FunctionSignature {
-        let name = |value| self.graph.name_of(value).map_or_else(String::new, ToString::to_string);
-        let spec = |ty: &Type| ty.as_tensor().map(TensorSpec::from);
-        let params = self.graph.params().iter();
-        let inputs = params.filter_map(|&param| Some((name(param), spec(self.graph.ty(param))?)));
-        let outputs = self.graph.result_types().take(self.tensor_results()).filter_map(spec);
-        FunctionSignature { inputs: inputs.collect(), outputs: outputs.collect() }
     }
 
     fn tensor_results(&self) -> usize {
@@ -208,14 +206,6 @@ fn accepts(ty: &TensorType, tensor: &Tensor) -> bool {
                 && sizes.into_iter().all(|(dim, n)| dim.known_len().is_none_or(|known| known == *n))
         }
         _ => TensorSpec::from(ty).accepts(&tensor.ty()),
-    }
-}
-
-impl fmt::Display for FunctionSignature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inputs: Vec<String> = self.inputs.iter().map(|(name, spec)| format!("{name}: {spec}")).collect();
-        let outputs: Vec<String> = self.outputs.iter().map(ToString::to_string).collect();
-        write!(f, "({}) -> ({})", inputs.join(", "), outputs.join(", "))
     }
 }
 

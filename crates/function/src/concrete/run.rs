@@ -82,7 +82,7 @@ impl ConcreteFunction {
 
     /// The leaves of the result: of a call, or in the trace that calls it; the guard that does not hold if it needs
     /// another trace.
-    pub(crate) fn run(&self, leaves: &Leaves) -> Result<Vec<Leaf>, CallError> {
+    pub(crate) fn run(&self, leaves: &Leaves) -> Result<SmallVec<[Leaf; 2]>, CallError> {
         let tensors = if trace::is_active() {
             if let Some(guard) = self.broken_guard(leaves)? {
                 return Err(CallError::Guard(guard));

@@ -109,6 +109,14 @@ impl Executable {
         matches!(self.machine, Machine::Native(_))
     }
 
+    /// How many bytes of machine code it has.
+    pub fn code_bytes(&self) -> usize {
+        match &self.machine {
+            Machine::Native(native) => native.code_bytes(),
+            Machine::Interpreter => 0,
+        }
+    }
+
     /// Runs the program: results for inputs, with the variables of its states read and changed.
     ///
     /// A call that fails leaves every variable as it was.

@@ -17,8 +17,7 @@ use tracelift_tensor::Result;
 /// A program's machine code.
 pub(super) struct Native {
     driver: NativeDriver,
-    /// Keeps the code of the kernels.
-    #[expect(dead_code, reason = "holding it is what keeps the entries valid")]
+    /// Their code is what the entries point into.
     kernels: Vec<NativeKernel>,
     /// The entry point of each kernel.
     entries: Vec<usize>,
@@ -34,6 +33,13 @@ impl Native {
         let driver = compile_driver(program, layout, options)?;
         let entries = kernels.iter().map(|kernel| kernel.address()).collect();
         Ok(Native { driver, kernels, entries })
+    }
+
+    /// How many bytes of machine code there are.
+    pub(super) fn code_bytes(&self) -> usize {
+        // All kernels lie in one piece.
+        let kernels = self.kernels.first().map_or(0, |kernel| kernel.code().num_bytes());
+        self.driver.num_bytes() + kernels
     }
 
     /// What each launch calls: its kernel, or the way to split it where the plan says so.
