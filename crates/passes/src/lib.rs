@@ -11,9 +11,11 @@ mod fold;
 mod inline;
 mod fuse;
 mod schedule;
+mod epilogue;
 mod plan;
 
 pub use cse::cse;
+pub use epilogue::epilogues;
 pub use fold::fold;
 pub use fuse::fuse;
 pub use inline::inline;

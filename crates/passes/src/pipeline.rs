@@ -43,6 +43,8 @@ stages! {
     Fuse "fuse";
     /// From here on a program.
     Schedule "schedule";
+    /// Before the plan, while every buffer is written once.
+    Epilogue "epilogue";
     /// Needs the order of steps.
     Plan "plan";
 }
@@ -88,7 +90,8 @@ pub type Observer<'o> = &'o mut dyn FnMut(Stage, Made<'_>);
 /// Which stages run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pipeline {
-    /// Whether elementwise work is fused; without it every node becomes a kernel of its own.
+    /// Whether elementwise work is fused, among itself and with products; without it every node becomes a kernel of its
+    /// own.
     pub fuse: bool,
 }
 
@@ -122,6 +125,9 @@ impl Pipeline {
         let program = crate::schedule(&graph)?;
         check_program(Stage::Schedule, &program);
         observe(Stage::Schedule, Made::Program(&program));
+        let program = if self.fuse { crate::epilogues(program) } else { program };
+        check_program(Stage::Epilogue, &program);
+        observe(Stage::Epilogue, Made::Program(&program));
         let program = crate::plan(program);
         check_program(Stage::Plan, &program);
         observe(Stage::Plan, Made::Program(&program));

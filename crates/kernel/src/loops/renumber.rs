@@ -14,6 +14,23 @@ pub(crate) fn renumber(kernel: &mut Kernel, registers: &[u32], loop_vars: &[u32]
     numbers.block(&mut kernel.body);
 }
 
+impl Kernel {
+    /// Forgets loop variables that nothing mentions any more; the others keep their order.
+    pub fn forget_loop_vars(&mut self, gone: &[LoopVar]) {
+        let registers: Vec<u32> = (0..self.registers.len() as u32).collect();
+        let is_gone = |n: &u32| gone.contains(&LoopVar(*n));
+        let (mut kept, mut last) = (0, self.loop_vars - gone.len() as u32);
+        let numbers = (0..self.loop_vars).map(|n| {
+            let next = if is_gone(&n) { &mut last } else { &mut kept };
+            *next += 1;
+            *next - 1
+        });
+        let numbers: Vec<u32> = numbers.collect();
+        renumber(self, &registers, &numbers);
+        self.loop_vars = kept;
+    }
+}
+
 struct Numbers<'n> {
     registers: &'n [u32],
     loop_vars: &'n [u32],

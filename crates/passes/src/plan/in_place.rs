@@ -3,7 +3,7 @@
 use super::uses::{self, may_share};
 use tracelift_kernel::program::{Program, Role, Step};
 
-/// Gives the result of a launch the memory of one of its inputs, if that dies there.
+/// Gives the result of a launch, or of an epilogue, the memory of one of its inputs, if that dies there.
 pub(super) fn reuse_dead_inputs(program: &mut Program) {
     let mut swapped = vec![];
     program.for_each_step(&mut |step| {
@@ -13,8 +13,13 @@ pub(super) fn reuse_dead_inputs(program: &mut Program) {
     });
     let mut uses = uses::of(program);
     for n in 0..program.steps.len() {
-        let Step::Launch(launch) = &program.steps[n] else { continue };
-        let (buffers, kernel) = (launch.buffers.clone(), program.kernel(launch.kernel).clone());
+        let Some((kernel, buffers)) = uses::kernel_of(program, &program.steps[n]) else { continue };
+        let (kernel, buffers) = (kernel.clone(), buffers.to_vec());
+        // Rows of a product that are still to come need its operands.
+        let operands = match &program.steps[n] {
+            Step::Library(call) => call.operands.iter().map(|id| program.owner(*id)).collect(),
+            _ => vec![],
+        };
         for (written, &to) in buffers.iter().enumerate() {
             let is_new = uses[to.0 as usize].first().is_some_and(|u| u.step == n);
             if program.buffer(to).role != Role::Arena || swapped.contains(&to) || !is_new {
@@ -25,6 +30,7 @@ pub(super) fn reuse_dead_inputs(program: &mut Program) {
                 let fits = program.buffer(owner).role == Role::Arena
                     && owner != to
                     && !swapped.contains(&owner)
+                    && !operands.contains(&owner)
                     && buffers.iter().filter(|b| program.owner(**b) == owner).count() == 1
                     && uses[owner.0 as usize].last().is_some_and(|u| u.step == n)
                     && program.buffer(owner).shape.num_elements() == program.buffer(to).shape.num_elements()

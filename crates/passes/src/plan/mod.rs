@@ -4,7 +4,7 @@
 
 mod in_place;
 mod state;
-mod uses;
+pub(crate) mod uses;
 
 use tracelift_kernel::program::Program;
 

@@ -48,20 +48,20 @@ fn is_direct(
         return false;
     }
     let reads_old = old_uses.iter().any(|u| u.step == writer.step);
-    match &program.steps[writer.step] {
-        Step::Launch(launch) => {
-            let position = |id: BufferId| launch.buffers.iter().position(|b| *b == id);
-            let Some(written) = position(from) else { return false };
-            // Every way in which the kernel reads the old state, views included, must be the shareable one.
-            launch
-                .buffers
-                .iter()
-                .enumerate()
-                .filter(|(_, b)| old == Some(program.owner(**b).0 as usize))
-                .all(|(read, _)| may_share(program.kernel(launch.kernel), read, written))
-        }
-        Step::Library(call) => call.epilogue.is_none() && !reads_old,
-        Step::Copy { .. } => !reads_old,
-        _ => false,
+    let is_old = |id: BufferId| old == Some(program.owner(id).0 as usize);
+    let step = &program.steps[writer.step];
+    // The rows of a product are written while later ones still wait for its operands.
+    if let Step::Library(call) = step
+        && call.operands.iter().any(|id| is_old(*id))
+    {
+        return false;
     }
+    if let Some((kernel, buffers)) = uses::kernel_of(program, step)
+        && let Some(written) = buffers.iter().position(|b| *b == from)
+    {
+        // Every way in which the kernel reads the old state, views included, must be the shareable one.
+        let mut old = buffers.iter().enumerate().filter(|(_, b)| is_old(**b));
+        return old.all(|(read, _)| may_share(kernel, read, written));
+    }
+    matches!(step, Step::Library(_) | Step::Copy { .. }) && !reads_old
 }

@@ -1,21 +1,36 @@
 //! Which steps of a list touch which buffers.
 
 use tracelift_kernel::loops::{Access, Base, Block, Kernel, Place, Stmt};
-use tracelift_kernel::program::{BufferId, Check, Launch, PrintArg, Program, ResultPlace, Step};
+use tracelift_kernel::program::{BufferId, Check, Launch, LibraryCall, PrintArg, Program, ResultPlace, Step};
 
-/// How one top-level step uses one buffer, views resolved.
+/// How one step of a list uses one buffer, views resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Use {
-    /// The position of the step in the program.
-    pub(super) step: usize,
+pub(crate) struct Use {
+    /// The position of the step in the list.
+    pub(crate) step: usize,
     /// Whether the step (or a step inside it) writes it.
-    pub(super) writes: bool,
+    pub(crate) writes: bool,
     /// Whether it reads it.
-    pub(super) reads: bool,
+    pub(crate) reads: bool,
 }
 
 /// All uses of each buffer by top-level steps, in order; a result counts as a read after the last step.
 pub(super) fn of(program: &Program) -> Vec<Vec<Use>> {
+    let mut uses = in_steps(program, &program.steps);
+    let end = program.steps.len();
+    for result in &program.results {
+        if let ResultPlace::Buffer(buffer) = result {
+            let list = &mut uses[program.owner(*buffer).0 as usize];
+            if list.last().is_none_or(|last| last.step != end) {
+                list.push(Use { step: end, writes: false, reads: true });
+            }
+        }
+    }
+    uses
+}
+
+/// All uses of each buffer by the steps of a list, in order.
+pub(crate) fn in_steps(program: &Program, steps: &[Step]) -> Vec<Vec<Use>> {
     let mut uses: Vec<Vec<Use>> = vec![vec![]; program.buffers.len()];
     let mut note = |buffer: BufferId, step: usize, writes: bool, reads: bool| {
         let list = &mut uses[program.owner(buffer).0 as usize];
@@ -27,13 +42,8 @@ pub(super) fn of(program: &Program) -> Vec<Vec<Use>> {
             _ => list.push(Use { step, writes, reads }),
         }
     };
-    for (n, step) in program.steps.iter().enumerate() {
+    for (n, step) in steps.iter().enumerate() {
         for_each_inner(step, &mut |inner| touch(program, inner, &mut |b, writes, reads| note(b, n, writes, reads)));
-    }
-    for result in &program.results {
-        if let ResultPlace::Buffer(buffer) = result {
-            note(*buffer, program.steps.len(), false, true);
-        }
     }
     uses
 }
@@ -114,6 +124,17 @@ fn touch(program: &Program, step: &Step, note: &mut dyn FnMut(BufferId, bool, bo
 fn touch_launch(program: &Program, launch: &Launch, note: &mut dyn FnMut(BufferId, bool, bool)) {
     for (buffer, param) in launch.buffers.iter().zip(&program.kernel(launch.kernel).params) {
         note(*buffer, param.access != Access::Read, param.access != Access::Write);
+    }
+}
+
+/// The kernel that a step runs, a product's epilogue included, and its buffers.
+pub(super) fn kernel_of<'p>(program: &'p Program, step: &'p Step) -> Option<(&'p Kernel, &'p [BufferId])> {
+    match step {
+        Step::Launch(launch) => Some((program.kernel(launch.kernel), &launch.buffers)),
+        Step::Library(LibraryCall { epilogue: Some(epilogue), .. }) => {
+            Some((program.kernel(epilogue.kernel), &epilogue.buffers))
+        }
+        _ => None,
     }
 }
 
