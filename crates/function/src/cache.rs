@@ -285,7 +285,7 @@ impl Core {
         self.traces.fetch_add(1, Ordering::Relaxed);
         if let Some(retrace) = retrace {
             let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-            history.add(self.name(), self.given.get().map(String::as_str), retrace, self.slots.made().len() + 1);
+            history.add(self.name(), retrace, self.slots.made().len() + 1);
         }
         Ok(made)
     }

@@ -10,6 +10,7 @@ use tracelift_tensor::Result;
 use crate::{
     ConcreteFunction, Explanation, Options, Retrace, SignatureInfo, TensorSpec,
     cache::{Core, Settings},
+    call_site,
     retrace::{Given, signature_text},
     signature::{Signature, Traceable},
     spec::{SpecItem, SpecList, Specs},
@@ -131,7 +132,9 @@ impl<S: Signature> Function<S> {
     }
 
     /// The concrete function for these arguments or specs, traced if it has not been.
+    #[track_caller]
     pub fn concrete(&self, specs: impl Specs) -> Result<Arc<ConcreteFunction>> {
+        call_site::note();
         self.core.concrete(SpecList::of(specs))
     }
 
@@ -209,7 +212,9 @@ impl<S: Signature> Clone for Function<S> {
 impl<S: Signature> Deref for Function<S> {
     type Target = S::Dyn;
 
+    #[track_caller]
     fn deref(&self) -> &S::Dyn {
+        call_site::note();
         &self.call
     }
 }

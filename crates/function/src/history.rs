@@ -4,12 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use rustc_hash::FxBuildHasher;
 
-use crate::{call_site::call_site, retrace::Retrace};
+use crate::retrace::Retrace;
 
 /// How many retraces are kept.
 const KEPT: usize = 64;
-/// For how many retraces the caller is looked up; afterwards for each power of two.
-const LOOKED_UP: usize = 16;
 /// After how many retraces from one line there is a warning.
 const MANY_FROM_ONE_LINE: usize = 5;
 /// At how many signatures there is a warning.
@@ -19,8 +17,7 @@ const MANY_SIGNATURES: usize = 64;
 #[derive(Default)]
 pub(crate) struct History {
     latest: VecDeque<Retrace>,
-    count: usize,
-    /// How many came from each line; lines are looked up seldom, so this stays small.
+    /// How many came from each line.
     lines: HashMap<String, usize, FxBuildHasher>,
     told_of_signatures: bool,
 }
@@ -31,12 +28,8 @@ impl History {
         self.latest.iter().cloned().collect()
     }
 
-    /// Remembers a retrace, looks up its caller, tells `tracing`.
-    pub(crate) fn add(&mut self, function: &str, wrapper: Option<&str>, mut retrace: Retrace, signatures: usize) {
-        self.count += 1;
-        if self.count <= LOOKED_UP || self.count.is_power_of_two() {
-            retrace.call_site = call_site(wrapper);
-        }
+    /// Remembers a retrace, tells `tracing`.
+    pub(crate) fn add(&mut self, function: &str, retrace: Retrace, signatures: usize) {
         let site = retrace.call_site.as_deref().unwrap_or("unknown");
         let (reason, nearest, help) = (retrace.reason(), &retrace.nearest, retrace.remedy);
         let (number, signature) = (retrace.number, &retrace.signature);

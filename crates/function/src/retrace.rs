@@ -6,7 +6,7 @@ use comfy_table::{Table, presets};
 use tracelift_ir::TensorType;
 
 use crate::{
-    TensorSpec,
+    TensorSpec, call_site,
     key::ArgType,
     parts::{Part, What, described},
 };
@@ -122,7 +122,7 @@ impl Retrace {
             nearest: signature_text(nearest),
             differences,
             broken,
-            call_site: None,
+            call_site: call_site::latest().map(ToString::to_string),
             remedy,
         })
     }

@@ -121,14 +121,13 @@ fn pieces(output: &ReturnType, arguments: &[Argument]) -> Pieces {
         let name = &argument.name;
         quote!(#name: #reference)
     });
-    let tensors: Vec<String> =
-        arguments.iter().take_while(|argument| argument.is_tensor()).map(|argument| unraw(&argument.name)).collect();
+    let texts: Vec<String> = arguments.iter().map(|argument| unraw(&argument.name)).collect();
     Pieces {
         parameters: parameters.collect(),
         function_type: quote!(::tracelift::__rt::Function<fn(#(#references),*) #output>),
         passed: arguments.iter().map(Argument::passed).collect(),
         received: arguments.iter().map(Argument::received).collect(),
-        names: if tensors.is_empty() { quote!() } else { quote!(.argument_names(&[#(#tensors),*])) },
+        names: if texts.is_empty() { quote!() } else { quote!(.argument_names(&[#(#texts),*])) },
     }
 }
 
@@ -146,6 +145,7 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream
     let about = format!("The traced function behind [`{text}`](fn@{text}).");
     quote! {
         #(#attrs)*
+        #[track_caller]
         #vis #sig {
             (#name::function())(#(#passed),*)
         }
@@ -183,6 +183,7 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStre
     let about = format!("The traced function behind [`{text}`](Self::{text}), for this object.");
     quote! {
         #(#attrs)*
+        #[track_caller]
         #vis #sig {
             (self.#maker())(#(#passed),*)
         }
@@ -216,7 +217,7 @@ mod tests {
         let text = expanded("fn power(x: &Tensor, n: i32) -> Tensor { x.powi(n) }");
         assert!(text.contains("Function < fn (& Tensor , & i32) -> Tensor >"), "{text}");
         assert!(text.contains("(power :: function ()) (x , & n)"), "{text}");
-        assert!(text.contains(r#"argument_names (& ["x"])"#), "{text}");
+        assert!(text.contains(r#"argument_names (& ["x" , "n"])"#), "{text}");
     }
 
     #[test]
