@@ -79,10 +79,6 @@ impl Argument {
         let name = &self.name;
         if self.by_value { quote!(::core::clone::Clone::clone(#name)) } else { quote!(#name) }
     }
-
-    fn is_tensor(&self) -> bool {
-        matches!(&self.ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Tensor"))
-    }
 }
 
 fn arguments(item: &ItemFn) -> Result<(Option<&Receiver>, Vec<Argument>)> {
