@@ -7,8 +7,15 @@ use tracelift_ir::{Builder, Graph, Op, ParamRole, Value};
 use tracelift_tensor::{Error, Result};
 
 /// The cotangents of the operands of a branch or call; a loop has no gradient yet.
-pub(crate) fn vjp(b: &mut Builder, op: &Op, x: &[Value], dy: &[Option<Value>]) -> Result<Vec<Option<Value>>> {
+pub(crate) fn vjp(
+    b: &mut Builder,
+    op: &Op,
+    x: &[Value],
+    y: &[Value],
+    dy: &[Option<Value>],
+) -> Result<Vec<Option<Value>>> {
     match op {
+        Op::Call(Call { gradient: Some(gradient), .. }) => given(b, gradient, x, y, dy),
         Op::Cond(cond) => branches(b, cond, x, dy),
         Op::Call(call) => callee(b, call, x, dy),
         _ => Err(Error::invalid("has no gradient yet: what flows back through a loop is not implemented")
@@ -38,7 +45,7 @@ fn branches(b: &mut Builder, cond: &Cond, x: &[Value], dy: &[Option<Value>]) -> 
 /// A call of the callee's gradient.
 fn callee(b: &mut Builder, call: &Call, x: &[Value], dy: &[Option<Value>]) -> Result<Vec<Option<Value>>> {
     let sources: Vec<usize> = (0..x.len()).filter(|n| b.ty(x[*n]).is_float()).collect();
-    let backward = Call { callee: Arc::new(backward(&call.callee, &sources, dy)?) };
+    let backward = Call::new(Arc::new(backward(&call.callee, &sources, dy)?));
     let operands: Vec<Value> = x.iter().copied().chain(dy.iter().flatten().copied()).collect();
     let gradients = b.push_multi(backward, &operands)?;
     let mut all = vec![None; x.len()];
@@ -46,6 +53,22 @@ fn callee(b: &mut Builder, call: &Call, x: &[Value], dy: &[Option<Value>]) -> Re
         all[*n] = Some(dx);
     }
     Ok(all)
+}
+
+/// A call of the gradient that the caller gave.
+fn given(
+    b: &mut Builder,
+    gradient: &Arc<Graph>,
+    x: &[Value],
+    y: &[Value],
+    dy: &[Option<Value>],
+) -> Result<Vec<Option<Value>>> {
+    let mut operands: Vec<Value> = x.iter().chain(y).copied().collect();
+    for (y, dy) in y.iter().zip(dy) {
+        operands.push(dy.map_or_else(|| b.zeros_like(*y), Ok)?);
+    }
+    let mut gradients = b.push_multi(Call::new(gradient.clone()), &operands)?.into_iter();
+    Ok(x.iter().map(|x| if b.ty(*x).is_float() { gradients.next() } else { None }).collect())
 }
 
 /// A graph from the parameters of `graph` and the cotangents of those results that have one to the gradients with respect

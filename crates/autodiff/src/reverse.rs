@@ -166,7 +166,7 @@ impl Walk {
         let rule = op.vjp(&mut Vjp { b, x: &operands, y: &y, dy: &dy })?;
         let local = match rule {
             VjpRule::Local(local) => local,
-            VjpRule::Region => regions::vjp(b, &op, &operands, &dy)
+            VjpRule::Region => regions::vjp(b, &op, &operands, &y, &dy)
                 .map_err(|e| if e.origin.is_unknown() { e.at(origin) } else { e })?,
             VjpRule::Zero => return reached.into_iter().try_for_each(|x| self.add(b, x, Cotangent::Zero)),
             VjpRule::NotDifferentiable(reason) => return Err(not_differentiable(b, &op, &operands, origin, reason)),

@@ -171,7 +171,7 @@ impl Op {
         match self {
             Op::While(op) => smallvec![&op.condition, &op.body],
             Op::Cond(op) => smallvec![&op.then, &op.otherwise],
-            Op::Call(op) => smallvec![&op.callee],
+            Op::Call(op) => std::iter::once(&op.callee).chain(&op.gradient).collect(),
             Op::Fusion(op) => smallvec![&op.body],
             _ => SmallVec::new(),
         }

@@ -178,7 +178,7 @@ impl ConcreteFunction {
                 });
             }
             let frame = stack.top_frame();
-            let values = frame.builder.at(origin).push_multi(ops::Call { callee: self.graph.clone() }, &operands)?;
+            let values = frame.builder.at(origin).push_multi(ops::Call::new(self.graph.clone()), &operands)?;
             let (results, states) = values.split_at(self.tensor_results());
             for (hidden, value) in self.assigned.iter().zip(states) {
                 match &self.hidden[*hidden] {

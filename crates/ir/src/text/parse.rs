@@ -230,18 +230,23 @@ impl<'a> Parser<'a> {
         Ok((op, operands, types, at))
     }
 
-    /// `@f(%x, %y) : f32[B]`
+    /// `@f(%x, %y) : f32[B]`, or `@f(%x, %y) gradient @g : f32[B]`
     fn call(&mut self, body: &Body) -> Result<Stated, SyntaxError> {
-        let at = self.cursor.position();
-        let callee = self.cursor.global("a function, like `@f`")?;
-        let Some(callee) = self.find(&callee).cloned() else {
-            return Err(self.cursor.error_at(at, format!("there is no function `@{callee}` before this")));
-        };
+        let callee = self.called()?;
         self.cursor.expect(Punct::Open)?;
         let operands = self.operands(body)?;
         self.cursor.expect(Punct::Close)?;
+        let gradient = if self.cursor.eat_word("gradient") { Some(self.called()?) } else { None };
         let (types, at) = self.stated_types()?;
-        Ok((Call { callee }.into(), operands, types, at))
+        Ok((Call { callee, gradient }.into(), operands, types, at))
+    }
+
+    /// `@f`, a function that stands before this one.
+    fn called(&mut self) -> Result<Arc<Graph>, SyntaxError> {
+        let at = self.cursor.position();
+        let name = self.cursor.global("a function, like `@f`")?;
+        let missing = || self.cursor.error_at(at, format!("there is no function `@{name}` before this"));
+        self.find(&name).cloned().ok_or_else(missing)
     }
 
     /// `[1.0, 2.0] : f32[2]`: the type stands behind the elements, but is needed to read them.

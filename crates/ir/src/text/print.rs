@@ -160,11 +160,16 @@ impl<'c> Printer<'c> {
             (Op::Constant(constant), _) => {
                 let _ = write!(self.out, " {}", literal_text(constant.value()));
             }
-            (Op::Call(_), Some((_, Attr::Region(callee)))) => {
-                let name = self.callees.name(callee).unwrap_or(callee.name());
+            (Op::Call(call), _) => {
+                let name = self.callees.name(&call.callee).unwrap_or(call.callee.name());
                 self.out.push(' ');
                 write_name(&mut self.out, '@', name).expect("writing to a string never fails");
                 let _ = write!(self.out, "({})", operands.join(", "));
+                if let Some(gradient) = &call.gradient {
+                    let name = self.callees.name(gradient).unwrap_or(gradient.name());
+                    self.out += " gradient ";
+                    write_name(&mut self.out, '@', name).expect("writing to a string never fails");
+                }
             }
             (op, _) => {
                 if let Some(owner) = RegionOwner::of(op) {

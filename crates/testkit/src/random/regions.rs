@@ -114,5 +114,5 @@ fn call(growth: &mut Growth<'_>) -> Option<()> {
     let wanted = wanted(growth, &types);
     let name = format!("callee{}", growth.chance.below(1 << 30));
     let callee = growth.region(&name, &types, &wanted, sizes);
-    growth.push(Call { callee }, &values).map(drop)
+    growth.push(Call::new(callee), &values).map(drop)
 }

@@ -24,9 +24,36 @@ use tracelift_tensor::{Array, Binding, DType, Dim, Error, Result, Sym};
 pub struct Call {
     /// The function.
     pub callee: Arc<Graph>,
+    /// What is to flow back instead of the callee's own gradient: a function of the operands, the results, and the
+    /// cotangent of each result, which answers the cotangents of the first operands of floats; further ones have none.
+    pub gradient: Option<Arc<Graph>>,
 }
 
 impl Call {
+    /// A call whose gradient is that of the callee.
+    pub fn new(callee: Arc<Graph>) -> Call {
+        Call { callee, gradient: None }
+    }
+
+    /// Checks that the gradient takes and gives what it must.
+    fn check_gradient(&self, cx: &mut Infer, x: &[Type], y: &Types) -> Result {
+        let Some(gradient) = &self.gradient else { return Ok(()) };
+        let given: Vec<Type> = x.iter().chain(y).chain(y).cloned().collect();
+        // The same rules as for a call of it.
+        let answered = Call::new(gradient.clone()).infer(cx, &given)?;
+        let floats: Vec<&Type> = x.iter().filter(|ty| ty.is_float()).collect();
+        if answered.len() > floats.len() {
+            return Err(wrong_count(floats.len(), answered.len()));
+        }
+        for (wanted, given) in floats.into_iter().zip(&answered) {
+            if !cx.same_type(wanted, given) {
+                let name = gradient.name();
+                return Err(Error::invalid(format!("has @{name} as its gradient, which answers {given} for {wanted}")));
+            }
+        }
+        Ok(())
+    }
+
     /// The callee's unknown sizes in terms of the operands' sizes.
     pub fn sizes(&self, x: &[Type]) -> Vec<(Sym, Dim)> {
         let size = |(sym, position, axis): (Sym, usize, usize)| {
@@ -75,7 +102,9 @@ impl OpDef for Call {
                 return Err(Error::invalid(format!("calls @{name}, which was built for {guard}: here that is {here}")));
             }
         }
-        Ok(results(&self.callee).iter().map(|ty| substitute(ty, &sizes)).collect())
+        let y: Types = results(&self.callee).iter().map(|ty| substitute(ty, &sizes)).collect();
+        self.check_gradient(cx, x, &y)?;
+        Ok(y)
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
@@ -95,11 +124,17 @@ impl OpDef for Call {
     }
 
     fn attributes(&self) -> Attrs {
-        Attrs::new().region("callee", &self.callee)
+        let attrs = Attrs::new().region("callee", &self.callee);
+        match &self.gradient {
+            Some(gradient) => attrs.region("gradient", gradient),
+            None => attrs,
+        }
     }
 
     fn from_attributes(_: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
-        Ok(Call { callee: attrs.region("callee")? })
+        let callee = attrs.region("callee")?;
+        let gradient = if attrs.has("gradient") { Some(attrs.region("gradient")?) } else { None };
+        Ok(Call { callee, gradient })
     }
 
     fn laws(&self, _: DType) -> Laws {
@@ -111,7 +146,7 @@ impl OpDef for Call {
             let mut b = Builder::new("square");
             let x = b.param("x", Type::tensor(DType::F32, [rows]), ParamRole::Input);
             let y = b.mul(x, x).expect("the operands of the sample fit");
-            Call { callee: Arc::new(b.finish(&[y]).expect("the sample is a graph")) }
+            Call::new(Arc::new(b.finish(&[y]).expect("the sample is a graph")))
         };
         let sample = |rows: usize| Sample::new(square(Dim::sym("N")), vec![special_values(DType::F32, &[rows])]);
         vec![
