@@ -1,8 +1,8 @@
 //! Rows G: gradients.
 
 use tracelift_function::{
-    Engine, F32, F64, Function, GradientTape, Options, Tensor, Unconnected, Variable, concat, grad, select, tensor,
-    value_and_grad, value_and_gradients,
+    Engine, F32, F64, Function, GradientTape, Options, Tensor, Unconnected, Variable, concat, custom_gradient, grad,
+    jacobian, select, tensor, value_and_grad, value_and_gradients,
 };
 
 use crate::{golden::same, rows};
@@ -206,6 +206,31 @@ rows! {
         same("softplus.builtin.values", golden.output("softplus.builtin.values"), &z, 1e-6);
         same("softplus.builtin.gradients", golden.output("softplus.builtin.gradients"), &d, 1e-6);
     };
+    g16 => |golden| {
+        let softplus = |z: &Tensor| {
+            custom_gradient(z, |z: &Tensor| (1 + (-z.abs()).exp()).log() + tensor(0.).maximum(z), |z: &Tensor, _: &Tensor, dy: &Tensor| dy * (1 - 1 / (1 + z.exp())))
+        };
+        let x = tensor([-1000., -100., -50., -20., -5., -1., -0.5, 0., 0.5, 1., 5., 15., 20., 50., 80., 100., 1000.]);
+        let (values, gradients) = (golden.output("softplus.custom.values"), golden.output("softplus.custom.gradients"));
+        let big = golden.output("grad.custom_gradient_softplus");
+        let by_tape = move |x: &Tensor| {
+            let tape = GradientTape::new();
+            tape.watch(x);
+            let z = softplus(x);
+            (z.clone(), tape.gradient(&z, x))
+        };
+        let traced = Function::new(by_tape);
+        let all: [&dyn Fn(&Tensor) -> (Tensor, Tensor); 3] = [&by_tape, &*traced, &value_and_grad(softplus)];
+        for f in all {
+            let (z, d) = f(&x);
+            // Both libraries' exp and ln are within an ulp or so of the truth, on different sides.
+            same("softplus.custom.values", values, &z, 1e-6);
+            same("softplus.custom.gradients", gradients, &d, 1e-6);
+            let (z, d) = f(&tensor([1000.]));
+            same("grad.custom_gradient_softplus", &big["z"], &z, 0.0);
+            same("grad.custom_gradient_softplus", &big["gradient"][0], &d, 0.0);
+        }
+    };
     g17 => |golden| {
         let (w1, w2) = weights();
         let (_, gradients) = value_and_gradients(|| &w1 * 2, [&w1, &w2]);
@@ -221,6 +246,24 @@ rows! {
         let tape = GradientTape::new();
         let y = n.cast(F32).square();
         assert!(tape.gradient(&y, &n).connected().is_none());
+    };
+    g18 => |golden| {
+        let f = |x: &Tensor| x.slice(..2) * x.slice(1..);
+        let x = tensor([1., 2., 3.]);
+        everywhere({
+            let x = x.clone();
+            move || {
+                let tape = GradientTape::persistent();
+                tape.watch(&x);
+                let (y, z) = (f(&x), x.square());
+                let weighted = tape.output_gradients(&tensor([1., 10., 100.])).gradient(&z, &x);
+                vec![tape.jacobian(&y, &x), weighted]
+            }
+        }, |given| {
+            golden.same("grad.jacobian", given[0]);
+            golden.same("grad.output_gradients", given[1]);
+        });
+        golden.same("grad.jacobian", &jacobian(f)(&x));
     };
     g19 => |golden| {
         let output = golden.output("grad.ties");
@@ -243,6 +286,21 @@ rows! {
         let logs = golden.output("grad.where_log_nan_trap");
         same("plain", &logs["plain"], &grad(|x: &Tensor| select(&x.gt(0), x.log(), 0.))(&x), 0.0);
         same("double", &logs["double_where"], &grad(|x: &Tensor| select(&x.gt(0), positive(x).log(), 0.))(&x), 0.0);
+    };
+    g21 => |_| {
+        // Nodes of the gradients of a chain of 40 products by some of its factors.
+        let nodes = |sources: usize| {
+            let factors: Vec<Variable> = (0..40).map(|_| Variable::new(1.5)).collect();
+            let step = Function::new(move |x: &Tensor| {
+                let tape = GradientTape::new();
+                let y = factors.iter().fold(x.clone(), |y, w| (y * w).tanh());
+                tape.gradient(&y, &factors[..sources])
+            });
+            step.concrete(&tensor(0.5)).unwrap().graph().len()
+        };
+        let (one, ten, forty) = (nodes(1), nodes(10), nodes(40));
+        // The walk is the same; a further source is one identity among the results.
+        assert!(ten - one <= 9 * 2 && forty - ten <= 30 * 2, "{one}, {ten}, {forty}");
     };
     g22 => |golden| {
         let output = golden.output("grad.structural_ops");

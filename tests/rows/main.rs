@@ -24,13 +24,17 @@ pub(crate) use rows;
 
 #[test]
 fn every_row_has_a_test_and_every_test_a_row() {
-    let mut tests: Vec<&str> =
+    let tests: Vec<&str> =
         [tensors::ROWS, conversions::ROWS, variables::ROWS, functions::ROWS, gradients::ROWS].concat();
-    let mut rows: Vec<String> =
-        table::rows().iter().filter(|row| !row.keys.is_empty()).map(|row| row.id.to_lowercase()).collect();
-    tests.sort_unstable();
-    rows.sort_unstable();
-    assert_eq!(tests, rows);
+    let rows = table::rows();
+    for row in &rows {
+        // A row that is proved in another way may have a test here, too.
+        let count = tests.iter().filter(|test| **test == row.id.to_lowercase()).count();
+        assert!(count == 1 || (count == 0 && row.proof.is_some()), "{} has {count} tests", row.id);
+    }
+    for test in tests {
+        assert!(rows.iter().any(|row| row.id.to_lowercase() == test), "rows.toml lacks {test}");
+    }
 }
 
 #[test]

@@ -33,12 +33,14 @@ mod function;
 mod once;
 mod tape;
 mod gradient;
+mod custom_gradient;
 mod control;
 mod effects;
 
 pub use backend::Compiled;
 pub use concrete::{ArgumentKind, ConcreteFunction, FunctionSignature, SignatureArgument};
 pub use control::{cond, for_range, while_loop};
+pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};
 pub use function::Function;
 pub use gradient::{Objective, grad, value_and_grad, value_and_gradients};
@@ -51,7 +53,9 @@ pub use scope::{LayerScope, layer_path, push_layer, push_layer_at};
 pub use signature::{Signature, Traceable};
 pub use slice::{Axes, Slice, SliceItem};
 pub use spec::{Spec, SpecItem, SpecSource, Specs, TensorSpec};
-pub use tape::{AsSource, GradientTape, PersistentTape, Sources, TapeGradient, Targets, Unconnected};
+pub use tape::{
+    AsSource, GradientTape, PersistentTape, Sources, TapeGradient, Targets, Unconnected, hessian, jacobian, jvp,
+};
 pub use tensor::Tensor;
 pub use trace::{eagerly, is_tracing};
 pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};

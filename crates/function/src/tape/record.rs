@@ -15,7 +15,11 @@ use rustc_hash::FxHashMap;
 use tracelift_ir::{Builder, Graph, Op, ParamRole, Type, Value, ValueMap, ops};
 use tracelift_tensor::{Array, DType, Dims, Error, Origin, Result};
 
-use super::walk::{Seen, Window, pull};
+use super::{
+    inner::Want,
+    rows::pull_rows,
+    walk::{Seen, Window, pull},
+};
 use crate::{
     Tensor, eager,
     tensor::{Handle, Recorded},
@@ -171,7 +175,7 @@ pub(crate) fn evaluate(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result
 
 /// The results of a graph that was run on operands, noted as a call of it.
 pub(crate) fn note_call(graph: &Arc<Graph>, operands: &[Tensor], results: Vec<Array>) -> Result<Vec<Tensor>> {
-    note(&ops::Call { callee: graph.clone() }.into(), operands, results, &Origin::default())
+    note(&ops::Call::new(graph.clone()).into(), operands, results, &Origin::default())
 }
 
 /// Notes an op whose first results are these, if an operand depends on something watched.
@@ -185,18 +189,15 @@ pub(crate) fn note(op: &Op, operands: &[Tensor], results: Vec<Array>, origin: &O
     })
 }
 
-/// What a tape asks of the record: targets with their cotangents, and sources.
-pub(super) struct Question<'a> {
-    pub(super) tape: u64,
-    pub(super) window: &'a mut Window,
-    pub(super) targets: &'a [(Tensor, Option<Tensor>)],
-    pub(super) sources: &'a [&'a Tensor],
-    pub(super) origin: &'a Origin,
-}
-
-/// The gradients of targets with respect to sources; `None` where no path leads.
-pub(super) fn gradient(question: Question<'_>) -> Result<Vec<Option<Tensor>>> {
-    with_record(|record| record.gradient(question))
+/// What a tape wants to know with respect to sources; `None` where no path leads.
+pub(super) fn gradient(
+    tape: u64,
+    window: &mut Window,
+    want: Want<'_>,
+    sources: &[&Tensor],
+    origin: &Origin,
+) -> Result<Vec<Option<Tensor>>> {
+    with_record(|record| record.gradient(tape, window, want, sources, origin))
         .unwrap_or_else(|| Err(Error::internal("a tape lives without a record")))
 }
 
@@ -340,22 +341,39 @@ impl Record {
         Ok(tensors.collect())
     }
 
-    fn gradient(&mut self, question: Question<'_>) -> Result<Vec<Option<Tensor>>> {
-        let Question { tape, window, targets, sources, origin } = question;
+    fn gradient(
+        &mut self,
+        tape: u64,
+        window: &mut Window,
+        want: Want<'_>,
+        sources: &[&Tensor],
+        origin: &Origin,
+    ) -> Result<Vec<Option<Tensor>>> {
         let before = self.len();
         self.builder.at(origin.clone());
-        let mut pairs = Vec::with_capacity(targets.len());
-        for (target, cotangent) in targets {
-            let Some(y) = self.known(target) else { continue };
-            let dy = match cotangent {
-                Some(cotangent) => self.operand(cotangent)?,
-                None => self.builder.scalar_like(y, 1.0)?,
-            };
-            pairs.push((y, dy));
-        }
         let sources: Vec<Vec<Value>> = sources.iter().map(|source| self.source(source)).collect();
         let seen = self.seen(window);
-        let found = pull(&mut self.builder, &seen, &pairs, &sources)?;
+        let found = match want {
+            Want::Sum(targets) => {
+                let mut pairs = Vec::with_capacity(targets.len());
+                for (target, cotangent) in targets {
+                    let Some(y) = self.known(target) else { continue };
+                    let dy = match cotangent {
+                        Some(cotangent) => self.operand(cotangent)?,
+                        None => self.builder.scalar_like(y, 1.0)?,
+                    };
+                    pairs.push((y, dy));
+                }
+                pull(&mut self.builder, &seen, &pairs, &sources)?
+            }
+            Want::Rows { target, cotangents, size } => match self.known(target) {
+                Some(y) => {
+                    let rows = self.operand(cotangents)?;
+                    pull_rows(&mut self.builder, &seen, y, rows, size, &sources)?
+                }
+                None => vec![None; sources.len()],
+            },
+        };
         let wanted: Vec<Value> = found.iter().flatten().copied().collect();
         self.run(before, &wanted)?;
         window.pause_between(before, self.len());

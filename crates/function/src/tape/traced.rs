@@ -2,7 +2,11 @@
 
 use tracelift_tensor::{Error, Origin, Result};
 
-use super::walk::{Seen, Window, pull};
+use super::{
+    inner::Want,
+    rows::pull_rows,
+    walk::{Seen, Window, pull},
+};
 use crate::{
     Tensor,
     tensor::Handle,
@@ -46,7 +50,7 @@ pub(super) fn watch(frame: u64, window: &mut Window, tensor: &Tensor) {
 pub(super) fn gradient(
     frame: u64,
     window: &mut Window,
-    targets: &[(Tensor, Option<Tensor>)],
+    want: Want<'_>,
     sources: &[&Tensor],
     origin: &Origin,
 ) -> Result<Vec<Option<Tensor>>> {
@@ -57,15 +61,6 @@ pub(super) fn gradient(
         }
         let before = stack.top_frame().builder.len() as u32;
         stack.top_frame().builder.at(origin.clone());
-        let mut pairs = Vec::with_capacity(targets.len());
-        for (target, cotangent) in targets {
-            let y = stack.lift_param(target, origin)?;
-            let dy = match cotangent {
-                Some(cotangent) => stack.lift(cotangent, origin)?,
-                None => stack.top_frame().builder.at(origin.clone()).scalar_like(y, 1.0)?,
-            };
-            pairs.push((y, dy));
-        }
         let mut values = Vec::with_capacity(sources.len());
         for source in sources {
             values.push(match &source.handle {
@@ -74,9 +69,25 @@ pub(super) fn gradient(
             });
         }
         let seen = seen(stack, window);
+        let found = match want {
+            Want::Sum(targets) => {
+                let mut pairs = Vec::with_capacity(targets.len());
+                for (target, cotangent) in targets {
+                    let y = stack.lift_param(target, origin)?;
+                    let dy = match cotangent {
+                        Some(cotangent) => stack.lift(cotangent, origin)?,
+                        None => stack.top_frame().builder.at(origin.clone()).scalar_like(y, 1.0)?,
+                    };
+                    pairs.push((y, dy));
+                }
+                pull(stack.top_frame().builder.at(origin.clone()), &seen, &pairs, &values)?
+            }
+            Want::Rows { target, cotangents, size } => {
+                let (y, rows) = (stack.lift_param(target, origin)?, stack.lift(cotangents, origin)?);
+                pull_rows(stack.top_frame().builder.at(origin.clone()), &seen, y, rows, size, &values)?
+            }
+        };
         let frame = stack.top_frame();
-        frame.builder.at(origin.clone());
-        let found = pull(&mut frame.builder, &seen, &pairs, &values)?;
         window.pause_between(before, frame.builder.len() as u32);
         Ok(found.into_iter().map(|value| value.map(|value| frame.tensor(value))).collect())
     })

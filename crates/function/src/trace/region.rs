@@ -71,11 +71,23 @@ impl Region {
 
     /// The body as a graph: it is given its inputs and then these sources, and gives its results and then the values
     /// of these variables.
-    pub(crate) fn into_graph(mut self, sources: &[Source], assigned: &[Arc<VariableData>]) -> Result<Arc<Graph>> {
-        let mut order = self.inputs.clone();
+    pub(crate) fn into_graph(self, sources: &[Source], assigned: &[Arc<VariableData>]) -> Result<Arc<Graph>> {
+        let last = self.inputs.len();
+        self.graph(last, sources, assigned)
+    }
+
+    /// As [`into_graph`](Self::into_graph) without variables, but the sources stand before the input of this number.
+    pub(crate) fn into_graph_at(self, place: usize, sources: &[Source]) -> Result<Arc<Graph>> {
+        self.graph(place, sources, &[])
+    }
+
+    fn graph(mut self, place: usize, sources: &[Source], assigned: &[Arc<VariableData>]) -> Result<Arc<Graph>> {
+        let (first, last) = self.inputs.split_at(place);
+        let (mut order, last) = (first.to_vec(), last.to_vec());
         for source in sources {
             order.push(self.param(source));
         }
+        order.extend(last);
         let mut results = self.results.clone();
         for variable in assigned {
             let current = self.frame.variables.get(&variable.id()).map(|slot| slot.current);
