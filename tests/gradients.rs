@@ -14,12 +14,24 @@ fn on_doubles(sample: &Sample) -> Option<(Graph, Vec<Array>, Vec<Array>)> {
     let double = |ty: &Type| if ty.dtype() == F32 { ty.with_dtype(F64) } else { ty.clone() };
     let types: Vec<Type> = sample.types.iter().map(double).collect();
     let is_float = |x: &Array| x.dtype() == F32;
-    let argument = |(n, x): (usize, &Array)| if is_float(x) { generic(x.shape(), n) } else { x.clone() };
+    let argument = |(n, x): (usize, &Array)| if is_float(x) { in_domain(&sample.op, x, n) } else { x.clone() };
     let arguments: Vec<Array> = sample.inputs.iter().enumerate().map(argument).collect();
     let direction = |(n, x): (usize, &Array)| generic(x.shape(), 29 + n);
     let directions = sample.inputs.iter().enumerate().map(direction).collect();
     sample.inputs.iter().any(is_float).then_some(())?;
     Some((weighted(&sample.op, &types, &arguments)?, arguments, directions))
+}
+
+/// Generic numbers where the op is defined.
+fn in_domain(op: &Op, like: &Array, seed: usize) -> Array {
+    let x = generic(like.shape(), seed);
+    let moved =
+        |to: fn(f64) -> f64| Array::new(x.shape(), x.as_slice::<f64>().iter().map(|x| to(*x)).collect::<Vec<_>>());
+    match op.name() {
+        "asin" | "acos" | "atanh" | "erf_inv" => moved(|x| 0.4 * x).unwrap(),
+        "acosh" => moved(|x| x.abs() + 1.2).unwrap(),
+        _ => x,
+    }
 }
 
 #[test]

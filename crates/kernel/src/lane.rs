@@ -85,12 +85,32 @@ lane_ops! {
     Sin "sin" 1;
     /// The cosine.
     Cos "cos" 1;
+    /// The tangent.
+    Tan "tan" 1;
+    /// The angle in [−π/2, π/2] whose sine is x.
+    Asin "asin" 1;
+    /// The angle in [0, π] whose cosine is x.
+    Acos "acos" 1;
+    /// The angle in [−π/2, π/2] whose tangent is x.
+    Atan "atan" 1;
+    /// The hyperbolic sine.
+    Sinh "sinh" 1;
+    /// The hyperbolic cosine.
+    Cosh "cosh" 1;
+    /// The number whose hyperbolic sine is x.
+    Asinh "asinh" 1;
+    /// The number, not negative, whose hyperbolic cosine is x.
+    Acosh "acosh" 1;
+    /// The number whose hyperbolic tangent is x.
+    Atanh "atanh" 1;
     /// The hyperbolic tangent.
     Tanh "tanh" 1;
     /// `1 / (1 + exp(-x))`.
     Logistic "logistic" 1;
     /// The error function.
     Erf "erf" 1;
+    /// The number whose error function is x.
+    ErfInv "erf_inv" 1;
     /// Rounds down.
     Floor "floor" 1;
     /// Rounds up.
@@ -117,6 +137,8 @@ lane_ops! {
     Rem "rem" 2;
     /// `a` to the power `b`.
     Pow "pow" 2;
+    /// The angle of the point (b, a).
+    Atan2 "atan2" 2;
     /// The larger; NaN if either is NaN.
     Max "max" 2;
     /// The smaller; NaN if either is NaN.
@@ -220,7 +242,9 @@ impl LaneOp {
     fn class(self) -> Class {
         use LaneOp::*;
         match self {
-            Exp | Expm1 | Ln | Ln1p | Sqrt | Rsqrt | Sin | Cos | Tanh | Logistic | Erf => FLOAT,
+            Exp | Expm1 | Ln | Ln1p | Sqrt | Rsqrt | Logistic | Erf | ErfInv => FLOAT,
+            Sin | Cos | Tan | Asin | Acos | Atan | Atan2 => FLOAT,
+            Sinh | Cosh | Tanh | Asinh | Acosh | Atanh => FLOAT,
             Floor | Ceil | Round | IsNan | IsFinite | Div => FLOAT,
             Neg | Abs | Sign | Add | Sub | Mul | FloorDiv | Rem | Pow | Powi(_) => NUMBER,
             Lt | Le | Gt | Ge => NUMBER,

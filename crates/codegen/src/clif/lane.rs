@@ -3,6 +3,7 @@
 use super::cast::{cast, cast_vectors, masks};
 use super::form::{from_slot, splat, to_slot, vector_type};
 use super::helper;
+use super::near::{self, near_or_far};
 use super::ops::{Clif, Form, W32, W64};
 use crate::unit::Imports;
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -31,7 +32,11 @@ pub(crate) fn scalar_op(
     if op.can_fault(types[0]) {
         return Ok(divide(b, op, args[0], args[1]));
     }
-    if op.support(types) == Support::Definition {
+    let generic = |b: &mut FunctionBuilder<'_>| match is_wide(types) {
+        true => run(&mut Clif::<W64>::scalar(b), op, types, args),
+        false => run(&mut Clif::<W32>::scalar(b), op, types, args),
+    };
+    let mut defined = |b: &mut FunctionBuilder<'_>| {
         let helper = imports.func(b, conv, helper::import(), &[I64; 4], &[I64]);
         let code = b.ins().iconst(I64, helper::encode(op, types[0]) as i64);
         let mut slots: SmallVec<[Value; 4]> = SmallVec::from_slice(&[code]);
@@ -43,12 +48,22 @@ pub(crate) fn scalar_op(
         }
         let call = b.ins().call(helper, &slots);
         let bits = b.inst_results(call)[0];
-        return Ok(from_slot(b, result, bits));
+        Ok(from_slot(b, result, bits))
+    };
+    match op.support(types) {
+        Support::Definition => defined(b),
+        Support::Near if is_wide(types) => near_or_far::<W64>(b, args[0], generic, defined),
+        Support::Near => near_or_far::<W32>(b, args[0], generic, defined),
+        Support::Lane | Support::Vector => Ok(generic(b)),
     }
-    Ok(match is_wide(types) {
-        true => run(&mut Clif::<W64>::scalar(b), op, types, args),
-        false => run(&mut Clif::<W32>::scalar(b), op, types, args),
-    })
+}
+
+/// Whether all lanes of all vectors are such that an operation of [`Support::Near`] has its form over vectors, as an `i8`.
+pub(crate) fn all_near(b: &mut FunctionBuilder<'_>, dtype: DType, x: &[Value]) -> Value {
+    match is_wide(&[dtype]) {
+        true => near::all_near::<W64>(b, x),
+        false => near::all_near::<W32>(b, x),
+    }
 }
 
 /// Emits an operation on vectors: one value per operand and vector, or a scalar for all lanes.
@@ -64,7 +79,8 @@ pub(crate) fn vector_op(
     if let (LaneOp::Cast(to), [Operands::Vectors(x)]) = (op, args) {
         return Ok(cast_vectors(b, types[0], to, x));
     }
-    if !op.is_vectorizable(types) {
+    // Of operations that hold only near zero, the caller has found all lanes to be there.
+    if !op.is_vectorizable(types) && op.support(types) != Support::Near {
         return Ok(None);
     }
     // Operations on nothing but truth values go by the width of their masks.
@@ -179,8 +195,11 @@ pub(crate) fn cost(op: LaneOp, dtype: DType) -> usize {
     use LaneOp::*;
     match op {
         Exp | Logistic => 22,
-        Expm1 | Ln | Ln1p | Tanh | Erf => 30,
-        Sin | Cos | Pow | RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
+        Sin | Cos | Atan => 25,
+        Expm1 | Ln | Ln1p | Tan | Asin | Acos | Atan2 => 30,
+        Sinh | Cosh | Tanh | Erf => 30,
+        Asinh | Acosh | Atanh | ErfInv => 60,
+        Pow | RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
         FloorDiv | Rem => 40,
         Div | Sqrt | Rsqrt => 3,
         Max | Min if dtype.is_float() => 3,

@@ -4,8 +4,9 @@ mod form;
 mod ops;
 mod cast;
 mod lane;
+mod near;
 mod helper;
 
 pub(crate) use cast::masks;
 pub(crate) use form::*;
-pub(crate) use lane::{Operands, cost, scalar_op, vector_op};
+pub(crate) use lane::{Operands, all_near, cost, scalar_op, vector_op};

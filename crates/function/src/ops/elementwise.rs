@@ -44,12 +44,32 @@ unary! {
     sin Sin;
     /// The cosine.
     cos Cos;
+    /// The tangent.
+    tan Tan;
+    /// The angle in [-π/2, π/2] whose sine it is; NaN outside of [-1, 1].
+    asin Asin;
+    /// The angle in [0, π] whose cosine it is; NaN outside of [-1, 1].
+    acos Acos;
+    /// The angle in [-π/2, π/2] whose tangent it is.
+    atan Atan;
+    /// The hyperbolic sine.
+    sinh Sinh;
+    /// The hyperbolic cosine.
+    cosh Cosh;
     /// The hyperbolic tangent.
     tanh Tanh;
+    /// The number whose hyperbolic sine it is.
+    asinh Asinh;
+    /// The number whose hyperbolic cosine it is; NaN below 1.
+    acosh Acosh;
+    /// The number whose hyperbolic tangent it is; infinite at ±1, NaN beyond.
+    atanh Atanh;
     /// The logistic function `1 / (1 + exp(-x))`.
     sigmoid Logistic;
     /// The error function.
     erf Erf;
+    /// The number whose error function it is; infinite at ±1, NaN beyond.
+    erf_inv ErfInv;
     /// The largest integer that is not larger.
     floor Floor;
     /// The smallest integer that is not smaller.
@@ -110,6 +130,8 @@ binary! {
     minimum Min;
     /// `self` to the power of `other`.
     pow Pow;
+    /// The angle of the point (`other`, `self`): that of `self / other` in the right quadrant.
+    atan2 Atan2;
     /// Division that rounds down.
     floor_div FloorDiv;
 }

@@ -124,7 +124,7 @@ macro_rules! methods {
 }
 
 methods! {
-    unary: abs Abs, sign Sign, exp Exp, ln Ln, sqrt Sqrt, rsqrt Rsqrt, sin Sin, cos Cos, tanh Tanh, floor Floor;
+    unary: abs Abs, sign Sign, exp Exp, ln Ln, sqrt Sqrt, rsqrt Rsqrt, sin Sin, cos Cos, sinh Sinh, cosh Cosh, tanh Tanh, floor Floor;
     binary: floor_div FloorDiv, pow Pow, max Max, min Min, lt Lt, le Le, gt Gt, ge Ge, equal Equal, and And,
 }
 

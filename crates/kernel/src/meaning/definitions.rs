@@ -4,24 +4,26 @@ use super::cast::cast_scalar;
 use super::division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
 use super::power::{pow_f32, pow_f64, pow_i64};
 use super::random;
-use super::trig::{cos_f32, cos_f64, sin_f32, sin_f64};
+use super::trig::far;
 use super::value::{Fault, Scalar};
 use crate::lane::LaneOp;
 
-/// Runs an operation of [`Support::Definition`](super::Support).
+/// Runs an operation of [`Support::Definition`](super::Support), or of [`Support::Near`](super::Support) far out.
 pub(super) fn eval(op: LaneOp, x: &[Scalar]) -> Result<Scalar, Fault> {
     if let LaneOp::Cast(to) = op {
         return Ok(cast_scalar(x[0], to));
     }
     match *x {
         [Scalar::F32(x)] => Ok(Scalar::F32(match op {
-            LaneOp::Sin => sin_f32(x),
-            LaneOp::Cos => cos_f32(x),
+            LaneOp::Sin => far::sin_32(x),
+            LaneOp::Cos => far::cos_32(x),
+            LaneOp::Tan => far::tan_32(x),
             _ => undefined(op),
         })),
         [Scalar::F64(x)] => Ok(Scalar::F64(match op {
-            LaneOp::Sin => sin_f64(x),
-            LaneOp::Cos => cos_f64(x),
+            LaneOp::Sin => far::sin_64(x),
+            LaneOp::Cos => far::cos_64(x),
+            LaneOp::Tan => far::tan_64(x),
             _ => undefined(op),
         })),
         [Scalar::F32(a), Scalar::F32(b)] => Ok(Scalar::F32(match op {

@@ -5,8 +5,9 @@ use super::flush::{Flush32, Flush64, Subnormals};
 use super::ops::{Cmp, Ops, Width};
 use super::scalar::{Scalar32, Scalar64};
 use super::value::{Fault, Scalar};
-use super::{definitions, erf, exp, expm1, is_finite, is_nan, ln, ln_1p, logistic, maximum, maximum_i};
-use super::{minimum, minimum_i, powi, powi_i, rsqrt, sign, tanh};
+use super::{acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, sin, sinh, tan, tanh};
+use super::{definitions, erf, erf_inv, exp, expm1, is_finite, is_nan, is_near, ln, ln_1p, logistic};
+use super::{maximum, maximum_i, minimum, minimum_i, powi, powi_i, rsqrt, sign};
 use crate::lane::LaneOp;
 use tracelift_tensor::DType::{self, Bool, F32, F64, I32, I64, U8};
 
@@ -31,6 +32,8 @@ pub enum Support {
     Definition,
     /// Also by [`eval`] over an `Ops` of a single lane.
     Lane,
+    /// Also by [`eval`] over vectors, if all operands are [near](super::is_near); if not, by the definition.
+    Near,
     /// Also by [`eval`] over vectors.
     Vector,
 }
@@ -49,7 +52,8 @@ impl LaneOp {
     pub fn support(self, operands: &[DType]) -> Support {
         let is_float = operands[0].is_float();
         match self {
-            LaneOp::Sin | LaneOp::Cos | LaneOp::Pow | LaneOp::FloorDiv | LaneOp::Rem => Support::Definition,
+            LaneOp::Sin | LaneOp::Cos | LaneOp::Tan => Support::Near,
+            LaneOp::Pow | LaneOp::FloorDiv | LaneOp::Rem => Support::Definition,
             LaneOp::RandomBits | LaneOp::RandomUniform(_) | LaneOp::RandomNormal(_) => Support::Definition,
             LaneOp::Shl | LaneOp::Shr => Support::Lane,
             LaneOp::Cast(to) if !cast::is_generic(operands[0], to) => Support::Definition,
@@ -142,7 +146,19 @@ fn unary_f<O: Ops>(o: &mut O, op: LaneOp, x: O::F) -> O::F {
         LaneOp::Rsqrt => rsqrt(o, x),
         LaneOp::Tanh => tanh(o, x),
         LaneOp::Logistic => logistic(o, x),
+        LaneOp::Sin => sin(o, x),
+        LaneOp::Cos => cos(o, x),
+        LaneOp::Tan => tan(o, x),
+        LaneOp::Asin => asin(o, x),
+        LaneOp::Acos => acos(o, x),
+        LaneOp::Atan => atan(o, x),
+        LaneOp::Sinh => sinh(o, x),
+        LaneOp::Cosh => cosh(o, x),
+        LaneOp::Asinh => asinh(o, x),
+        LaneOp::Acosh => acosh(o, x),
+        LaneOp::Atanh => atanh(o, x),
         LaneOp::Erf => erf(o, x),
+        LaneOp::ErfInv => erf_inv(o, x),
         LaneOp::Floor => o.floor(x),
         LaneOp::Ceil => o.ceil(x),
         LaneOp::Round => o.nearest(x),
@@ -160,6 +176,7 @@ fn binary_f<O: Ops>(o: &mut O, op: LaneOp, a: O::F, b: O::F) -> O::F {
         LaneOp::Div => o.div(a, b),
         LaneOp::Max => maximum(o, a, b),
         LaneOp::Min => minimum(o, a, b),
+        LaneOp::Atan2 => atan2(o, a, b),
         _ => mismatch(op, &[O::WIDTH.pick(F32, F64); 2]),
     }
 }
@@ -248,7 +265,12 @@ impl Subnormals {
             *dtype = x.dtype();
         }
         let operands = &operands[..x.len()];
-        if op.support(operands) == Support::Definition {
+        let by_definition = match op.support(operands) {
+            Support::Definition => true,
+            Support::Near => !x[0].is_near(),
+            Support::Lane | Support::Vector => false,
+        };
+        if by_definition {
             return match self {
                 Subnormals::Keep => definitions::eval(op, x),
                 Subnormals::Flush => {
@@ -266,6 +288,17 @@ impl Subnormals {
             (Width::W64, Subnormals::Keep) => on_64(Scalar64, op, operands, x, result),
             (Width::W64, Subnormals::Flush) => on_64(Flush64, op, operands, x, result),
         })
+    }
+}
+
+impl Scalar {
+    /// Whether an operation of [`Support::Near`] has a form over vectors there.
+    fn is_near(self) -> bool {
+        match self {
+            Scalar::F32(x) => is_near(&mut Scalar32, x),
+            Scalar::F64(x) => is_near(&mut Scalar64, x),
+            _ => false,
+        }
     }
 }
 

@@ -125,6 +125,17 @@ pub fn exp<O: Ops>(o: &mut O, x: O::F) -> O::F {
     o.mul(y, second)
 }
 
+/// eˣ / 2 for x ≥ 0. Within 1 ulp; overflows where eˣ / 2 does.
+#[inline(always)]
+pub(super) fn half_exp<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let Factors { q, exponents: [first, second] } = factors(o, x);
+    let one = o.i(1);
+    let second = o.isub(second, one);
+    let [first, second] = [first, second].map(|exponent| from_exponent(o, exponent));
+    let y = o.fma(q, first, first);
+    o.mul(y, second)
+}
+
 /// eˣ − 1. Within 2 ulp; keeps −0.
 #[inline(always)]
 pub fn expm1<O: Ops>(o: &mut O, x: O::F) -> O::F {

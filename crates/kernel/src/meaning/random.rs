@@ -6,7 +6,7 @@
 use super::definitions::undefined;
 use super::log::ln;
 use super::scalar::{Scalar32, Scalar64};
-use super::trig::{cos_f32, cos_f64, sin_f32, sin_f64};
+use super::trig::far;
 use super::value::Scalar;
 use crate::lane::LaneOp;
 use tracelift_tensor::{F32, F64, philox};
@@ -27,7 +27,7 @@ pub fn random_uniform_f64(key: i64, counter: i64, index: i64) -> f64 {
 }
 
 macro_rules! random_normal {
-    ($name:ident, $t:ident, $ops:ident, $bits:literal, $sin:ident, $cos:ident) => {
+    ($name:ident, $t:ident, $ops:ident, $bits:literal, $sin:path, $cos:path) => {
         /// A standard normal number, by Box and Muller's method on words 2k and 2k + 1: the cosine at even places, the
         /// sine at odd ones.
         pub fn $name(key: i64, counter: i64, index: i64) -> $t {
@@ -41,8 +41,8 @@ macro_rules! random_normal {
     };
 }
 
-random_normal!(random_normal_f32, f32, Scalar32, 24, sin_f32, cos_f32);
-random_normal!(random_normal_f64, f64, Scalar64, 32, sin_f64, cos_f64);
+random_normal!(random_normal_f32, f32, Scalar32, 24, far::sin_32, far::cos_32);
+random_normal!(random_normal_f64, f64, Scalar64, 32, far::sin_64, far::cos_64);
 
 /// Runs a random lane operation.
 pub(super) fn eval(op: LaneOp, key: i64, counter: i64, index: i64) -> Scalar {

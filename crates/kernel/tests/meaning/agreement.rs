@@ -2,7 +2,7 @@
 
 use crate::bits::{Bits32, Bits64};
 use tracelift_kernel::lane::{Fault, Lane, LaneOf, LaneOp, Scalar, Support, eval, eval_scalar};
-use tracelift_kernel::meaning::cast_scalar;
+use tracelift_kernel::meaning::{TRIG_BOUND, cast_scalar};
 use tracelift_tensor::DType::{self, Bool, F32, F64, I32, I64, U8};
 
 fn samples(dtype: DType) -> Vec<Scalar> {
@@ -78,7 +78,15 @@ fn every_operation_has_the_same_bits_on_another_machine() {
     for op in all_ops() {
         for operands in operand_types(op) {
             let result = op.result_type(&operands).unwrap();
-            let all = combinations(&operands);
+            let mut all = combinations(&operands);
+            if op.support(&operands) == Support::Near {
+                // Further out they have no form over `Ops`.
+                all.retain(|row| match row[0] {
+                    Scalar::F32(x) => f64::from(x.abs()) <= TRIG_BOUND,
+                    Scalar::F64(x) => x.abs() <= TRIG_BOUND,
+                    _ => false,
+                });
+            }
             for (row, other) in all.iter().zip(all.iter().rev()) {
                 let wide = operands.iter().chain([&result]).any(|t| matches!(t, F64 | I64));
                 let got = if wide {
@@ -100,7 +108,27 @@ fn every_operation_has_the_same_bits_on_another_machine() {
 #[test]
 fn vectors_can_run_what_training_needs() {
     use LaneOp::*;
-    for op in [Exp, Expm1, Ln, Ln1p, Sqrt, Rsqrt, Tanh, Logistic, Erf, Abs, Sign, Floor, Round, Powi(3)] {
+    for op in [
+        Exp,
+        Expm1,
+        Ln,
+        Ln1p,
+        Sqrt,
+        Rsqrt,
+        Sinh,
+        Cosh,
+        Tanh,
+        Atan,
+        Asin,
+        Logistic,
+        Erf,
+        ErfInv,
+        Abs,
+        Sign,
+        Floor,
+        Round,
+        Powi(3),
+    ] {
         for dtype in [F32, F64] {
             assert!(op.is_vectorizable(&[dtype]), "{op}");
         }

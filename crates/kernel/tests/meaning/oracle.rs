@@ -1,5 +1,7 @@
 //! The outside truth for f64 functions: double-double arithmetic, some 100 bits.
 
+use std::f64::consts::FRAC_2_SQRT_PI;
+
 /// An unevaluated sum of two floats, the second below half an ulp of the first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wide {
@@ -144,12 +146,16 @@ pub(crate) fn ln(x: f64) -> Truth {
 }
 
 pub(crate) fn ln_1p(x: f64) -> Truth {
-    let near = libm::log1p(x);
-    if !near.is_finite() || x.abs() < TINY {
-        return Wide::from(near).into();
+    wide_ln_1p(x.into()).into()
+}
+
+fn wide_ln_1p(x: Wide) -> Wide {
+    let near = libm::log1p(x.high);
+    if !near.is_finite() || x.high.abs() < TINY {
+        return Wide::from(near);
     }
-    let d = (Wide::from(x) - wide_expm1(near.into())) / (Wide::from(1.0) + x.into());
-    (Wide::from(near) + d - d * d * 0.5.into()).into()
+    let d = (x - wide_expm1(near.into())) / (Wide::from(1.0) + x);
+    Wide::from(near) + d - d * d * 0.5.into()
 }
 
 pub(crate) fn tanh(x: f64) -> Truth {
@@ -220,6 +226,199 @@ pub(crate) fn sin(x: f64) -> Truth {
 
 pub(crate) fn cos(x: f64) -> Truth {
     sine(x, 1)
+}
+
+/// The sine over the cosine.
+pub(crate) fn tan(x: f64) -> Truth {
+    (sin(x).value / cos(x).value).into()
+}
+
+fn root(x: Wide) -> Wide {
+    if x.high <= 0.0 {
+        return Wide::from(x.high.sqrt());
+    }
+    let near = Wide::from(x.high.sqrt());
+    near + (x - near * near) / (near * 2.0.into())
+}
+
+/// π/2 to 106 bits.
+const RIGHT_ANGLE: Wide = Wide { high: HALF_PI[0], low: HALF_PI[1] };
+
+/// One Newton step from the library's answer, |x| ≤ 0.8.
+fn near_asin(x: Wide) -> Wide {
+    let near = libm::asin(x.high);
+    if x.high.abs() < TINY {
+        return x;
+    }
+    Wide::from(near) + (x - sin(near).value) / cos(near).value
+}
+
+pub(crate) fn asin(x: f64) -> Truth {
+    if x.abs() > 1.0 || x.is_nan() {
+        return Wide::from(f64::NAN).into();
+    }
+    if x.abs() <= 0.5 {
+        return near_asin(x.into()).into();
+    }
+    // asin x = π/2 − 2 asin √((1 − x)/2)
+    let arc = near_asin(root((Wide::from(1.0) - x.abs().into()) * 0.5.into()));
+    let y = RIGHT_ANGLE - arc * 2.0.into();
+    Truth::from(if x < 0.0 { -y } else { y })
+}
+
+pub(crate) fn acos(x: f64) -> Truth {
+    if x.abs() > 1.0 || x.is_nan() {
+        return Wide::from(f64::NAN).into();
+    }
+    if x.abs() <= 0.5 {
+        return (RIGHT_ANGLE - near_asin(x.into())).into();
+    }
+    let arc = near_asin(root((Wide::from(1.0) - x.abs().into()) * 0.5.into())) * 2.0.into();
+    Truth::from(if x < 0.0 { RIGHT_ANGLE * 2.0.into() - arc } else { arc })
+}
+
+/// The angle whose tangent is y / x, both positive: for an angle t near it, tan(angle − t) = (y cos t − x sin t) /
+/// (x cos t + y sin t).
+fn quotient_angle(y: Wide, x: Wide) -> Wide {
+    let near = libm::atan2(y.high, x.high);
+    let (s, c) = (sin(near).value, cos(near).value);
+    Wide::from(near) + (y * c - x * s) / (x * c + y * s)
+}
+
+pub(crate) fn atan(x: f64) -> Truth {
+    if x.abs() < TINY {
+        return Wide::from(x).into();
+    }
+    // Beyond 1e100 what is missing to a right angle is below every digit.
+    let y = if x.abs() > 1e100 { RIGHT_ANGLE } else { quotient_angle(x.abs().into(), 1.0.into()) };
+    Truth::from(if x < 0.0 { -y } else { y })
+}
+
+/// Both finite and not zero.
+pub(crate) fn atan2(y: f64, x: f64) -> Truth {
+    let (up, right) = (y.abs(), x.abs());
+    // Scaled so that products neither overflow nor vanish.
+    let larger = libm::ilogb(up.max(right));
+    let (up, right) = (libm::scalbn(up, -larger), libm::scalbn(right, -larger));
+    let angle = if up < 1e-150 * right || right < 1e-150 * up {
+        let exact = up / right;
+        match (up < right, x > 0.0) {
+            (true, true) => return Truth::from(Wide::from(if y < 0.0 { -exact } else { exact })),
+            (true, false) => Wide::from(0.0),
+            (false, _) => RIGHT_ANGLE,
+        }
+    } else {
+        quotient_angle(up.into(), right.into())
+    };
+    let angle = if x < 0.0 { RIGHT_ANGLE * 2.0.into() - angle } else { angle };
+    Truth::from(if y < 0.0 { -angle } else { angle })
+}
+
+pub(crate) fn sinh(x: f64) -> Truth {
+    if x.abs() > 100.0 {
+        let Truth { value, exponent } = exp(x.abs());
+        return Truth { value: if x < 0.0 { -value } else { value }, exponent: exponent - 1 };
+    }
+    wide_sinh(x).into()
+}
+
+/// |x| at most some 700.
+fn wide_sinh(x: f64) -> Wide {
+    if x.abs() < TINY {
+        return x.into();
+    }
+    let t = wide_expm1(x.into());
+    (t + t / (t + 1.0.into())) * 0.5.into()
+}
+
+pub(crate) fn cosh(x: f64) -> Truth {
+    if x.abs() > 100.0 {
+        let Truth { value, exponent } = exp(x.abs());
+        return Truth { value, exponent: exponent - 1 };
+    }
+    wide_cosh(x).into()
+}
+
+fn wide_cosh(x: f64) -> Wide {
+    let e = scaled(exp_parts(x.into()));
+    (e + Wide::from(1.0) / e) * 0.5.into()
+}
+
+/// One Newton step, with its second order, from the library's answer; x at most 1e100.
+fn wide_asinh(x: Wide) -> Wide {
+    if x.high.abs() < TINY {
+        return x;
+    }
+    let near = libm::asinh(x.high);
+    let (s, c) = (wide_sinh(near), wide_cosh(near));
+    let d = (x - s) / c;
+    Wide::from(near) + d - d * d * 0.5.into() * (s / c)
+}
+
+pub(crate) fn asinh(x: f64) -> Truth {
+    let y = if x.abs() > 1e100 { ln(x.abs()).value + LN_2 } else { wide_asinh(x.abs().into()) };
+    Truth::from(if x < 0.0 { -y } else { y })
+}
+
+pub(crate) fn acosh(x: f64) -> Truth {
+    if x < 1.0 || x.is_nan() {
+        return Wide::from(f64::NAN).into();
+    }
+    if x > 1e100 {
+        return (ln(x).value + LN_2).into();
+    }
+    let (below, above) = (Wide::from(x) - 1.0.into(), Wide::from(x) + 1.0.into());
+    wide_asinh(root(below * above)).into()
+}
+
+pub(crate) fn atanh(x: f64) -> Truth {
+    if x.abs() > 1.0 || x.is_nan() {
+        return Wide::from(f64::NAN).into();
+    }
+    if x.abs() < TINY || x.abs() == 1.0 {
+        return Wide::from(if x.abs() == 1.0 { x * f64::INFINITY } else { x }).into();
+    }
+    let twice = Wide::from(x.abs()) * 2.0.into();
+    let y = wide_ln_1p(twice / (Wide::from(1.0) - x.abs().into())) * 0.5.into();
+    Truth::from(if x < 0.0 { -y } else { y })
+}
+
+/// The number whose erf is x, to about the precision of f64: halving of intervals, then Newton.
+pub(crate) fn near_erf_inv(x: f64) -> f64 {
+    let a = x.abs();
+    if a > 1.0 || x.is_nan() || a == 1.0 || a < 1e-200 {
+        return if a == 1.0 {
+            x * f64::INFINITY
+        } else if a < 1.0 {
+            x / FRAC_2_SQRT_PI
+        } else {
+            f64::NAN
+        };
+    }
+    // The complement keeps its digits near 1.
+    let missing = |y: f64| if a > 0.5 { (1.0 - a) - libm::erfc(y) } else { libm::erf(y) - a };
+    let (mut low, mut high) = (0.0, 7.0);
+    for _ in 0..12 {
+        let middle = 0.5 * (low + high);
+        if missing(middle) < 0.0 { low = middle } else { high = middle }
+    }
+    let mut y: f64 = 0.5 * (low + high);
+    for _ in 0..4 {
+        let d = -missing(y) / FRAC_2_SQRT_PI * (y * y).exp();
+        y += d + y * d * d;
+    }
+    y.copysign(x)
+}
+
+pub(crate) fn erf_inv(x: f64) -> Truth {
+    let near = near_erf_inv(x);
+    if !near.is_finite() || x.abs() < 1e-200 {
+        return Wide::from(near).into();
+    }
+    let square = Wide::from(near) * near.into();
+    let slope = TWO_BY_ROOT_PI * scaled(exp_parts(-square));
+    let d = (Wide::from(x) - erf(near).value) / slope;
+    (Wide::from(near) + d + d * d * near.into()).into()
 }
 
 /// e^(y ln x) for positive x.

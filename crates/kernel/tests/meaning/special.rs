@@ -1,5 +1,6 @@
 //! What float functions give at the values where formulas break.
 
+use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 use tracelift_kernel::lane::{LaneOp, Scalar, eval_scalar};
 
 const INF: f64 = f64::INFINITY;
@@ -18,6 +19,16 @@ const TABLE: &[(LaneOp, [f64; 6])] = &[
     (LaneOp::Rsqrt, [NAN, NAN, -INF, INF, 1.0, 0.0]),
     (LaneOp::Sin, [NAN, -0.8414709848078965, -0.0, 0.0, 0.8414709848078965, NAN]),
     (LaneOp::Cos, [NAN, 0.5403023058681398, 1.0, 1.0, 0.5403023058681398, NAN]),
+    (LaneOp::Tan, [NAN, -1.5574077246549023, -0.0, 0.0, 1.5574077246549023, NAN]),
+    (LaneOp::Asin, [NAN, -FRAC_PI_2, -0.0, 0.0, FRAC_PI_2, NAN]),
+    (LaneOp::Acos, [NAN, PI, FRAC_PI_2, FRAC_PI_2, 0.0, NAN]),
+    (LaneOp::Atan, [-FRAC_PI_2, -FRAC_PI_4, -0.0, 0.0, FRAC_PI_4, FRAC_PI_2]),
+    (LaneOp::Sinh, [-INF, -1.1752011936438014, -0.0, 0.0, 1.1752011936438014, INF]),
+    (LaneOp::Cosh, [INF, 1.5430806348152437, 1.0, 1.0, 1.5430806348152437, INF]),
+    (LaneOp::Asinh, [-INF, -0.881373587019543, -0.0, 0.0, 0.881373587019543, INF]),
+    (LaneOp::Acosh, [NAN, NAN, NAN, NAN, 0.0, INF]),
+    (LaneOp::Atanh, [NAN, -INF, -0.0, 0.0, INF, NAN]),
+    (LaneOp::ErfInv, [NAN, -INF, -0.0, 0.0, INF, NAN]),
     (LaneOp::Tanh, [-1.0, -0.7615941559557649, -0.0, 0.0, 0.7615941559557649, 1.0]),
     (LaneOp::Logistic, [0.0, 0.2689414213699951, 0.5, 0.5, 0.7310585786300049, 1.0]),
     (LaneOp::Erf, [-1.0, -0.8427007929497149, -0.0, 0.0, 0.8427007929497149, 1.0]),
@@ -73,7 +84,18 @@ fn subnormals_and_the_ends_of_the_range() {
     };
     let tiny = f32::from_bits(1);
     // The odd functions with slope 1 at 0 give the smallest number itself.
-    for op in [LaneOp::Expm1, LaneOp::Ln1p, LaneOp::Sin, LaneOp::Tanh] {
+    for op in [
+        LaneOp::Expm1,
+        LaneOp::Ln1p,
+        LaneOp::Sin,
+        LaneOp::Tan,
+        LaneOp::Asin,
+        LaneOp::Atan,
+        LaneOp::Sinh,
+        LaneOp::Tanh,
+        LaneOp::Asinh,
+        LaneOp::Atanh,
+    ] {
         assert_eq!((run(op, tiny), run(op, -tiny)), (tiny, -tiny), "{op}");
     }
     assert_eq!(run(LaneOp::Ln, tiny), -103.27893);
@@ -84,6 +106,42 @@ fn subnormals_and_the_ends_of_the_range() {
     assert_eq!((run(LaneOp::Expm1, 88.72283), run(LaneOp::Expm1, 1e30)), (run(LaneOp::Exp, 88.72283), f32::INFINITY));
     assert_eq!((run(LaneOp::Tanh, 1e30), run(LaneOp::Erf, -1e30)), (1.0, -1.0));
     assert_eq!(run(LaneOp::Rsqrt, tiny), 2.671_373_8e22);
+}
+
+#[test]
+fn atan2_knows_axes_and_quadrants() {
+    let table = [
+        (0.0, 1.0, 0.0),
+        (-0.0, 1.0, -0.0),
+        (0.0, -1.0, PI),
+        (-0.0, -1.0, -PI),
+        (0.0, 0.0, 0.0),
+        (0.0, -0.0, PI),
+        (-0.0, -0.0, -PI),
+        (1.0, 0.0, FRAC_PI_2),
+        (-1.0, -0.0, -FRAC_PI_2),
+        (1.0, 1.0, FRAC_PI_4),
+        (1.0, -1.0, 3.0 * FRAC_PI_4),
+        (INF, INF, FRAC_PI_4),
+        (-INF, -INF, -3.0 * FRAC_PI_4),
+        (1.0, INF, 0.0),
+        (1.0, -INF, PI),
+        (INF, 1.0, FRAC_PI_2),
+        (NAN, 1.0, NAN),
+        (1.0, NAN, NAN),
+    ];
+    for (y, x, want) in table {
+        let narrow = match eval_scalar(LaneOp::Atan2, &[Scalar::F32(y as f32), Scalar::F32(x as f32)]) {
+            Ok(Scalar::F32(got)) => f64::from(got),
+            other => panic!("atan2 gave {other:?}"),
+        };
+        let wide = match eval_scalar(LaneOp::Atan2, &[Scalar::F64(y), Scalar::F64(x)]) {
+            Ok(Scalar::F64(got)) => got,
+            other => panic!("atan2 gave {other:?}"),
+        };
+        let narrow_fits = fits(narrow, f64::from(want as f32), f32::EPSILON.into());
+        assert!(narrow_fits && fits(wide, want, f64::EPSILON), "atan2({y}, {x}) = {narrow}, {wide}");
+    }
 }
 
 #[test]

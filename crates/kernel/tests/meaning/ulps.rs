@@ -16,7 +16,7 @@ struct Function {
     for_64: fn(f64) -> Truth,
 }
 
-fn functions() -> [Function; 7] {
+fn functions() -> [Function; 16] {
     let function = |op, bound, for_32, for_64| Function { op, bound, for_32, for_64 };
     [
         function(LaneOp::Exp, 1.0, libm::exp, oracle::exp),
@@ -26,6 +26,15 @@ fn functions() -> [Function; 7] {
         function(LaneOp::Tanh, 2.0, libm::tanh, oracle::tanh),
         function(LaneOp::Logistic, 2.0, |x| 1.0 / (1.0 + libm::exp(-x)), oracle::logistic),
         function(LaneOp::Erf, 2.0, libm::erf, oracle::erf),
+        function(LaneOp::ErfInv, 6.0, oracle::near_erf_inv, oracle::erf_inv),
+        function(LaneOp::Asin, 3.0, libm::asin, oracle::asin),
+        function(LaneOp::Acos, 2.0, libm::acos, oracle::acos),
+        function(LaneOp::Atan, 2.0, libm::atan, oracle::atan),
+        function(LaneOp::Sinh, 2.0, libm::sinh, oracle::sinh),
+        function(LaneOp::Cosh, 2.0, libm::cosh, oracle::cosh),
+        function(LaneOp::Asinh, 3.0, libm::asinh, oracle::asinh),
+        function(LaneOp::Acosh, 3.0, |x| if x < 1.0 { f64::NAN } else { libm::acosh(x) }, oracle::acosh),
+        function(LaneOp::Atanh, 3.0, libm::atanh, oracle::atanh),
     ]
 }
 
@@ -65,11 +74,34 @@ fn f32_functions_keep_their_bounds() {
 }
 
 #[test]
-fn f32_sine_and_cosine_keep_their_bounds() {
-    for (op, truth) in [(LaneOp::Sin, libm::sin as fn(f64) -> f64), (LaneOp::Cos, libm::cos)] {
-        let all = (0..=u32::MAX).step_by(4 * stride()).map(f32::from_bits);
-        check(op, 1.0, all.map(|x| (ulps_32(run_32(op, &[x]), truth(x.into())), x)));
+fn f32_circular_functions_keep_their_bounds() {
+    let functions =
+        [(LaneOp::Sin, 2.0, libm::sin as fn(f64) -> f64), (LaneOp::Cos, 2.0, libm::cos), (LaneOp::Tan, 3.0, libm::tan)];
+    for (op, bound, truth) in functions {
+        let all = (0..=u32::MAX).step_by(stride()).map(f32::from_bits);
+        // Angles next to whole quarter turns, where little is left of them.
+        let turns = (0..16_384).flat_map(|n| {
+            let angle = (f64::from(n) * std::f64::consts::FRAC_PI_2) as f32;
+            [angle.next_down(), angle, angle.next_up()]
+        });
+        check(op, bound, all.chain(turns).map(|x| (ulps_32(run_32(op, &[x]), truth(x.into())), x)));
     }
+}
+
+#[test]
+fn atan2_keeps_its_bound() {
+    let all = (0..=u32::MAX).step_by(4 * stride()).map(f32::from_bits);
+    let others = [1.0f32, -1.0, 1e-30, -3e20, 0.0, -0.0, 7.5, f32::INFINITY, f32::NEG_INFINITY].into_iter().cycle();
+    let pairs: Vec<(f32, f32)> = all.zip(others).flat_map(|(a, b)| [(a, b), (b, a)]).collect();
+    let error = |(y, x): (f32, f32)| (ulps_32(run_32(LaneOp::Atan2, &[y, x]), libm::atan2(y.into(), x.into())), y);
+    check(LaneOp::Atan2, 3.0, pairs.into_iter().map(error));
+    let wide = points_64().zip(points_64().skip(7)).filter(|(y, x)| *y != 0.0 && *x != 0.0);
+    let error = |(y, x)| {
+        let got = eval_scalar(LaneOp::Atan2, &[Scalar::F64(y), Scalar::F64(x)]);
+        let Ok(Scalar::F64(got)) = got else { panic!("atan2 gave {got:?}") };
+        (ulps_64(got, oracle::atan2(y, x)), y)
+    };
+    check(LaneOp::Atan2, 3.0, wide.map(error));
 }
 
 #[test]
@@ -105,8 +137,17 @@ fn f64_functions_keep_their_bounds() {
 fn f64_scalar_definitions_keep_their_bounds() {
     // The oracle reduces angles up to 10⁴ without loss.
     let angles = || points_64().map(|x| x * 10.0).filter(|x| x.abs() < 1e4);
-    for (op, truth) in [(LaneOp::Sin, oracle::sin as fn(f64) -> Truth), (LaneOp::Cos, oracle::cos)] {
-        check(op, 1.0, angles().map(|x| (ulps_64(run_64(op, x), truth(x)), x)));
+    let functions = [
+        (LaneOp::Sin, 2.0, oracle::sin as fn(f64) -> Truth),
+        (LaneOp::Cos, 2.0, oracle::cos),
+        (LaneOp::Tan, 3.0, oracle::tan),
+    ];
+    for (op, bound, truth) in functions {
+        let turns = (0..6_000).flat_map(|n| {
+            let angle = f64::from(n) * std::f64::consts::FRAC_PI_2;
+            [angle.next_down(), angle, angle.next_up()]
+        });
+        check(op, bound, angles().chain(turns).map(|x| (ulps_64(run_64(op, x), truth(x)), x)));
     }
     let powers = points_64().filter(|x| *x > 0.0).zip([-7.3, -1.5, -0.01, 0.3, 0.99, 2.0, 5.5].into_iter().cycle());
     let errors = powers.map(|(x, y)| {

@@ -26,11 +26,6 @@ elementwise! {
     /// d ln(1 + x) = dx / (1 + x)
     Ln1p = "ln_1p" Ln1p, laws: |_| Laws::NONE, vjp: |x, _, dy| local([dy / (x[0] + 1.0)]);
 
-    /// The hyperbolic tangent.
-    ///
-    /// d tanh(x) = (1 - y²) dx
-    Tanh = "tanh" Tanh, laws: |_| Laws::NONE.odd().range(-1.0, 1.0), vjp: |_, y, dy| local([dy * (1.0 - y * y)]);
-
     /// `1 / (1 + exp(-x))`, the sigmoid.
     ///
     /// d logistic(x) = y (1 - y) dx
@@ -41,4 +36,9 @@ elementwise! {
     /// d erf(x) = 2/√π exp(-x²) dx
     Erf = "erf" Erf, laws: |_| Laws::NONE.odd().range(-1.0, 1.0),
         vjp: |x, _, dy| local([dy * (FRAC_2_SQRT_PI * (-(x[0] * x[0])).exp())]);
+
+    /// The number whose error function is x; ±∞ at ±1, NaN beyond.
+    ///
+    /// d erf⁻¹(x) = √π/2 exp(y²) dx
+    ErfInv = "erf_inv" ErfInv, laws: |_| Laws::NONE.odd(), vjp: |_, y, dy| local([dy * ((y * y).exp() / FRAC_2_SQRT_PI)]);
 }
