@@ -41,6 +41,7 @@ fn lowering_word(lowering: &Lowering) -> &'static str {
         Lowering::Parameter => "argument",
         Lowering::Dim(_) => "size",
         Lowering::Control => "steps",
+        Lowering::Stack => "stack",
         Lowering::Host => "host",
     }
 }
@@ -49,11 +50,11 @@ fn lowering_word(lowering: &Lowering) -> &'static str {
 fn gradient_word(sample: &tracelift_ir::Sample) -> &'static str {
     let mut b = tracelift_ir::Builder::new("gradient");
     let x: Vec<_> = sample.types.iter().map(|ty| b.param("", ty.clone(), tracelift_ir::ParamRole::Input)).collect();
-    if !x.iter().any(|x| b.ty(*x).is_float()) {
+    if !x.iter().any(|x| b.ty(*x).has_cotangent()) {
         return "none";
     }
     let Ok(y) = b.push_multi(sample.op.clone(), &x) else { return "" };
-    let dy: Vec<_> = y.iter().map(|y| b.ty(*y).is_float().then(|| b.scalar_like(*y, 1.0).ok()).flatten()).collect();
+    let dy: Vec<_> = y.iter().map(|y| b.ty(*y).has_cotangent().then_some(*y)).collect();
     if dy.iter().all(Option::is_none) {
         return "none";
     }

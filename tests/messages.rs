@@ -157,12 +157,7 @@ fn mistakes_inside_a_trace_are_all_told() {
 fn gradients_that_do_not_exist() {
     let (w, unused) = (Variable::new(1.0).named("w"), Variable::new(1.0).named("unused"));
     let (_, [_, of_unused]) = value_and_gradients(|| &w * 2.0, [&w, &unused]);
-    let of_loop = grad(|x: &Tensor| while_loop(x.clone(), |x| x.lt(10.0), |x| x * 2.0));
-    insta::assert_snapshot!(list(&[
-        carried(&of_unused),
-        carried(&of_loop(&tensor(1.0))),
-        carried(&grad(|x: &Tensor| x.cast(I32))(&tensor(1.0))),
-    ]));
+    insta::assert_snapshot!(list(&[carried(&of_unused), carried(&grad(|x: &Tensor| x.cast(I32))(&tensor(1.0))),]));
 }
 
 #[test]

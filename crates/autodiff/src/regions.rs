@@ -1,74 +1,83 @@
 //! Gradients of the ops that own graphs.
 
-use crate::reverse::gradients;
+use crate::loops;
+use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Call, Cond};
-use tracelift_ir::{Builder, Graph, Op, ParamRole, Value};
+use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value};
 use tracelift_tensor::{Error, Result};
 
-/// The cotangents of the operands of a branch or call; a loop has no gradient yet.
-pub(crate) fn vjp(
-    b: &mut Builder,
-    op: &Op,
-    x: &[Value],
-    y: &[Value],
-    dy: &[Option<Value>],
-) -> Result<Vec<Option<Value>>> {
-    match op {
-        Op::Call(Call { gradient: Some(gradient), .. }) => given(b, gradient, x, y, dy),
-        Op::Cond(cond) => branches(b, cond, x, dy),
-        Op::Call(call) => callee(b, call, x, dy),
-        _ => Err(Error::invalid("has no gradient yet: what flows back through a loop is not implemented")
-            .op(op.name())
-            .operands(x.iter().map(|x| b.ty(*x)))
-            .help("unroll the loop with a Rust `for`, or use `stop_gradient` on what goes into it")),
-    }
+/// A node with regions whose gradient is wanted.
+pub(crate) struct Region<'a> {
+    /// Which node.
+    pub(crate) at: NodeIndex,
+    /// Its op.
+    pub(crate) op: &'a Op,
+    /// Its operands.
+    pub(crate) x: &'a [Value],
+    /// Which operands need cotangents.
+    pub(crate) wanted: &'a [bool],
+    /// Its results.
+    pub(crate) y: &'a [Value],
+    /// The cotangents of its results.
+    pub(crate) dy: &'a [Option<Value>],
 }
 
-/// A branch on the same condition, whose regions run the forward region again and walk back over it.
-fn branches(b: &mut Builder, cond: &Cond, x: &[Value], dy: &[Option<Value>]) -> Result<Vec<Option<Value>>> {
-    let captured = &x[1..];
-    let sources: Vec<usize> = (0..captured.len()).filter(|n| b.ty(captured[*n]).is_float()).collect();
-    let backward = Cond {
-        then: Arc::new(backward(&cond.then, &sources, dy)?),
-        otherwise: Arc::new(backward(&cond.otherwise, &sources, dy)?),
-    };
-    let operands: Vec<Value> = x.iter().copied().chain(dy.iter().flatten().copied()).collect();
-    let gradients = b.push_multi(backward, &operands)?;
-    let mut all = vec![None; x.len()];
-    for (n, dx) in sources.iter().zip(gradients) {
-        all[n + 1] = Some(dx);
+impl Region<'_> {
+    /// The cotangents of the operands.
+    pub(crate) fn vjp(&self, b: &mut Builder) -> Result<Vec<Option<Value>>> {
+        match self.op {
+            Op::While(op) => loops::vjp(b, self, op),
+            _ if self.x.iter().any(|x| b.ty(*x).is_stack()) => {
+                Err(Error::invalid("has no gradient: it changes a stack that was made outside")
+                    .op(self.op.name())
+                    .help("make the stack inside"))
+            }
+            Op::Call(Call { gradient: Some(gradient), .. }) => self.given(b, gradient),
+            Op::Cond(op) => self.branches(b, op),
+            Op::Call(op) => self.callee(b, op),
+            _ => Err(Error::internal("owns graphs and has no gradient").op(self.op.name())),
+        }
     }
-    Ok(all)
-}
 
-/// A call of the callee's gradient.
-fn callee(b: &mut Builder, call: &Call, x: &[Value], dy: &[Option<Value>]) -> Result<Vec<Option<Value>>> {
-    let sources: Vec<usize> = (0..x.len()).filter(|n| b.ty(x[*n]).is_float()).collect();
-    let backward = Call::new(Arc::new(backward(&call.callee, &sources, dy)?));
-    let operands: Vec<Value> = x.iter().copied().chain(dy.iter().flatten().copied()).collect();
-    let gradients = b.push_multi(backward, &operands)?;
-    let mut all = vec![None; x.len()];
-    for (n, dx) in sources.iter().zip(gradients) {
-        all[*n] = Some(dx);
+    /// A branch on the same condition, whose regions run the forward region again and walk back over it.
+    fn branches(&self, b: &mut Builder, cond: &Cond) -> Result<Vec<Option<Value>>> {
+        let sources: Vec<usize> = (1..self.x.len()).filter(|n| self.wanted[*n]).map(|n| n - 1).collect();
+        let backward = Cond {
+            then: Arc::new(backward(&cond.then, &sources, self.dy)?),
+            otherwise: Arc::new(backward(&cond.otherwise, &sources, self.dy)?),
+        };
+        let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
+        let gradients = b.push_multi(backward, &operands)?;
+        let mut all = vec![None; self.x.len()];
+        for (n, dx) in sources.iter().zip(gradients) {
+            all[n + 1] = Some(dx);
+        }
+        Ok(all)
     }
-    Ok(all)
-}
 
-/// A call of the gradient that the caller gave.
-fn given(
-    b: &mut Builder,
-    gradient: &Arc<Graph>,
-    x: &[Value],
-    y: &[Value],
-    dy: &[Option<Value>],
-) -> Result<Vec<Option<Value>>> {
-    let mut operands: Vec<Value> = x.iter().chain(y).copied().collect();
-    for (y, dy) in y.iter().zip(dy) {
-        operands.push(dy.map_or_else(|| b.zeros_like(*y), Ok)?);
+    /// A call of the callee's gradient.
+    fn callee(&self, b: &mut Builder, call: &Call) -> Result<Vec<Option<Value>>> {
+        let sources: Vec<usize> = (0..self.x.len()).filter(|n| self.wanted[*n]).collect();
+        let backward = Call::new(Arc::new(backward(&call.callee, &sources, self.dy)?));
+        let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
+        let gradients = b.push_multi(backward, &operands)?;
+        let mut all = vec![None; self.x.len()];
+        for (n, dx) in sources.iter().zip(gradients) {
+            all[*n] = Some(dx);
+        }
+        Ok(all)
     }
-    let mut gradients = b.push_multi(Call::new(gradient.clone()), &operands)?.into_iter();
-    Ok(x.iter().map(|x| if b.ty(*x).is_float() { gradients.next() } else { None }).collect())
+
+    /// A call of the gradient that the caller gave.
+    fn given(&self, b: &mut Builder, gradient: &Arc<Graph>) -> Result<Vec<Option<Value>>> {
+        let mut operands: Vec<Value> = self.x.iter().chain(self.y).copied().collect();
+        for (y, dy) in self.y.iter().zip(self.dy) {
+            operands.push(dy.map_or_else(|| b.zeros_like(*y), Ok)?);
+        }
+        let mut gradients = b.push_multi(Call::new(gradient.clone()), &operands)?.into_iter();
+        Ok(self.x.iter().map(|x| if b.ty(*x).is_float() { gradients.next() } else { None }).collect())
+    }
 }
 
 /// A graph from the parameters of `graph` and the cotangents of those results that have one to the gradients with respect
@@ -89,7 +98,7 @@ fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Resu
     let wanted: Vec<Value> = sources.iter().map(|n| arguments[*n]).collect();
     let found = gradients(&mut b, &targets, &wanted)?;
     let results =
-        wanted.iter().zip(found).map(|(x, dx)| dx.map_or_else(|| b.zeros_like(*x), Ok)).collect::<Result<Vec<_>>>()?;
+        wanted.iter().zip(found).map(|(x, dx)| dx.map_or_else(|| zeros(&mut b, *x), Ok)).collect::<Result<Vec<_>>>()?;
     for (guard, _) in graph.guards_with_origins() {
         b.assume(guard.clone());
     }

@@ -1,8 +1,9 @@
 //! The walk back over the nodes between targets and sources.
 
-use crate::regions;
+use crate::regions::Region;
 use std::ops::Range;
-use tracelift_ir::{Builder, NodeIndex, Op, Value, ValueMap, Vjp, VjpRule};
+use tracelift_ir::ops::StackNew;
+use tracelift_ir::{Builder, Node, NodeIndex, Op, Type, Value, ValueMap, Vjp, VjpRule};
 use tracelift_tensor::{Error, Result};
 
 /// What is known of the gradient with respect to a value.
@@ -75,16 +76,38 @@ pub fn gradients_through(
     let found = sources.iter().map(|x| match walk.cotangents.get(*x).copied() {
         None => Ok(None),
         Some(Cotangent::Value(dx)) => Ok(Some(dx)),
-        Some(Cotangent::Zero) => b.zeros_like(*x).map(Some),
+        Some(Cotangent::Zero) => zeros(b, *x).map(Some),
     });
     found.collect()
 }
 
-/// The values that depend on a source along floats.
-struct Active(ValueMap<()>);
+/// The values that depend on a source along what has cotangents.
+pub(crate) struct Active(ValueMap<()>);
 
 impl Active {
-    fn holds(&self, value: Value) -> bool {
+    /// What is active among nodes, operands before users.
+    pub(crate) fn among<'n>(
+        sources: impl Iterator<Item = Value>,
+        nodes: impl Iterator<Item = (NodeIndex, &'n Node)>,
+    ) -> Active {
+        let mut active = ValueMap::new();
+        for source in sources {
+            active.insert(source, ());
+        }
+        for (index, node) in nodes {
+            if node.operands.iter().any(|x| active.contains(*x)) && node.types.iter().any(Type::has_cotangent) {
+                for (result, ty) in node.types.iter().enumerate() {
+                    // Result 0 stands for the node as a whole.
+                    if result == 0 || ty.has_cotangent() {
+                        active.insert(index.result(result), ());
+                    }
+                }
+            }
+        }
+        Active(active)
+    }
+
+    pub(crate) fn holds(&self, value: Value) -> bool {
         self.0.contains(value)
     }
 
@@ -95,27 +118,16 @@ impl Active {
 }
 
 fn active(b: &Builder, sources: &[Value], nodes: Range<u32>, through: &dyn Fn(NodeIndex) -> bool) -> Active {
-    let mut active = ValueMap::with_capacity(nodes.end as usize);
-    for source in sources {
-        if b.ty(*source).is_float() {
-            active.insert(*source, ());
-        }
+    let sources = sources.iter().copied().filter(|source| b.ty(*source).has_cotangent());
+    Active::among(sources, nodes.map(NodeIndex).filter(|n| through(*n)).map(|n| (n, b.node(n))))
+}
+
+/// Zeros of the type of a value; of a stack, one that answers zeros.
+pub(crate) fn zeros(b: &mut Builder, like: Value) -> Result<Value> {
+    match b.ty(like).clone() {
+        Type::Stack(item) => b.push(StackNew { item, capacity: None }, &[]),
+        _ => b.zeros_like(like),
     }
-    for n in nodes {
-        let node = b.node(NodeIndex(n));
-        if through(NodeIndex(n))
-            && node.operands.iter().any(|x| active.contains(*x))
-            && node.types.iter().any(|ty| ty.is_float())
-        {
-            for (result, ty) in node.types.iter().enumerate() {
-                // Result 0 stands for the node as a whole.
-                if result == 0 || ty.is_float() {
-                    active.insert(NodeIndex(n).result(result), ());
-                }
-            }
-        }
-    }
-    Active(active)
 }
 
 struct Walk {
@@ -139,7 +151,7 @@ impl Walk {
     fn node(&mut self, b: &mut Builder, index: NodeIndex) -> Result {
         let node = b.node(index);
         let arity = node.types.len();
-        let float: Vec<bool> = node.types.iter().map(|ty| ty.is_float()).collect();
+        let float: Vec<bool> = node.types.iter().map(Type::has_cotangent).collect();
         let found: Vec<Option<Cotangent>> =
             (0..arity).map(|n| self.cotangents.get(index.result(n)).copied().filter(|_| float[n])).collect();
         if found.iter().all(Option::is_none) {
@@ -147,7 +159,7 @@ impl Walk {
         }
         let (op, operands, origin) = (node.op.clone(), node.operands.clone(), node.origin.clone());
         let reached: Vec<Value> =
-            operands.iter().copied().filter(|x| self.active.holds(*x) && b.ty(*x).is_float()).collect();
+            operands.iter().copied().filter(|x| self.active.holds(*x) && b.ty(*x).has_cotangent()).collect();
         if reached.is_empty() {
             return Ok(());
         }
@@ -166,8 +178,11 @@ impl Walk {
         let rule = op.vjp(&mut Vjp { b, x: &operands, y: &y, dy: &dy })?;
         let local = match rule {
             VjpRule::Local(local) => local,
-            VjpRule::Region => regions::vjp(b, &op, &operands, &y, &dy)
-                .map_err(|e| if e.origin.is_unknown() { e.at(origin) } else { e })?,
+            VjpRule::Region => {
+                let wanted: Vec<bool> = operands.iter().map(|x| reached.contains(x)).collect();
+                let region = Region { at: index, op: &op, x: &operands, wanted: &wanted, y: &y, dy: &dy };
+                region.vjp(b).map_err(|e| if e.origin.is_unknown() { e.at(origin) } else { e })?
+            }
             VjpRule::Zero => return reached.into_iter().try_for_each(|x| self.add(b, x, Cotangent::Zero)),
             VjpRule::NotDifferentiable(reason) => return Err(not_differentiable(b, &op, &operands, origin, reason)),
         };

@@ -144,7 +144,7 @@ fn push_loop<S: Tree>(
     let sources = all_sources(&[&condition, &body], &assigned);
     let condition = condition.into_graph(&sources, &[])?;
     let body = body.into_graph(&sources, &assigned)?;
-    let results = push(ops::While { condition, body }.into(), &tensors, &sources, &assigned, origin)?;
+    let results = push(ops::While::new(condition, body).into(), &tensors, &sources, &assigned, origin)?;
     Ok(with_tensors(init, results))
 }
 

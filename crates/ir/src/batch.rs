@@ -33,6 +33,8 @@ pub enum BatchRule {
     Batched(SmallVec<[Value; 2]>),
     /// The results, none of them with the batch: tokens.
     Same(SmallVec<[Value; 2]>),
+    /// The results, each with the word whether it has the batch as its first axis.
+    Each(SmallVec<[(Value, bool); 2]>),
     /// The op owns graphs, and the rule belongs to the transformation.
     Region,
     /// It cannot be done; why not.

@@ -204,6 +204,20 @@ impl Graph {
         self.depth
     }
 
+    /// The same graph with further results, which are values of it.
+    ///
+    /// # Panics
+    /// If a value is none of the graph.
+    #[must_use]
+    pub fn with_more_results(&self, more: &[Value]) -> Graph {
+        let mut graph = self.clone();
+        for value in more {
+            assert!(graph.nodes().len() > value.node.index(), "{value:?} is no value of:\n{graph}");
+            graph.results.push(*value);
+        }
+        graph
+    }
+
     /// The same graph under another name.
     #[must_use]
     pub fn renamed(mut self, name: impl Into<Arc<str>>) -> Graph {

@@ -36,6 +36,8 @@ pub enum Lowering {
     Dim(Dim),
     /// Loops, branches and calls.
     Control,
+    /// The next state of a stack.
+    Stack,
     /// Something only the host does: printing, asserting.
     Host,
 }

@@ -123,6 +123,7 @@ ops! { $
     DotGeneral,
     Random,
     While, Cond, Call, Fusion,
+    StackNew, StackPush, StackPop, StackLen,
     Token, Print, Assert,
 }
 
@@ -165,6 +166,32 @@ impl Op {
     /// Laws that hold when the first operand has this element type.
     pub fn laws(&self, dtype: DType) -> Laws {
         with_op!(self, op => op.laws(dtype))
+    }
+
+    /// Whether computing its results again costs little more than reading them: not for products of matrices,
+    /// transcendental functions, random numbers, reductions, and what owns graphs.
+    pub fn is_cheap_to_recompute(&self) -> bool {
+        !matches!(
+            self,
+            Op::Exp(_)
+                | Op::Expm1(_)
+                | Op::Ln(_)
+                | Op::Ln1p(_)
+                | Op::Tanh(_)
+                | Op::Logistic(_)
+                | Op::Erf(_)
+                | Op::Pow(_)
+                | Op::Sin(_)
+                | Op::Cos(_)
+                | Op::DotGeneral(_)
+                | Op::Reduce(_)
+                | Op::Random(_)
+                | Op::Gather(_)
+                | Op::ScatterAdd(_)
+                | Op::While(_)
+                | Op::Cond(_)
+                | Op::Call(_)
+        )
     }
 
     /// The graphs that it owns.

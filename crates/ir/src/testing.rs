@@ -92,7 +92,7 @@ fn repeat(b: &mut Builder, x: Value) -> tracelift_tensor::Result<Value> {
         Ok(vec![b.add(p[0], one)?, b.add(p[1], p[1])?])
     })?;
     let zero = b.number(I32, 0.0);
-    b.push_multi(While { condition, body }, &[zero, x, n]).map(|results| results[1])
+    b.push_multi(While::new(condition, body), &[zero, x, n]).map(|results| results[1])
 }
 
 /// `if p { x } else { -y }`.

@@ -30,7 +30,7 @@ pub enum Type {
     Tensor(TensorType),
     /// No data: its users come after what made it. Orders prints and assertions.
     Token,
-    /// A stack of tensors, used exactly once per state (reserved for gradients of loops).
+    /// A stack of tensors, what a loop keeps for its gradient. Each of its states is used at most once.
     Stack(TensorType),
 }
 
@@ -76,6 +76,24 @@ impl Type {
             Type::Tensor(tensor) => Some(tensor),
             Type::Token | Type::Stack(_) => None,
         }
+    }
+
+    /// The tensor type; of a stack, that of its items.
+    pub fn held(&self) -> Option<&TensorType> {
+        match self {
+            Type::Tensor(tensor) | Type::Stack(tensor) => Some(tensor),
+            Type::Token => None,
+        }
+    }
+
+    /// Whether it is a stack.
+    pub fn is_stack(&self) -> bool {
+        matches!(self, Type::Stack(_))
+    }
+
+    /// Whether such a value has a cotangent: floats, and stacks of floats.
+    pub fn has_cotangent(&self) -> bool {
+        self.held().is_some_and(|tensor| tensor.dtype.is_float())
     }
 
     /// The element type. Inference lets tensors only reach places that ask; asking a token is a fault of ours.

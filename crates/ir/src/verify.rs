@@ -3,6 +3,7 @@
 use crate::graph::Graph;
 use crate::infer::Infer;
 use crate::op::Op;
+use crate::ops::used_twice;
 use crate::text::node_text;
 use crate::types::Type;
 use crate::value::{NodeIndex, Value};
@@ -73,6 +74,12 @@ impl<'g> Faults<'g> {
             if matches!(node.op, Op::Parameter(_)) != listed.contains(&index) {
                 self.at(index, "is a parameter and not listed as one, or the other way round".into());
             }
+        }
+        // Only where all values exist can they be looked up.
+        if self.list.is_empty()
+            && let Some(stack) = used_twice(graph)
+        {
+            self.at(stack.node, "is a stack and is used twice".into());
         }
         for state in graph.states() {
             match graph.params().get(state.param).zip(graph.results().get(state.result)) {

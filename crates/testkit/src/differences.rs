@@ -25,7 +25,7 @@ pub fn weighted(op: &Op, types: &[Type], arguments: &[Array]) -> Option<Graph> {
     };
     let mut total = None;
     for (n, (value, array)) in made.iter().zip(&plain).enumerate() {
-        if array.dtype() != DType::F64 || array.is_empty() {
+        if array.dtype() != DType::F64 || array.is_empty() || b.ty(*value).is_stack() {
             continue;
         }
         let weights = b.constant(generic(array.shape(), 17 + n));

@@ -11,13 +11,14 @@ use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let carried = loop_.carried();
     let mut batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
-    let mut own_ends;
+    let (mut own_ends, mut kept);
     // A carried value is batched from the start if an iteration makes it so: repeat until nothing is new.
     loop {
         let before = batched.clone();
         let (_, held) = batched_region(&loop_.condition, &batched, size, &|_, batched| batched)?;
         own_ends = held[0];
-        let (_, held) = batched_region(&loop_.body, &batched, size, &|_, batched| batched)?;
+        let (_, mut held) = batched_region(&loop_.body, &batched, size, &|_, batched| batched)?;
+        kept = held.split_off(carried);
         for (n, now) in held.into_iter().enumerate() {
             batched[n] |= now || (own_ends && matches!(b.ty(x[n].value), Type::Tensor(_)));
         }
@@ -31,21 +32,22 @@ pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size:
         true => masked(b, loop_, &x, size)?,
         false => {
             let (condition, _) = batched_region(&loop_.condition, &batched, size, &|_, batched| batched)?;
-            let (body, _) = batched_region(&loop_.body, &batched, size, &|n, _| batched[n])?;
+            let wanted = |n: usize, batched_now| if n < carried { batched[n] } else { batched_now };
+            let (body, _) = batched_region(&loop_.body, &batched, size, &wanted)?;
             let operands: Vec<Value> = x.iter().map(|x| x.value).collect();
-            b.push_multi(While { condition, body }, &operands)?.to_vec()
+            b.push_multi(While { condition, body, ..loop_.clone() }, &operands)?.to_vec()
         }
     };
-    Ok((0..carried).map(|n| BatchValue { value: values[n], batched: batched[n] }).collect())
+    let batched = batched.into_iter().take(carried).chain(kept);
+    Ok(values.into_iter().zip(batched).map(|(value, batched)| BatchValue { value, batched }).collect())
 }
 
 /// Elements end at different times: the loop carries a mask of those that go on, and the others keep their values.
 fn masked(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<Value>> {
     let carried = loop_.carried();
-    if x.iter().take(carried).any(|x| !matches!(b.ty(x.value), Type::Tensor(_))) {
-        return Err(Error::invalid("has effects in a loop that ends at a time of its own for each element of a batch")
-            .op("while")
-            .at(b.origin().clone()));
+    if loop_.stacks > 0 || x.iter().take(carried).any(|x| !matches!(b.ty(x.value), Type::Tensor(_))) {
+        let what = "has effects, or keeps values, in a loop that ends at a time of its own for each element of a batch";
+        return Err(Error::invalid(what).op("while").at(b.origin().clone()));
     }
     let goes_on = batch_nodes(b, &loop_.condition, x, size)?[0];
     let goes_on = spread(b, goes_on, size)?.value;
@@ -54,7 +56,7 @@ fn masked(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Resul
     let region = Masked { loop_, batched: x.iter().map(|x| x.batched).collect(), types, mask, size };
     let (condition, body) = (Arc::new(region.condition()?), Arc::new(region.body()?));
     let operands: Vec<Value> = std::iter::once(goes_on).chain(x.iter().map(|x| x.value)).collect();
-    let results = b.push_multi(While { condition, body }, &operands)?;
+    let results = b.push_multi(While::new(condition, body), &operands)?;
     Ok(results[1..].to_vec())
 }
 

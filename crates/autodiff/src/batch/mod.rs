@@ -9,7 +9,7 @@ mod guarded;
 mod loops;
 
 use std::sync::Arc;
-use tracelift_ir::{Batch, BatchRule, Builder, Graph, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
+use tracelift_ir::{Batch, BatchRule, Builder, Graph, NodeIndex, Op, ParamRole, TensorType, Type, Value, ValueMap};
 use tracelift_tensor::{Dim, Error, Result, Shape};
 
 /// A value that may hold one item per element of a batch, along its first axis.
@@ -145,6 +145,9 @@ fn over_batch(
     match op.batch(&mut Batch { b, x: operands, batched: &batched, size, y })? {
         BatchRule::Batched(values) => Ok(held(values)),
         BatchRule::Same(values) => Ok(single(values)),
+        BatchRule::Each(values) => {
+            Ok(values.into_iter().map(|(value, batched)| BatchValue { value, batched }).collect())
+        }
         BatchRule::Refused(reason) => Err(refused(b, op, operands, reason)),
         BatchRule::Region => match op {
             Op::Call(call) => calls::call(b, call, x, size),
@@ -205,6 +208,7 @@ fn param_type(ty: &Type, batched: bool, size: &Dim) -> Result<Type> {
     match ty {
         _ if !batched => Ok(ty.clone()),
         Type::Tensor(tensor) => Ok(Type::tensor(tensor.dtype, with_batch(size, &tensor.shape))),
+        Type::Stack(item) => Ok(Type::Stack(TensorType::new(item.dtype, with_batch(size, &item.shape)))),
         other => Err(Error::invalid(format!("a value of type {other} cannot be given for each element of a batch"))),
     }
 }

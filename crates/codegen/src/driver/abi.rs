@@ -63,6 +63,8 @@ pub struct Context {
     pub launchers: *const *const u8,
     /// One slot per result of the program; those of rank 0 are written.
     pub results: *mut u64,
+    /// The state of each stack ([`Layout::stacks`](super::Layout)).
+    pub stacks: *mut StackState,
     /// One byte: not 0 when the run shall stop.
     pub stop: *const u8,
     /// What the host does for native code.
@@ -85,6 +87,23 @@ pub struct Helpers {
     pub copy: HelperFn,
     /// Shows print n.
     pub print: HelperFn,
+    /// Runs step n of those on stacks; of those on rank-0 items only what native code cannot do itself: getting more
+    /// memory, going back to the memory before, giving zeros when there is none.
+    pub stack: HelperFn,
+}
+
+/// Where the top of a stack is: in a piece of memory for whole items.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct StackState {
+    /// Behind the top item.
+    pub top: *mut u8,
+    /// The first item of the piece.
+    pub begin: *mut u8,
+    /// Behind the last item that the piece has room for.
+    pub end: *mut u8,
+    /// What the last `len` has answered.
+    pub len: i64,
 }
 
 /// What went wrong in native code.

@@ -62,6 +62,7 @@ pub(super) struct Counts {
     pub(super) check: usize,
     pub(super) copy: usize,
     pub(super) print: usize,
+    pub(super) stack: usize,
 }
 
 /// Steps being written, and what follows them.

@@ -10,7 +10,7 @@ use tracelift_tensor::{DType, Dim};
 
 /// The numbering that a driver and its host share.
 ///
-/// Launches, library calls, checks, copies and prints are numbered in program order, as
+/// Launches, library calls, checks, copies, prints and steps on stacks are numbered in program order, as
 /// [`Program::for_each_step`] visits them; an epilogue is the launch numbered where its library call stands.
 #[derive(Clone, Debug, Default)]
 pub struct Layout {
@@ -30,6 +30,10 @@ pub struct Layout {
     pub copies: Vec<(BufferId, BufferId)>,
     /// Every print.
     pub prints: Vec<PrintPlace>,
+    /// The buffers that are stacks.
+    pub stacks: Vec<BufferId>,
+    /// Every step on a stack.
+    pub stack_steps: Vec<StackPlace>,
     /// How many argument slots all launches and prints have together.
     pub slots: usize,
     /// Which buffers change places during a call, so that launches write their addresses themselves.
@@ -90,6 +94,15 @@ pub struct LibraryPlace {
     pub epilogue: Option<usize>,
 }
 
+/// A step on a stack as its host sees it.
+#[derive(Clone, Debug)]
+pub struct StackPlace {
+    /// The step.
+    pub step: StackStep,
+    /// The number of its stack among [`Layout::stacks`].
+    pub stack: usize,
+}
+
 /// A size in code: an immediate or an entry of [`Layout::sizes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
@@ -104,7 +117,9 @@ impl Layout {
     pub fn of(program: &Program) -> Layout {
         let abis: Vec<Arc<KernelAbi>> = program.kernels.iter().map(|kernel| Arc::new(KernelAbi::of(kernel))).collect();
         let buffers = program.buffers.len();
-        let mut layout = Layout { buffers, swapped: vec![false; buffers], ..Layout::default() };
+        let stacks = (0..buffers).filter(|n| matches!(program.buffers[*n].role, Role::Stack(_)));
+        let stacks = stacks.map(|n| BufferId(n as u32)).collect();
+        let mut layout = Layout { buffers, stacks, swapped: vec![false; buffers], ..Layout::default() };
         program.for_each_step(&mut |step| layout.visit(step, program, &abis));
         layout
     }
@@ -153,6 +168,10 @@ impl Layout {
                 let first_slot = self.slots;
                 self.slots += values.len();
                 self.prints.push(PrintPlace { message: message.clone(), values: values.clone(), first_slot });
+            }
+            Step::Stack(step) => {
+                let stack = self.stacks.iter().position(|id| *id == step.stack).expect("only stacks are pushed to");
+                self.stack_steps.push(StackPlace { step: step.clone(), stack });
             }
             Step::Swap { a, b } => {
                 for id in [a, b] {

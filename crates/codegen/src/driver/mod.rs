@@ -9,7 +9,8 @@ mod layout;
 mod compile;
 mod emit;
 mod steps;
+mod stacks;
 
-pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers};
+pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers, StackState};
 pub use compile::{NativeDriver, compile_driver, inspect_driver};
-pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Size};
+pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Size, StackPlace};

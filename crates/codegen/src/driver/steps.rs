@@ -39,6 +39,7 @@ impl Emitter<'_, '_> {
                 self.helper(offset_of!(Helpers, copy), number);
             }
             Step::Swap { a, b } => self.swap(*a, *b),
+            Step::Stack(stack) => self.stack(stack),
             Step::Print { values, .. } => self.print(values),
             Step::If { .. } | Step::Loop(_) => unreachable!("control flow is written by frames"),
         }
@@ -173,7 +174,7 @@ impl Emitter<'_, '_> {
     }
 
     /// Calls a service of the host and leaves the driver if it reports a fault.
-    fn helper(&mut self, which: usize, number: usize) {
+    pub(super) fn helper(&mut self, which: usize, number: usize) {
         let entry = self.field(offset_of!(Context, helpers) + which);
         let number = self.builder.ins().iconst(types::I64, number as i64);
         let call = self.builder.ins().call_indirect(self.helper, entry, &[self.context, number]);
@@ -188,7 +189,7 @@ impl Emitter<'_, '_> {
     }
 }
 
-fn next(count: &mut usize) -> usize {
+pub(super) fn next(count: &mut usize) -> usize {
     *count += 1;
     *count - 1
 }

@@ -2,8 +2,8 @@
 
 use crate::graph::{Graph, Node, Operands, ParamRole, StatePair};
 use crate::infer::Infer;
-use crate::op::Op;
-use crate::ops::Parameter;
+use crate::op::{Op, OpDef};
+use crate::ops::{Parameter, While, used_twice};
 use crate::types::{Type, Types};
 use crate::value::{NodeIndex, Value, ValueMap};
 use crate::verify::verify_region;
@@ -13,7 +13,7 @@ use rustc_hash::FxBuildHasher;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_kernel::guard::Guard;
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_tensor::{Dim, Error, Origin, Result};
 
 /// How deep regions and calls may be nested.
 pub const MAX_DEPTH: u32 = 32;
@@ -46,6 +46,7 @@ pub struct Builder {
     origin: Origin,
     name_next: Option<Arc<str>>,
     depth: u32,
+    has_stacks: bool,
 }
 
 impl Builder {
@@ -185,12 +186,31 @@ impl Builder {
 
     fn append(&mut self, op: Op, operands: &[Value], types: Types) -> NodeIndex {
         let operands = Operands::from_slice(operands);
+        self.has_stacks |= types.iter().any(Type::is_stack);
         let node = Node { op, operands: operands.clone(), types, names: SmallVec::new(), origin: self.origin.clone() };
         let index = self.nodes.add_node(node);
         for (position, operand) in operands.iter().enumerate() {
             self.nodes.add_edge(operand.node.0.into(), index, position as u32);
         }
         NodeIndex(index.index() as u32)
+    }
+
+    /// Lets a loop keep further values of its body: answers the stacks, which are further results of its node.
+    ///
+    /// # Panics
+    /// If the node is no loop, or a value is none of its body.
+    pub fn keep_in_loop(&mut self, at: NodeIndex, kept: &[Value], trips: Option<Dim>) -> Result<Vec<Value>> {
+        let node = self.node(at);
+        let Op::While(op) = &node.op else { panic!("only loops keep values: {node:?}") };
+        let before = node.types.len();
+        let operands: Vec<Type> = node.operands.iter().map(|x| self.ty(*x).clone()).collect();
+        let body = Arc::new(op.body.with_more_results(kept));
+        let op = While { body, stacks: op.stacks + kept.len(), trips: op.trips.clone().or(trips), ..op.clone() };
+        let types = op.infer(&mut Infer::new(), &operands)?;
+        let node = &mut self.nodes[petgraph::graph::NodeIndex::from(at.0)];
+        (node.op, node.types) = (op.into(), types);
+        self.has_stacks = true;
+        Ok((before..before + kept.len()).map(|n| at.result(n)).collect())
     }
 
     /// Adds a guard; one that is there already, or always holds, is not repeated.
@@ -292,6 +312,13 @@ impl Builder {
             guards: self.guards.into_iter().collect(),
             depth: self.depth,
         };
+        if self.has_stacks
+            && let Some(stack) = used_twice(&graph)
+        {
+            let node = graph.node(stack);
+            let message = format!("a stack of @{} is used twice, made by `{}`", graph.name(), node.op.name());
+            return Err(Error::type_(message).at(node.origin.clone()).help("use what the first use answers"));
+        }
         if cfg!(debug_assertions)
             && let Err(faults) = verify_region(&graph)
         {

@@ -1,6 +1,7 @@
 //! What an op is given besides its operands when it is evaluated.
 
 use super::run::Evaluator;
+use super::stacks::Stack;
 use crate::graph::Graph;
 use crate::lowering::IndexMap;
 use crate::types::Type;
@@ -66,6 +67,16 @@ impl EvalCx<'_> {
     /// An error if the caller wants to stop; loops ask before each iteration.
     pub fn check_stop(&self) -> Result {
         self.evaluator.check_stop()
+    }
+
+    /// An empty stack, as the array that stands for it.
+    pub(crate) fn new_stack(&mut self, capacity: Option<usize>) -> Array {
+        self.evaluator.stacks.new_stack(capacity)
+    }
+
+    /// The stack that an array stands for.
+    pub(crate) fn stack(&mut self, handle: &Array) -> Result<&mut Stack> {
+        self.evaluator.stacks.get(handle)
     }
 
     /// Shows a line to the user.

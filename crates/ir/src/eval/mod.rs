@@ -6,6 +6,7 @@ mod gather;
 mod lanes;
 mod reduce;
 mod run;
+mod stacks;
 
 pub use context::EvalCx;
 pub(crate) use context::token;

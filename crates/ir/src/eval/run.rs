@@ -1,6 +1,7 @@
 //! Evaluating whole graphs.
 
 use super::context::EvalCx;
+use super::stacks::Stacks;
 use crate::graph::Graph;
 use crate::op::Op;
 use crate::types::Type;
@@ -29,6 +30,7 @@ pub fn evaluate(graph: &Graph, arguments: &[Array]) -> Result<Vec<Array>> {
 pub struct Evaluator {
     pub(super) print: Box<dyn FnMut(&str)>,
     stop: Option<Box<dyn Fn() -> bool>>,
+    pub(super) stacks: Stacks,
 }
 
 impl Default for Evaluator {
@@ -45,7 +47,7 @@ impl Evaluator {
 
     /// Prints go to `sink`, line by line.
     pub fn with_print(sink: impl FnMut(&str) + 'static) -> Evaluator {
-        Evaluator { print: Box::new(sink), stop: None }
+        Evaluator { print: Box::new(sink), stop: None, stacks: Stacks::default() }
     }
 
     /// Asks before each iteration of a loop whether to give up, with an error of kind `Cancelled`.
@@ -62,9 +64,27 @@ impl Evaluator {
         }
     }
 
-    /// Runs a graph on arrays.
+    /// Runs a graph on arrays; a stack is given and answered as the array of its items, the bottom first.
     pub fn evaluate(&mut self, graph: &Graph, arguments: &[Array]) -> Result<Vec<Array>> {
-        self.run(graph, arguments, &Binding::new())
+        self.stacks.clear();
+        let (mut given, mut sizes) = (arguments.to_vec(), Binding::new());
+        for (array, ty) in given.iter_mut().zip(graph.param_types()) {
+            if let Type::Stack(item) = ty {
+                for (dim, size) in item.shape.iter().zip(array.shape().iter().skip(1)) {
+                    if let Some(sym) = dim.as_sym() {
+                        sizes.bind(sym, *size as i64);
+                    }
+                }
+                *array = self.stacks.unpack(array, item)?;
+            }
+        }
+        let mut results = self.run(graph, &given, &sizes)?;
+        for (array, ty) in results.iter_mut().zip(graph.result_types()) {
+            if let Type::Stack(item) = ty {
+                *array = self.stacks.pack(array, item)?;
+            }
+        }
+        Ok(results)
     }
 
     /// Runs one op on arrays: eager execution.

@@ -46,7 +46,8 @@ fn changed(attributes: &Attrs, which: usize, numbers: &[Dim], word: usize) -> At
 fn any_type() -> impl Strategy<Value = Type> {
     let tensor = (prop::sample::select(DType::ALL.to_vec()), prop::collection::vec(0i64..4, 0..4))
         .prop_map(|(dtype, dims)| Type::tensor(dtype, dims.into_iter().collect::<Shape>()));
-    prop_oneof![9 => tensor, 1 => Just(Type::Token)]
+    let stack = tensor.clone().prop_map(|ty| Type::Stack(ty.as_tensor().expect("a tensor").clone()));
+    prop_oneof![9 => tensor, 1 => stack, 1 => Just(Type::Token)]
 }
 
 /// Zeros of a type whose sizes are all known and small.

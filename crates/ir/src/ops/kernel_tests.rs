@@ -1,7 +1,7 @@
 //! The kernels that ops write, against their meaning.
 
 use crate::op::Op;
-use crate::{Builder, Lowering, ParamRole, Type, evaluate};
+use crate::{Builder, Lowering, ParamRole, evaluate};
 use std::collections::BTreeSet;
 use tracelift_kernel::lane::Scalar;
 use tracelift_tensor::{Array, Binding, DType};
@@ -25,7 +25,7 @@ fn kernels_give_the_bits_of_the_reference() {
         let x: Vec<_> = sample.types.iter().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
         let y = b.push(sample.op.clone(), &x).unwrap();
         let y_type = b.ty(y).clone();
-        if y_type == Type::Token {
+        if y_type.as_tensor().is_none() {
             continue;
         }
         let Lowering::Kernel(custom) = sample.op.lowering(&sample.types, std::slice::from_ref(&y_type)) else {

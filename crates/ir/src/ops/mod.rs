@@ -17,6 +17,7 @@ mod reduce;
 mod reshape;
 mod reverse;
 mod slice;
+mod stack;
 mod transpose;
 mod update_slice;
 
@@ -37,6 +38,7 @@ pub use reduce::Reduce;
 pub use reshape::Reshape;
 pub use reverse::Reverse;
 pub use slice::{Slice, SliceAxis};
+pub use stack::{StackLen, StackNew, StackPop, StackPush};
 pub use transpose::Transpose;
 pub use update_slice::UpdateSlice;
 

@@ -25,8 +25,10 @@ fn samples_run_through_graphs_and_alone() {
             continue;
         }
         let given = given.unwrap_or_else(|error| panic!("{text}: {error}"));
-        // Attributes may hold sizes that only a graph can know, and tokens exist in graphs alone.
-        let alone = match graph.unknowns().is_empty() && !sample.types.contains(&Type::Token) {
+        // Attributes may hold sizes that only a graph can know; tokens and stacks exist in graphs alone.
+        let alone = match graph.unknowns().is_empty()
+            && sample.types.iter().chain(graph.result_types()).all(|ty| ty.as_tensor().is_some())
+        {
             true => Evaluator::new().apply(&sample.op, &sample.inputs).unwrap(),
             false => given.clone(),
         };
@@ -56,7 +58,7 @@ fn samples_reach_every_dtype_and_every_kind_of_axis() {
         let x: Vec<_> = sample.types.iter().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
         let results = b.push_multi(sample.op.clone(), &x).map(|y| y.iter().map(|y| b.ty(*y).clone()).collect());
         let results: Vec<Type> = results.unwrap_or_default();
-        for tensor in sample.types.iter().chain(&results).filter_map(Type::as_tensor) {
+        for tensor in sample.types.iter().chain(&results).filter_map(Type::held) {
             reach.empty |= tensor.shape.iter().any(|dim| dim.is_zero());
             reach.one |= tensor.shape.iter().any(|dim| dim.is_one());
             reach.unknown |= tensor.shape.iter().any(|dim| dim.known().is_none());
@@ -65,7 +67,7 @@ fn samples_reach_every_dtype_and_every_kind_of_axis() {
     }
     // What has no axes, or none that could be unknown in a graph of its own.
     let without_axes = ["parameter", "token"];
-    let all_known = ["const", "iota", "random_bits", "random_uniform", "random_normal"];
+    let all_known = ["const", "iota", "random_bits", "random_uniform", "random_normal", "stack_new"];
     for name in Op::names() {
         if without_axes.contains(&name) {
             continue;

@@ -296,7 +296,7 @@ impl<'a> Parser<'a> {
         found.ok_or_else(|| self.cursor.error_at(position, format!("there is no value `%{name}` before this")))
     }
 
-    fn attributes(&mut self) -> Result<Attrs, SyntaxError> {
+    pub(super) fn attributes(&mut self) -> Result<Attrs, SyntaxError> {
         let mut attributes = Attrs::new();
         if !self.cursor.eat(Punct::OpenBrace) {
             return Ok(attributes);
@@ -390,7 +390,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An error of inference as a mistake in the text.
-    fn refuse(&self, at: Position, error: &Error) -> SyntaxError {
+    pub(super) fn refuse(&self, at: Position, error: &Error) -> SyntaxError {
         self.cursor.error_at(at, error.to_string())
     }
 }

@@ -2,6 +2,7 @@
 
 use super::names::Names;
 use super::print::Printer;
+use crate::attrs::{Attr, Attrs};
 use crate::graph::{Graph, Node};
 use crate::op::Op;
 use std::fmt::Write;
@@ -67,6 +68,12 @@ impl Printer<'_> {
                 });
             }
             let _ = write!(self.out, " captures ({})", pairs.join(", "));
+        }
+        let attributes = node.op.attributes();
+        let plain = attributes.iter().filter(|(_, value)| !matches!(value, Attr::Region(_)));
+        let plain = plain.fold(Attrs::new(), |attrs, (name, value)| attrs.with(name, value.clone()));
+        if !plain.is_empty() {
+            let _ = write!(self.out, " {plain}");
         }
         self.out += " : ";
         self.types(node.types.iter());

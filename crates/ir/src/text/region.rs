@@ -5,7 +5,6 @@ use super::parse::{Body, Parser, Stated};
 use crate::build::MAX_DEPTH;
 use crate::graph::{Graph, ParamRole};
 use crate::op::Op;
-use crate::ops::{Cond, Fusion, While};
 use crate::types::Type;
 use crate::value::Value;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ struct Param {
     ty: Type,
 }
 
-/// `while (…) captures (…) : types { … } do { … }`, `cond %p captures (…) : types { … } else { … }`,
+/// `while (…) captures (…) {save=residuals} : types { … } do { … }`, `cond %p captures (…) : types { … } else { … }`,
 /// `fusion captures (…) : types { … }`.
 pub(super) fn parse(
     parser: &mut Parser<'_>,
@@ -43,21 +42,23 @@ pub(super) fn parse(
         parser.cursor.expect(Punct::Open)?;
         pairs(parser, outer, &mut params, &mut operands)?;
     }
+    let attributes = parser.attributes()?;
     let (types, at) = parser.stated_types()?;
     // What a loop carries has the types of its results.
-    if carried > 0 && types.len() != carried {
-        return Err(parser.cursor.error_at(at, format!("expected {carried} types, found {}", types.len())));
+    if carried > types.len() {
+        return Err(parser.cursor.error_at(at, format!("expected {carried} types or more, found {}", types.len())));
     }
     for (param, ty) in params[..carried].iter_mut().zip(&types) {
         param.ty = ty.clone();
     }
     parser.cursor.expect(Punct::OpenBrace)?;
     let first = region(parser, &params)?;
-    let op: Op = match name {
-        "fusion" => Fusion { body: first }.into(),
-        "cond" => Cond { then: first, otherwise: second(parser, "else", params)? }.into(),
-        _ => While { condition: first, body: second(parser, "do", params)? }.into(),
+    let attributes = match name {
+        "fusion" => attributes.region("body", &first),
+        "cond" => attributes.region("then", &first).region("otherwise", &second(parser, "else", params)?),
+        _ => attributes.region("condition", &first).region("body", &second(parser, "do", params)?),
     };
+    let op = Op::from_attributes(name, &attributes).map_err(|error| parser.refuse(position, &error))?;
     parser.depth -= 1;
     Ok((op, operands, types, at))
 }

@@ -1,5 +1,6 @@
 //! The data of a program.
 
+use super::stacks::StackStep;
 use crate::guard::Guard;
 use crate::lane::{LaneOp, Scalar};
 use crate::loops::Kernel;
@@ -101,8 +102,8 @@ pub enum Role {
     View(BufferId),
     /// A literal of at most 16 elements.
     Constant(Array),
-    /// A segmented stack of a loop with an unknown trip count (reserved).
-    Stack,
+    /// A stack of items of this type: see [`StackStep`]. With a capacity it lies in the arena; without, it grows.
+    Stack(Option<Dim>),
 }
 
 /// A rank-0 operand of a step.
@@ -194,6 +195,8 @@ pub enum Step {
     },
     /// `loop %i = 0, … while { … } %c do { … }`.
     Loop(LoopStep),
+    /// `stack push $s, $x` and the like.
+    Stack(StackStep),
     /// `print "…" $x %y`: ordered among the other prints.
     Print {
         /// The text before the values.
@@ -443,6 +446,7 @@ impl Program {
                         visit(buffer);
                     }
                 }),
+                Step::Stack(stack) => stack.buffers_mut().for_each(&mut *visit),
                 Step::If { then, otherwise, .. } => {
                     pending.extend(then.steps.iter_mut());
                     pending.extend(otherwise.steps.iter_mut());

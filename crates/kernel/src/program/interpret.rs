@@ -2,6 +2,7 @@
 
 use super::data::*;
 use super::product::Product;
+use super::stacks::{StackItem, StackOp, StackStep, Stacks};
 use crate::fault::Fault;
 use crate::lane::Scalar;
 use crate::loops::bind::BoundKernel;
@@ -137,6 +138,7 @@ struct Machine<'p, 'w> {
     /// The memory of each buffer that is no view; swapped by `swap`.
     memories: Vec<Memory>,
     registers: Vec<Scalar>,
+    stacks: Stacks,
     kernels: Vec<Option<BoundKernel<'p>>>,
     watch: &'w mut dyn Watch,
 }
@@ -156,14 +158,15 @@ impl<'p, 'w> Machine<'p, 'w> {
                 Role::Input(n) => Memory::of(&inputs[*n as usize])?,
                 Role::State(n) => Memory::of(&states[*n as usize])?,
                 Role::Constant(array) => Memory::of(array)?,
-                Role::View(_) | Role::Stack => Memory::zeros(buffer.dtype, 0)?,
+                Role::View(_) | Role::Stack(_) => Memory::zeros(buffer.dtype, 0)?,
                 // What is read before it is written shall show.
                 Role::Output(_) | Role::NextState(_) | Role::Arena => Memory::poison(buffer.dtype, length()?)?,
             });
         }
         let registers = program.registers.iter().map(|dtype| Scalar::from_bits(*dtype, 0)).collect();
         let kernels = program.kernels.iter().map(|_| None).collect();
-        Ok(Machine { program, rule: watch.subnormals(), sizes, memories, registers, kernels, watch })
+        let stacks = Stacks::new(program, &sizes)?;
+        Ok(Machine { program, rule: watch.subnormals(), sizes, memories, registers, stacks, kernels, watch })
     }
 
     fn steps(&mut self, steps: &'p [Step]) -> Result {
@@ -215,6 +218,7 @@ impl<'p, 'w> Machine<'p, 'w> {
                 self.set_all(results, values);
             }
             Step::Loop(inner) => self.a_loop(inner)?,
+            Step::Stack(stack) => self.stack(stack)?,
             Step::Print { message, values } => {
                 let values: Result<Vec<Array>> = values
                     .iter()
@@ -225,6 +229,34 @@ impl<'p, 'w> Machine<'p, 'w> {
                     .collect();
                 self.watch.print(message, &values?);
             }
+        }
+        Ok(())
+    }
+
+    fn stack(&mut self, step: &StackStep) -> Result {
+        let id = step.stack;
+        match step.op {
+            StackOp::New => self.stacks.clear(id),
+            StackOp::Push(item) => {
+                let item = match item {
+                    StackItem::Buffer(buffer) => self.memory(buffer).clone(),
+                    StackItem::Scalar(value) => {
+                        let value = self.scalar(&value);
+                        Memory::from_scalars(value.dtype(), &[value])?
+                    }
+                };
+                self.stacks.push(id, item).map_err(|fault| self.error(fault, step.site))?;
+            }
+            StackOp::PopBuffer(to) => {
+                let (dtype, len) = (self.memory(to).dtype(), self.memory(to).len());
+                *self.memory_mut(to) = self.stacks.pop(id).map_or_else(|| Memory::zeros(dtype, len), Ok)?;
+            }
+            StackOp::PopScalar(register) => {
+                let zero = || Scalar::from_bits(self.program.buffer(id).dtype, 0);
+                let value = self.stacks.pop(id).map_or_else(zero, |item| item.get(0));
+                self.set(register, value);
+            }
+            StackOp::Len(register) => self.set(register, Scalar::I64(self.stacks.len(id))),
         }
         Ok(())
     }

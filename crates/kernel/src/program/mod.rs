@@ -17,7 +17,9 @@ mod verify_library;
 mod verify_plan;
 mod interpret;
 mod product;
+mod stacks;
 
 pub use data::*;
 pub use interpret::Watch;
+pub use stacks::{StackItem, StackOp, StackStep};
 pub use verify_plan::verify_plan;

@@ -113,7 +113,8 @@ fn role(cursor: &mut Cursor<'_>, program: &Program, dtype: DType, shape: &Shape)
         "state" => Role::State(cursor.count("the number of the state")?),
         "next" => Role::NextState(cursor.count("the number of the state")?),
         "arena" => Role::Arena,
-        "stack" => Role::Stack,
+        "stack" if cursor.eat_word("of") => Role::Stack(Some(cursor.dim()?)),
+        "stack" => Role::Stack(None),
         "view" => {
             cursor.expect_word("of")?;
             Role::View(buffer_ref(cursor, program)?)

@@ -2,6 +2,7 @@
 
 use super::data::*;
 use super::parse::buffer_ref;
+use super::stacks::{StackItem, StackOp, StackStep};
 use crate::lane::LaneOp;
 use crate::text::{Cursor, Position, Punct, SyntaxError, Token};
 use indexmap::IndexMap;
@@ -149,7 +150,7 @@ impl<'c, 'a> Steps<'c, 'a> {
         let word = self.cursor.word("a step")?;
         let single = match word {
             "scalar" | "dim" | "read" => Some(1),
-            "launch" => None,
+            "launch" | "stack" => None,
             _ => Some(0),
         };
         if single.is_some_and(|count| count != targets.len()) {
@@ -195,6 +196,7 @@ impl<'c, 'a> Steps<'c, 'a> {
                 let (to, from) = self.pair(Punct::BackArrow)?;
                 Ok(Step::Commit { to, from })
             }
+            "stack" => self.stack(targets, position),
             "print" => self.print(),
             other => Err(self.cursor.error_at(position, format!("no step is called `{other}`"))),
         }
@@ -312,6 +314,35 @@ impl<'c, 'a> Steps<'c, 'a> {
             }
         }
         Ok(carried)
+    }
+
+    /// `push $s, %v at 1`, `pop $s -> $x`, `len $s`.
+    fn stack(&mut self, targets: &Targets, position: Position) -> Result<Step, SyntaxError> {
+        let at = self.cursor.position();
+        let word = self.cursor.word("`new`, `push`, `pop` or `len`")?;
+        let stack = self.buffer()?;
+        let op = match (word, targets.as_slice()) {
+            ("new", []) => StackOp::New,
+            ("push", []) => {
+                self.cursor.expect(Punct::Comma)?;
+                StackOp::Push(match self.cursor.peek() {
+                    Token::Buffer(_) => StackItem::Buffer(self.buffer()?),
+                    _ => StackItem::Scalar(self.scalar()?),
+                })
+            }
+            ("pop", []) => {
+                self.cursor.expect(Punct::Arrow)?;
+                StackOp::PopBuffer(self.buffer()?)
+            }
+            ("pop", [target]) => StackOp::PopScalar(self.set(target, self.program.buffer(stack).dtype)?),
+            ("len", [target]) => StackOp::Len(self.set(target, DType::I64)?),
+            ("new" | "push" | "pop" | "len", _) => {
+                let message = format!("`stack {word}` does not set {} registers", targets.len());
+                return Err(self.cursor.error_at(position, message));
+            }
+            (other, _) => return Err(self.cursor.error_at(at, format!("no step is called `stack {other}`"))),
+        };
+        Ok(Step::Stack(StackStep { stack, op, site: self.site()? }))
     }
 
     fn print(&mut self) -> Result<Step, SyntaxError> {

@@ -91,7 +91,8 @@ impl Program {
             Role::State(n) => write!(f, "state {n}"),
             Role::NextState(n) => write!(f, "next {n}"),
             Role::Arena => f.write_str("arena"),
-            Role::Stack => f.write_str("stack"),
+            Role::Stack(None) => f.write_str("stack"),
+            Role::Stack(Some(capacity)) => write!(f, "stack of {capacity}"),
             Role::View(of) => f.write_str("view of ").and_then(|()| self.write_ref(f, *of)),
             Role::Constant(array) => f.write_str("const ").and_then(|()| write_array(f, array)),
         }
@@ -183,6 +184,10 @@ impl Program {
                     write!(f, "%{} = ", register.0)?;
                     write_scalar(f, first)
                 })
+            }
+            Step::Stack(stack) => {
+                self.write_stack_step(f, stack)?;
+                write_site(f, stack.site)
             }
             Step::Print { message, values } => {
                 write!(f, "print {}", quote(message))?;
@@ -289,7 +294,7 @@ fn write_targets(f: &mut dyn Write, results: &[RegisterId]) -> fmt::Result {
     write_list(f, "", results, " = ", &mut |f, register| write!(f, "%{}", register.0))
 }
 
-fn write_scalar(f: &mut dyn Write, arg: &ScalarArg) -> fmt::Result {
+pub(super) fn write_scalar(f: &mut dyn Write, arg: &ScalarArg) -> fmt::Result {
     match arg {
         ScalarArg::Register(register) => write!(f, "%{}", register.0),
         ScalarArg::Const(value) => write!(f, "{value}"),

@@ -1,6 +1,7 @@
 //! Other numbers for the registers of a program.
 
 use super::data::*;
+use super::stacks::{StackItem, StackOp};
 
 /// Register n becomes `numbers[n]`, a permutation.
 pub(crate) fn renumber(program: &mut Program, numbers: &[u32]) {
@@ -66,6 +67,11 @@ fn visit<'p>(step: &'p mut Step, set: &dyn Fn(&mut RegisterId), blocks: &mut Vec
                 blocks.push(&mut block.steps);
             }
         }
+        Step::Stack(stack) => match &mut stack.op {
+            StackOp::Push(StackItem::Scalar(value)) => arg(value),
+            StackOp::PopScalar(register) | StackOp::Len(register) => set(register),
+            StackOp::New | StackOp::Push(StackItem::Buffer(_)) | StackOp::PopBuffer(_) => {}
+        },
         Step::Print { values, .. } => {
             for value in values {
                 if let PrintArg::Scalar(value) = value {

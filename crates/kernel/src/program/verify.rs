@@ -209,6 +209,7 @@ impl<'p> Verifier<'p> {
             Step::Check { .. } | Step::Loop(_) => true,
             Step::Scalar { op, args, .. } => args.first().is_some_and(|arg| op.can_fault(self.program.dtype(arg))),
             Step::Launch(launch) => self.program.kernel(launch.kernel).can_fault(),
+            Step::Stack(stack) => stack.can_fault(),
             Step::Library(call) => {
                 call.epilogue.as_ref().is_some_and(|epilogue| self.program.kernel(epilogue.kernel).can_fault())
             }
@@ -220,6 +221,9 @@ impl<'p> Verifier<'p> {
     pub(super) fn read(&mut self, step: &Step, id: BufferId) {
         let owner = self.program.owner(id);
         let name = self.program.buffer_text(id);
+        if matches!(self.program.buffer(owner).role, Role::Stack(_)) {
+            return self.report(step, format!("`{name}` is a stack and only popped"));
+        }
         match self.now.holds[owner.0 as usize] {
             None => self.report(step, format!("`{name}` is read before it is written")),
             Some(holder) if holder != self.shown_by(id) => {
@@ -254,7 +258,8 @@ impl<'p> Verifier<'p> {
                 }
                 self.now.committed = true;
             }
-            Role::Output(_) | Role::Arena | Role::Stack | Role::View(_) => {}
+            Role::Stack(_) => self.report(step, format!("`{name}` is a stack and only pushed to")),
+            Role::Output(_) | Role::Arena | Role::View(_) => {}
         }
         self.now.holds[owner.0 as usize] = Some(self.shown_by(id));
     }

@@ -66,6 +66,9 @@ fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
                 return verifier
                     .report_whole(format!("`${name}` is a view of a buffer that is not declared before it"));
             };
+            if matches!(whole.role, Role::Stack(_)) {
+                return verifier.report_whole(format!("`${name}` is a view of a stack"));
+            }
             if whole.dtype != buffer.dtype || differ(&whole.shape, &buffer.shape) {
                 let (a, b) = (format!("{}{}", whole.dtype, whole.shape), format!("{}{}", buffer.dtype, buffer.shape));
                 verifier.report_whole(format!("`${name}` shows {a} as {b}"));
@@ -93,7 +96,7 @@ fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
                 verifier.report_whole(message);
             }
         }
-        Role::Input(_) | Role::Output(_) | Role::Arena | Role::Stack => {}
+        Role::Input(_) | Role::Output(_) | Role::Arena | Role::Stack(_) => {}
     }
 }
 
@@ -116,6 +119,10 @@ pub(super) fn differ_by(a: &Dim, b: &Dim) -> bool {
 fn unknowns(verifier: &mut Verifier<'_>) {
     let program = verifier.program;
     let mut used: Vec<_> = program.buffers.iter().flat_map(|buffer| buffer.shape.syms()).collect();
+    used.extend(program.buffers.iter().flat_map(|buffer| match &buffer.role {
+        Role::Stack(Some(capacity)) => capacity.syms(),
+        _ => vec![],
+    }));
     used.extend(program.guards.iter().flat_map(|guard| guard.lhs.syms().into_iter().chain(guard.rhs.syms())));
     program.for_each_step(&mut |step| {
         if let Step::Dim { dim, .. } = step {

@@ -1,6 +1,7 @@
 //! Whether what a step names exists.
 
 use super::data::*;
+use super::stacks::{StackItem, StackOp};
 use super::verify::Verifier;
 
 impl Verifier<'_> {
@@ -86,6 +87,16 @@ fn visit(step: &Step, see: &mut dyn FnMut(Name)) {
             scalars(&inner.condition.yields, see);
             scalars(&inner.body.yields, see);
             registers(&inner.results, see);
+        }
+        Step::Stack(stack) => {
+            buffers(&[stack.stack], see);
+            buffers(stack.read().as_slice(), see);
+            buffers(stack.written().as_slice(), see);
+            registers(stack.result().as_slice(), see);
+            if let StackOp::Push(StackItem::Scalar(value)) = stack.op {
+                scalars(&[value], see);
+            }
+            site(stack.site, see);
         }
         Step::Print { values, .. } => {
             for value in values {

@@ -18,13 +18,18 @@ pub fn verify_plan(program: &Program, offsets: &[Option<usize>], sizes: &Binding
     let mut placed: Vec<Placed> = vec![];
     for (n, used) in lifetimes(program).into_iter().enumerate() {
         let (id, buffer) = (BufferId(n as u32), &program.buffers[n]);
-        let Some(used) = used.filter(|_| buffer.role == Role::Arena) else { continue };
+        let items = match &buffer.role {
+            Role::Arena => 1,
+            Role::Stack(Some(capacity)) => usize::try_from(capacity.eval(sizes)?).unwrap_or(0),
+            _ => continue,
+        };
+        let Some(used) = used else { continue };
         let name = program.buffer_text(id);
         let Some(offset) = offsets.get(n).copied().flatten() else {
             report(format!("`{name}` has no place in the arena"));
             continue;
         };
-        let bytes = count_elements(&buffer.shape.eval(sizes)?)?.checked_mul(buffer.dtype.size());
+        let bytes = count_elements(&buffer.shape.eval(sizes)?)?.checked_mul(buffer.dtype.size() * items.max(1));
         let Some(end) = bytes.and_then(|bytes| offset.checked_add(bytes)) else {
             return Err(Error::out_of_memory(format!("`{name}` ends beyond the address space")));
         };
@@ -146,6 +151,11 @@ impl Walk<'_> {
             Step::Swap { a, b } => {
                 self.touch_all(&[*a, *b]);
                 self.swapped.push((self.program.owner(*a).0 as usize, self.program.owner(*b).0 as usize));
+            }
+            Step::Stack(stack) => {
+                self.touch(stack.stack);
+                self.touch_all(stack.read().as_slice());
+                self.touch_all(stack.written().as_slice());
             }
             Step::Print { values, .. } => {
                 for value in values {

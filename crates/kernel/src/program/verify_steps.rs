@@ -48,6 +48,7 @@ impl<'p> Verifier<'p> {
                 self.copy(step, *from, *to);
             }
             Step::Swap { a, b } => self.swap(step, *a, *b),
+            Step::Stack(stack) => self.stack_step(step, stack),
             Step::Print { values, .. } => {
                 for value in values {
                     match value {

@@ -70,7 +70,7 @@ fn buffer(choices: &mut Choices<'_>, n: u32) -> Buffer {
         2 => Role::Output(n),
         3 => Role::State(n),
         4 => Role::NextState(n),
-        5 => Role::Stack,
+        5 => Role::Stack(choices.once_in(2).then(|| Dim::from(3))),
         6 if n > 0 => Role::View(BufferId(choices.below(n as usize) as u32)),
         _ => {
             let sizes: Vec<usize> = (0..choices.below(3)).map(|_| choices.below(3)).collect();
@@ -94,7 +94,7 @@ impl Writer {
     }
 
     fn step(&mut self, choices: &mut Choices<'_>) -> Step {
-        let count = if self.depth < 3 { 14 } else { 12 };
+        let count = if self.depth < 3 { 15 } else { 13 };
         match choices.below(count) {
             0 => Step::Copy { from: self.buffer(choices), to: self.buffer(choices) },
             1 => Step::Swap { a: self.buffer(choices), b: self.buffer(choices) },
@@ -120,7 +120,8 @@ impl Writer {
             8 => self.check(choices),
             9 => self.library(choices),
             10 | 11 => self.launch(choices),
-            12 => {
+            12 => self.stack(choices),
+            13 => {
                 let condition = self.scalar(choices);
                 let then = self.block(choices);
                 let otherwise = if choices.once_in(2) { self.block(choices) } else { StepBlock::default() };
@@ -137,6 +138,19 @@ impl Writer {
                 Step::Loop(LoopStep { carried, condition, body, results })
             }
         }
+    }
+
+    fn stack(&mut self, choices: &mut Choices<'_>) -> Step {
+        let (stack, site) = (self.buffer(choices), self.site(choices));
+        let op = match choices.below(6) {
+            0 => StackOp::New,
+            1 => StackOp::Push(StackItem::Buffer(self.buffer(choices))),
+            2 => StackOp::Push(StackItem::Scalar(self.scalar(choices))),
+            3 => StackOp::PopBuffer(self.buffer(choices)),
+            4 => StackOp::PopScalar(self.set(self.program.buffer(stack).dtype)),
+            _ => StackOp::Len(self.set(I64)),
+        };
+        Step::Stack(StackStep { stack, op, site })
     }
 
     fn scalar_step(&mut self, choices: &mut Choices<'_>) -> Step {

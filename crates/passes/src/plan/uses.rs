@@ -57,6 +57,7 @@ pub(super) fn may_fault(program: &Program, step: &Step) -> bool {
             Step::Loop(_) | Step::Check { .. } => true,
             Step::Scalar { site, .. } => site.is_some(),
             Step::Launch(launch) => program.kernel(launch.kernel).can_fault(),
+            Step::Stack(stack) => stack.can_fault(),
             _ => false,
         };
     });
@@ -110,6 +111,11 @@ fn touch(program: &Program, step: &Step, note: &mut dyn FnMut(BufferId, bool, bo
             }
             Check::IndexBounds { .. } | Check::Assert { .. } => {}
         },
+        Step::Stack(stack) => {
+            note(stack.stack, true, true);
+            stack.read().into_iter().for_each(|buffer| note(buffer, false, true));
+            stack.written().into_iter().for_each(|buffer| note(buffer, true, false));
+        }
         Step::Print { values, .. } => {
             for value in values {
                 if let PrintArg::Buffer(buffer) = value {

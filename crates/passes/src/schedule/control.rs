@@ -9,7 +9,9 @@ use super::nest::Group;
 use super::program::Place;
 use tracelift_ir::ops::{Cond, While};
 use tracelift_ir::{Graph, NodeIndex, Op, Type, Value};
-use tracelift_kernel::program::{BufferId, LoopStep, RegisterId, Role, ScalarArg, Step, StepBlock};
+use tracelift_kernel::program::{
+    BufferId, LoopStep, RegisterId, Role, ScalarArg, StackItem, StackOp, StackStep, Step, StepBlock,
+};
 use tracelift_tensor::{Error, Result};
 
 pub(super) fn schedule(region: &mut Region<'_, '_>, id: NodeIndex) -> Result {
@@ -59,10 +61,12 @@ fn branch(region: &mut Region<'_, '_>, id: NodeIndex, op: &Cond) -> Result {
     let mut arm = |body: &Graph| -> Result<StepBlock> {
         let (mut steps, places) = block(region, body, &arguments)?;
         let mut yields = vec![];
-        for (place, shared) in places.into_iter().zip(&shared) {
+        for (n, (place, shared)) in places.into_iter().zip(&shared).enumerate() {
             match (place, shared) {
                 (Place::Scalar(arg), _) => yields.push(arg),
                 (Place::Buffer(from), Some(to)) => steps.push(Step::Copy { from, to: *to }),
+                // The same one in both arms.
+                (place @ Place::Stack(_), _) => drop(region.places.insert(id.result(n), place)),
                 _ => {}
             }
         }
@@ -117,13 +121,28 @@ fn repeat(region: &mut Region<'_, '_>, id: NodeIndex, op: &While) -> Result {
             }
             (place, _) => place,
         });
+        let after = if let Some(stack @ Place::Stack(_)) = arguments.last() { stack.clone() } else { after };
         region.places.insert(id.result(n), after);
     }
     let (steps, places) = block(region, &op.condition, &arguments)?;
     let yields = scalars(&places);
     let condition = StepBlock { steps, yields };
+    for n in count..graph.node(id).types.len() {
+        let stack = super::stack::make(region, graph.ty(id.result(n)), op.trips.clone())?;
+        region.places.insert(id.result(n), Place::Stack(stack));
+    }
     let first_new = region.parts.buffers.len() as u32;
-    let (mut steps, places) = block(region, &op.body, &arguments)?;
+    let (mut steps, mut places) = block(region, &op.body, &arguments)?;
+    for (n, kept) in places.split_off(count).into_iter().enumerate() {
+        let Place::Stack(stack) = region.place(id.result(count + n))? else { unreachable!("it was made above") };
+        let item = match kept {
+            Place::Buffer(buffer) => StackItem::Buffer(buffer),
+            Place::Scalar(value) => StackItem::Scalar(value),
+            other => return Err(Error::internal(format!("a loop cannot keep {other:?}"))),
+        };
+        let site = Some(region.site(id));
+        steps.push(Step::Stack(StackStep { stack, op: StackOp::Push(item), site }));
+    }
     let yields = scalars(&places);
     steps.extend(hand_on(region, &arguments[..count], &places, first_new));
     region.steps.push(Step::Loop(LoopStep { carried, condition, body: StepBlock { steps, yields }, results }));

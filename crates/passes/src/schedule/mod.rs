@@ -9,6 +9,7 @@ mod custom;
 mod matmul;
 mod nest;
 mod program;
+mod stack;
 
 use nest::Group;
 pub(crate) use nest::lowering;
@@ -129,7 +130,7 @@ impl<'g, 'p> Region<'g, 'p> {
             let place = match self.place(value)? {
                 Place::Scalar(arg) => ResultPlace::Scalar(arg),
                 Place::Buffer(buffer) => ResultPlace::Buffer(self.output(buffer, results.len() as u32)),
-                Place::Strided(_) | Place::Token => {
+                Place::Strided(_) | Place::Token | Place::Stack(_) => {
                     return Err(Error::invalid(format!("@{} cannot return a {}", graph.name(), graph.ty(value))));
                 }
             };
@@ -144,7 +145,7 @@ impl<'g, 'p> Region<'g, 'p> {
             match self.place(value)? {
                 Place::Scalar(value) => self.steps.push(Step::Write { to, value }),
                 Place::Buffer(from) => self.steps.push(Step::Commit { to, from }),
-                Place::Strided(_) | Place::Token => {
+                Place::Strided(_) | Place::Token | Place::Stack(_) => {
                     return Err(Error::invalid(format!("a variable cannot hold a {ty}")));
                 }
             }
@@ -201,6 +202,7 @@ impl<'g, 'p> Region<'g, 'p> {
             Lowering::Kernel(kernel) => custom::schedule(self, id, &kernel)?,
             Lowering::Fusion => control::fusion(self, id)?,
             Lowering::Control => control::schedule(self, id)?,
+            Lowering::Stack => stack::schedule(self, id)?,
             Lowering::Host => custom::host(self, id)?,
         }
         Ok(())
@@ -238,7 +240,7 @@ impl<'g, 'p> Region<'g, 'p> {
             (Place::Buffer(buffer), Some(ty)) => {
                 Place::Buffer(self.parts.buffer("view", ty.dtype, ty.shape.clone(), Role::View(buffer)))
             }
-            (place @ (Place::Strided(_) | Place::Token), Some(_)) => place,
+            (place @ (Place::Strided(_) | Place::Token | Place::Stack(_)), Some(_)) => place,
         };
         self.places.insert(value, place);
         Ok(())

@@ -29,6 +29,8 @@ pub(super) enum Place {
     Buffer(BufferId),
     /// A transposed view of a buffer, which only matrix products read; see `matmul`.
     Strided(super::matmul::Strided),
+    /// A stack, whatever has been done to it.
+    Stack(BufferId),
     /// Nowhere: it only orders.
     Token,
 }

@@ -17,6 +17,12 @@ pub(super) fn outcome(program: &Program, record: &Record, status: i32) -> Result
         },
         FaultCode::Assertion => Fault::Assertion { message: assertion(program, record.site).to_string() },
         FaultCode::Cancelled => return Err(Error::cancelled(format!("`{}` was stopped", program.name))),
+        FaultCode::OutOfMemory if record.bound > 0 => {
+            let (name, wanted, limit) = (&program.name, record.index, record.bound);
+            let message = format!("`{name}` needs {wanted} bytes for this call, more than the limit of {limit}");
+            return Err(Error::out_of_memory(message)
+                .help("raise `max_bytes` in the options, or let the loop run for fewer iterations"));
+        }
         FaultCode::OutOfMemory => return Err(Error::out_of_memory(format!("`{}` ran out of memory", program.name))),
         FaultCode::Internal => {
             return Err(Error::internal(format!("a helper of `{}` failed with status {status}", program.name)));

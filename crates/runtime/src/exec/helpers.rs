@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "helpers receive the addresses that native code works on")]
 
 use super::plan::Plan;
+use super::stacks::{Full, Limit, Stacks};
 use crate::cpu::Path;
 use crate::float_mode::FloatMode;
 use crate::matmul::{self, Epilogue, How, MatMul, Operands};
@@ -28,6 +29,8 @@ pub(super) struct Call<'a> {
     pub(super) options: &'a Options,
     /// The entry point of each kernel.
     pub(super) entries: &'a [usize],
+    /// The memory of stacks.
+    pub(super) stacks: Mutex<Stacks>,
     /// The panic of a user's closure, to be resumed after native code has returned.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -53,6 +56,11 @@ native_fn! {
     /// Runs copy `index`.
     pub(super) fn copy(context: *mut Context, index: i64) -> i32 {
         guarded(context, |host| host.copy(index as usize))
+    }
+
+    /// Runs what native code leaves to the host of stack step `index`.
+    pub(super) fn stack(context: *mut Context, index: i64) -> i32 {
+        guarded(context, |host| host.stack(index as usize))
     }
 
     /// Shows print `index`.
@@ -182,6 +190,65 @@ impl Host<'_> {
             unsafe { ptr::copy_nonoverlapping(from, to, bytes) };
         }
         FaultCode::None
+    }
+
+    fn stack(&mut self, index: usize) -> FaultCode {
+        let call = self.call;
+        let place = &call.layout.stack_steps[index];
+        let (number, plan) = (place.stack, &call.plan.stacks[place.stack]);
+        let limit = Limit { used: call.plan.peak_bytes, most: call.options.max_bytes };
+        let mut stacks = call.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: the context has a state for each stack, which only native code and this helper use, one at a time.
+        let state = unsafe { &mut *self.context.stacks.add(number) };
+        let moved = match place.step.op {
+            StackOp::New => {
+                *state = stacks.clear(number, plan, self.address(place.step.stack));
+                Ok(())
+            }
+            StackOp::Len(_) => {
+                state.len = stacks.len(number, plan, state) as i64;
+                Ok(())
+            }
+            StackOp::Push(_) if state.top == state.end => stacks.grow(number, plan, state, limit),
+            StackOp::PopBuffer(_) | StackOp::PopScalar(_) if state.top == state.begin => {
+                stacks.back(number, plan, state, limit).map(|zeros| {
+                    if zeros {
+                        // SAFETY: every stack has room for one item.
+                        unsafe { ptr::write_bytes(state.begin, 0, plan.stride) };
+                    }
+                })
+            }
+            _ => Ok(()),
+        };
+        if let Err(full) = moved {
+            return self.full(full, place.step.site);
+        }
+        let bytes = call.plan.bytes[place.step.stack.0 as usize];
+        match place.step.op {
+            StackOp::Push(StackItem::Buffer(from)) => {
+                // SAFETY: there is room for an item at the top, which has as many bytes as the buffer.
+                unsafe { ptr::copy_nonoverlapping(self.address(from), state.top, bytes) };
+                state.top = state.top.wrapping_add(plan.stride);
+            }
+            StackOp::PopBuffer(to) => {
+                state.top = state.top.wrapping_sub(plan.stride);
+                // SAFETY: there is an item at the top now, which has as many bytes as the buffer.
+                unsafe { ptr::copy_nonoverlapping(state.top, self.address(to), bytes) };
+            }
+            _ => {}
+        }
+        FaultCode::None
+    }
+
+    fn full(&mut self, full: Full, site: Option<SiteId>) -> FaultCode {
+        let site = site.map_or(-1, |site| site.0 as i32);
+        let (code, index, bound) = match full {
+            Full::Capacity(capacity) => (FaultCode::OutOfBounds, capacity, capacity),
+            Full::Memory { wanted, limit } => (FaultCode::OutOfMemory, wanted, limit.unwrap_or(0)),
+        };
+        let (index, bound) = (index as i64, bound as i64);
+        self.context.fault = Fault { code: code as i32, site, position: -1, index, bound };
+        code
     }
 
     fn print(&mut self, index: usize) -> FaultCode {

@@ -4,6 +4,7 @@
 
 use super::native::Native;
 use super::plan::Plan;
+use super::stacks::Stacks;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracelift_codegen::driver::Layout;
 use tracelift_kernel::program::*;
@@ -12,7 +13,7 @@ use tracelift_tensor::{Array, Error, Result};
 /// One cache line of arena.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([u8; 64]);
+pub(super) struct Line(pub(super) [u8; 64]);
 
 /// The memory of one call.
 pub(super) struct Lease {
@@ -32,6 +33,8 @@ pub(super) struct Lease {
     pub(super) args: Vec<u64>,
     /// What each launch calls.
     pub(super) launchers: Vec<usize>,
+    /// The memory of stacks that grow.
+    pub(super) stacks: Stacks,
     /// Argument slots with the table entry whose address they hold, for buffers that are the call's own.
     from_call: Vec<(u32, u32)>,
     /// The same for buffers in the arena, constants and scratch rows.
@@ -72,6 +75,7 @@ impl Lease {
             spares: vec![None; states],
             args: vec![0; layout.slots],
             launchers: vec![],
+            stacks: Stacks::new(layout.stacks.len()),
             from_call,
             from_plan,
             arena: vec![],

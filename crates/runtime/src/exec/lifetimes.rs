@@ -19,7 +19,7 @@ pub fn lifetimes(program: &Program, layout: &Layout) -> Vec<Option<Lifetime>> {
     walk.join_swapped();
     let mut spans = walk.spans;
     for (span, buffer) in spans.iter_mut().zip(&program.buffers) {
-        if buffer.role != Role::Arena {
+        if !matches!(buffer.role, Role::Arena | Role::Stack(Some(_))) {
             *span = None;
         }
     }
@@ -86,6 +86,10 @@ impl<'a> Walk<'a> {
             Step::Copy { from: a, to: b } | Step::Commit { from: a, to: b } | Step::Swap { a, b } => {
                 self.touch(*a);
                 self.touch(*b);
+            }
+            Step::Stack(stack) => {
+                self.touch(stack.stack);
+                stack.read().into_iter().chain(stack.written()).for_each(|id| self.touch(id));
             }
             Step::Print { values, .. } => {
                 for value in values {

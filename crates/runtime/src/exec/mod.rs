@@ -2,6 +2,7 @@
 
 mod executable;
 mod roles;
+mod stacks;
 mod plan;
 mod lifetimes;
 mod place;

@@ -6,10 +6,13 @@ use super::helpers::{self, Call};
 use super::lease::Lease;
 use super::plan::Plan;
 use crate::options::Options;
+use smallvec::SmallVec;
 use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
-use tracelift_codegen::driver::{Context, DriverFn, Fault, Helpers, LaunchPlace, Layout, NativeDriver, compile_driver};
+use tracelift_codegen::driver::{
+    Context, DriverFn, Fault, Helpers, LaunchPlace, Layout, NativeDriver, StackState, compile_driver,
+};
 use tracelift_codegen::{CodegenOptions, KernelFn, NativeKernel, compile_kernels};
 use tracelift_kernel::program::Program;
 use tracelift_tensor::Result;
@@ -67,13 +70,19 @@ impl Native {
         options: &Options,
         lease: &mut Lease,
     ) -> (i32, Fault) {
-        let call = Call { program, layout, plan, options, entries: &self.entries, panic: Mutex::new(None) };
+        let mut stacks = std::mem::take(&mut lease.stacks);
+        let at = |n: usize| lease.table[layout.stacks[n].0 as usize] as *mut u8;
+        let states = (0..plan.stacks.len()).map(|n| stacks.clear(n, &plan.stacks[n], at(n)));
+        let mut states: SmallVec<[StackState; 4]> = states.collect();
+        let (stacks, panic) = (Mutex::new(stacks), Mutex::new(None));
+        let call = Call { program, layout, plan, options, entries: &self.entries, stacks, panic };
         let mut context = Context {
             table: lease.table.as_mut_ptr().cast(),
             sizes: plan.sizes.as_ptr(),
             args: lease.args.as_mut_ptr(),
             launchers: lease.launchers.as_ptr().cast(),
             results: lease.results.as_mut_ptr(),
+            stacks: states.as_mut_ptr(),
             stop: options.stop.as_ref().map_or(&RUN, |stop| stop.flag()).as_ptr().cast(),
             helpers: HELPERS,
             fault: Fault { site: -1, position: -1, ..Fault::default() },
@@ -92,6 +101,7 @@ impl Native {
             driver(&raw mut context)
         };
         drop(mode);
+        lease.stacks = call.stacks.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = call.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             std::panic::resume_unwind(panic);
         }
@@ -99,8 +109,13 @@ impl Native {
     }
 }
 
-const HELPERS: Helpers =
-    Helpers { library: helpers::library, check: helpers::check, copy: helpers::copy, print: helpers::print };
+const HELPERS: Helpers = Helpers {
+    library: helpers::library,
+    check: helpers::check,
+    copy: helpers::copy,
+    print: helpers::print,
+    stack: helpers::stack,
+};
 
 /// Moves of generated code are legacy SSE, which are hundreds of times slower while upper vector halves are in use.
 #[inline]

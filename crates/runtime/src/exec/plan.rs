@@ -67,6 +67,17 @@ pub struct Plan {
     pub scratch_strides: Vec<usize>,
     /// The product of each library call.
     pub products: Vec<MatMul>,
+    /// The items of each stack.
+    pub stacks: Vec<StackPlan>,
+}
+
+/// The items of a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackPlan {
+    /// How many bytes each item takes; at least one, so that items of no bytes are counted.
+    pub stride: usize,
+    /// How many items there may be, if that is known.
+    pub capacity: Option<usize>,
 }
 
 impl Plan {
@@ -107,6 +118,15 @@ impl Plan {
         for library in &layout.libraries {
             plan.products.push(product(library, &binding)?);
         }
+        for id in &layout.stacks {
+            let capacity = match &program.buffer(*id).role {
+                Role::Stack(Some(capacity)) => {
+                    Some(usize::try_from(capacity.eval(&binding)?).map_err(|_| too_large())?)
+                }
+                _ => None,
+            };
+            plan.stacks.push(StackPlan { stride: plan.bytes[id.0 as usize].max(1), capacity });
+        }
         plan.place(program, layout, lifetimes)?;
         if cfg!(debug_assertions) {
             verify_plan(program, &plan.offsets, &binding)?;
@@ -137,6 +157,7 @@ impl Plan {
             split: vec![],
             scratch_strides: vec![],
             products: vec![],
+            stacks: vec![],
         }
     }
 
@@ -145,7 +166,13 @@ impl Plan {
         let mut requests = Vec::new();
         for (entry, lifetime) in lifetimes.iter().enumerate() {
             let Some(lifetime) = lifetime else { continue };
+            let stack = layout.stacks.iter().position(|id| id.0 as usize == entry);
             let bytes = match entry.checked_sub(layout.buffers) {
+                // Where there is no item, zeros are popped from the place of the first.
+                None if let Some(stack) = stack => {
+                    let stack = &self.stacks[stack];
+                    stack.stride.checked_mul(stack.capacity.unwrap_or(0).max(1))
+                }
                 None => Some(self.bytes[entry]),
                 Some(row) => self.scratch_strides[row].checked_mul(self.tiles[layout.scratch[row].launch as usize]),
             };

@@ -41,12 +41,7 @@ impl Roles {
                 Role::Output(at) => (&mut outputs, at),
                 Role::State(at) => (&mut states, at),
                 Role::NextState(at) => (&mut nexts, at),
-                Role::Arena | Role::View(_) | Role::Constant(_) => continue,
-                Role::Stack => {
-                    let name = &buffer.name;
-                    return Err(Error::internal(format!("`${name}` of program `{}` is a stack", program.name))
-                        .help("loops of unknown length cannot keep values for their gradients yet"));
-                }
+                Role::Arena | Role::View(_) | Role::Constant(_) | Role::Stack(_) => continue,
             };
             let at = at as usize;
             list.resize(list.len().max(at + 1), None);

@@ -79,7 +79,7 @@ fn repeat(growth: &mut Growth<'_>) -> Option<()> {
         .parameter_of(counter, ParamRole::Input, limit)
         .unwrap_or_else(|| growth.b.number(DType::I32, count as f64));
     let operands: Vec<Value> = [start].into_iter().chain(carried).chain([limit]).chain(captured).collect();
-    growth.push(While { condition, body }, &operands).map(drop)
+    growth.push(While::new(condition, body), &operands).map(drop)
 }
 
 /// The region with a further result in front: its first parameter, and one more.

@@ -1,6 +1,6 @@
 //! Branches.
 
-use super::{enter, laws, results};
+use super::{enter, laws, linear, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
@@ -56,6 +56,7 @@ impl OpDef for Cond {
                 return Err(error.help("both branches answer values of equal dtype and shape"));
             }
         }
+        linear::check_branch(self)?;
         Ok(then)
     }
 

@@ -3,12 +3,14 @@
 mod call;
 mod cond;
 mod fusion;
+mod linear;
 mod while_loop;
 
 pub use call::Call;
 pub use cond::Cond;
 pub use fusion::Fusion;
-pub use while_loop::While;
+pub(crate) use linear::used_twice;
+pub use while_loop::{Save, While};
 
 use crate::graph::{Graph, Node};
 use crate::infer::{Infer, wrong_count};

@@ -1,7 +1,7 @@
 //! Loops.
 
-use super::{enter, laws, results};
-use crate::attrs::{AttrReader, Attrs};
+use super::{enter, laws, linear, results};
+use crate::attrs::{Attr, AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
@@ -20,18 +20,42 @@ use tracelift_tensor::{Array, DType, Dim, Error, Result};
 ///
 /// Both take the carried values and then the captured ones; the condition answers one bool, the body the next carried
 /// values, which keep their types. Results are the last carried values.
+///
+/// Values that the body answers behind those are kept: each iteration pushes them, each onto a stack of its own, and
+/// the stacks are further results. Gradients of loops are made with them.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct While {
     /// Whether there is another iteration.
     pub condition: Arc<Graph>,
     /// One iteration.
     pub body: Arc<Graph>,
+    /// What its gradient keeps of each iteration.
+    pub save: Save,
+    /// How many of the body's results are kept on stacks.
+    pub stacks: usize,
+    /// How many iterations there are, where that is known before it runs: as much room the stacks have.
+    pub trips: Option<Dim>,
+}
+
+/// What the gradient of a loop keeps of each iteration.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Save {
+    /// What the iteration starts with; the rest of the body is computed again.
+    #[default]
+    Carried,
+    /// Also those results inside the body that are dear to compute again: products and transcendental functions.
+    Residuals,
 }
 
 impl While {
+    /// A loop whose gradient computes the body again.
+    pub fn new(condition: Arc<Graph>, body: Arc<Graph>) -> While {
+        While { condition, body, save: Save::default(), stacks: 0, trips: None }
+    }
+
     /// How many values are carried.
     pub fn carried(&self) -> usize {
-        self.body.results().len()
+        self.body.results().len().saturating_sub(self.stacks)
     }
 }
 
@@ -52,7 +76,13 @@ impl OpDef for While {
                 return Err(Error::type_(format!("wants bool[] from its condition, not {}", given.join(", "))));
             }
         }
-        for (next, param) in self.body.results().iter().zip(self.body.params()) {
+        if self.carried() > x.len() {
+            return Err(Error::invalid("has a body with more results than parameters"));
+        }
+        if self.stacks > self.body.results().len() {
+            return Err(Error::invalid(format!("keeps {} results of a body that has fewer", self.stacks)));
+        }
+        for (next, param) in self.body.results()[..self.carried()].iter().zip(self.body.params()) {
             let (before, after) = (self.body.ty(*param), self.body.ty(*next));
             if before != after {
                 let name = self.body.name_of(*param).map_or("a value", |name| name);
@@ -62,21 +92,33 @@ impl OpDef for While {
                 return Err(error.help("what a loop carries keeps its dtype and shape"));
             }
         }
-        if self.carried() > x.len() {
-            return Err(Error::invalid("has a body with more results than parameters"));
+        linear::check_loop(self)?;
+        let mut types: Types = self.body.param_types().take(self.carried()).cloned().collect();
+        for kept in self.body.result_types().skip(self.carried()) {
+            let Some(item) = kept.as_tensor() else {
+                return Err(Error::type_(format!("keeps a {kept} of each iteration, which is no tensor")));
+            };
+            types.push(Type::Stack(item.clone()));
         }
-        Ok(self.body.param_types().take(self.carried()).cloned().collect())
+        Ok(types)
     }
 
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let mut values = x.to_vec();
+        let capacity = self.trips.as_ref().map(|trips| cx.len(trips)).transpose()?;
+        let stacks: Vec<Array> = (0..self.stacks).map(|_| cx.new_stack(capacity)).collect();
         while cx.run(&self.condition, &values)?[0].item::<bool>()? {
             cx.check_stop()?;
-            for (value, next) in cx.run(&self.body, &values)?.into_iter().enumerate() {
+            let mut next = cx.run(&self.body, &values)?;
+            for (stack, kept) in stacks.iter().zip(next.drain(self.carried()..)) {
+                cx.stack(stack)?.push(kept)?;
+            }
+            for (value, next) in next.into_iter().enumerate() {
                 values[value] = next;
             }
         }
         values.truncate(self.carried());
+        values.extend(stacks);
         Ok(values)
     }
 
@@ -93,11 +135,32 @@ impl OpDef for While {
     }
 
     fn attributes(&self) -> Attrs {
-        Attrs::new().region("condition", &self.condition).region("body", &self.body)
+        let mut attrs = match self.save {
+            Save::Carried => Attrs::new(),
+            Save::Residuals => Attrs::new().word("save", "residuals"),
+        };
+        if self.stacks > 0 {
+            attrs = attrs.int("stacks", self.stacks as i64);
+        }
+        if let Some(trips) = &self.trips {
+            attrs = attrs.with("trips", Attr::Dim(trips.clone()));
+        }
+        attrs.region("condition", &self.condition).region("body", &self.body)
     }
 
     fn from_attributes(_: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
-        Ok(While { condition: attrs.region("condition")?, body: attrs.region("body")? })
+        let save = match attrs.has("save").then(|| attrs.word("save")).transpose()? {
+            None | Some("carried") => Save::Carried,
+            Some("residuals") => Save::Residuals,
+            Some(other) => {
+                return Err(Error::format(format!(
+                    "wants `carried` or `residuals` as attribute `save`, not `{other}`"
+                )));
+            }
+        };
+        let stacks = if attrs.has("stacks") { attrs.number("stacks")? } else { 0 };
+        let trips = if attrs.has("trips") { Some(attrs.dim("trips")?) } else { None };
+        Ok(While { condition: attrs.region("condition")?, body: attrs.region("body")?, save, stacks, trips })
     }
 
     fn laws(&self, _: DType) -> Laws {
@@ -114,19 +177,27 @@ impl OpDef for While {
                 let results = build(&mut b, &params).expect("the operands of the sample fit");
                 Arc::new(b.finish(&results).expect("the sample is a graph"))
             };
-            While {
-                condition: region("condition", &|b, p| Ok(vec![b.lt(p[0], p[2])?])),
-                body: region("body", &|b, p| {
+            While::new(
+                region("condition", &|b, p| Ok(vec![b.lt(p[0], p[2])?])),
+                region("body", &|b, p| {
                     let one = b.scalar_like(p[0], 1.0)?;
                     let square = b.mul(p[1], p[1])?;
                     Ok(vec![b.add(p[0], one)?, b.add(square, p[1])?])
                 }),
-            }
+            )
         };
         let inputs = |rows: usize, n: i32| {
             vec![Array::scalar(0i32), crate::sample::plain_values(DType::F32, &[rows]), Array::scalar(n)]
         };
+        let keeping = |rows: usize, trips: Option<usize>| {
+            let mut op = power(Dim::from(rows));
+            op.body = Arc::new(op.body.with_more_results(&[op.body.params()[1]]));
+            While { stacks: 1, trips: trips.map(Dim::from), ..op }
+        };
         vec![
+            Sample::new(keeping(3, None), inputs(3, 4)),
+            Sample::new(keeping(2, Some(5)), inputs(2, 5)),
+            Sample::new(keeping(2, Some(3)), inputs(2, 4)).refused(),
             Sample::new(power(Dim::from(3)), inputs(3, 4)),
             Sample::new(power(Dim::from(1)), inputs(1, 0)),
             Sample::new(power(Dim::from(0)), inputs(0, 2)),
