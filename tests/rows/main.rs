@@ -4,6 +4,7 @@ mod conversions;
 mod functions;
 mod golden;
 mod gradients;
+mod loops;
 mod table;
 mod tensors;
 mod variables;
@@ -25,7 +26,7 @@ pub(crate) use rows;
 #[test]
 fn every_row_has_a_test_and_every_test_a_row() {
     let tests: Vec<&str> =
-        [tensors::ROWS, conversions::ROWS, variables::ROWS, functions::ROWS, gradients::ROWS].concat();
+        [tensors::ROWS, conversions::ROWS, variables::ROWS, functions::ROWS, gradients::ROWS, loops::ROWS].concat();
     let rows = table::rows();
     for row in &rows {
         // A row that is proved in another way may have a test here, too.

@@ -45,9 +45,16 @@ pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size:
 /// Elements end at different times: the loop carries a mask of those that go on, and the others keep their values.
 fn masked(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<Value>> {
     let carried = loop_.carried();
-    if loop_.stacks > 0 || x.iter().take(carried).any(|x| !matches!(b.ty(x.value), Type::Tensor(_))) {
-        let what = "has effects, or keeps values, in a loop that ends at a time of its own for each element of a batch";
-        return Err(Error::invalid(what).op("while").at(b.origin().clone()));
+    let carries_stack = x.iter().any(|x| b.ty(x.value).is_stack());
+    if loop_.stacks > 0 || carries_stack {
+        let why =
+            "cannot be done for a batch: it keeps values of iterations, and each element ends at a time of its own";
+        return Err(Error::invalid(why).op("while").at(b.origin().clone()));
+    }
+    if x.iter().take(carried).any(|x| !matches!(b.ty(x.value), Type::Tensor(_))) {
+        return Err(Error::invalid("has effects in a loop that ends at a time of its own for each element of a batch")
+            .op("while")
+            .at(b.origin().clone()));
     }
     let goes_on = batch_nodes(b, &loop_.condition, x, size)?[0];
     let goes_on = spread(b, goes_on, size)?.value;

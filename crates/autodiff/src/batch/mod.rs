@@ -9,6 +9,7 @@ mod guarded;
 mod loops;
 
 use std::sync::Arc;
+use tracelift_ir::ops::StackNew;
 use tracelift_ir::{Batch, BatchRule, Builder, Graph, NodeIndex, Op, ParamRole, TensorType, Type, Value, ValueMap};
 use tracelift_tensor::{Dim, Error, Result, Shape};
 
@@ -104,6 +105,11 @@ pub fn batch_nodes(b: &mut Builder, graph: &Graph, arguments: &[BatchValue], siz
         let x: Vec<BatchValue> = node.operands.iter().map(|x| made[*x]).collect();
         let operands: Vec<Value> = x.iter().map(|x| x.value).collect();
         let results = match x.iter().any(|x| x.batched) {
+            // What will be pushed is not known yet: there is room for an item per element.
+            false if let Op::StackNew(new) = &node.op => {
+                let item = TensorType::new(new.item.dtype, with_batch(size, &new.item.shape));
+                held([b.push(StackNew { item, ..new.clone() }, &[])?])
+            }
             false => single(b.push_like(node, &operands)?),
             true => {
                 b.at(node.origin.clone());

@@ -148,7 +148,7 @@ stack_ops! {
             Ok(vec![cx.new_stack(capacity)])
         },
         vjp: |_| Ok(VjpRule::Local(Vec::new())),
-        batch: |_| Ok(BatchRule::Refused("has no operands of which there might be several")),
+        batch: |_| Ok(BatchRule::Region),
         attributes: |op| {
             let attrs = Attrs::new().word("dtype", op.item.dtype).dims("shape", &op.item.shape);
             match &op.capacity {
