@@ -7,7 +7,7 @@ use crate::{
     Operand, Tensor,
     dispatch::{apply, refuse},
     scope,
-    trace::fail,
+    trace::{eagerly, fail},
 };
 
 impl Tensor {
@@ -86,7 +86,9 @@ pub fn range(n: impl Operand) -> Tensor {
     if n.error().is_some() {
         return n;
     }
-    match n.cast(DType::I64).item::<i64>().and_then(length) {
+    // The number is read now, also while tracing.
+    let known = || n.cast(DType::I64).item::<i64>();
+    match if n.is_traced() { known() } else { eagerly(known) }.and_then(length) {
         Ok(n) => apply(ops::Iota { dtype: DType::I32, shape: Shape::from([n]), axis: 0 }, &[]),
         Err(error) => refuse("range", error, &[&n]),
     }
