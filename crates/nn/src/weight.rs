@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
-use tracelift_function::{DType, Error, IntoTensor, Operand, Shape, Tensor, Variable};
+use tracelift_function::{AsSource, DType, Error, IntoTensor, Operand, Shape, Tensor, Variable};
 
 use crate::{AnyConstraint, AnyInitializer, AnyRegularizer, objects::IntoAny, paths};
 
@@ -164,6 +164,12 @@ impl fmt::Debug for Weight {
             Some(variable) => fmt::Debug::fmt(variable, f),
             None => f.write_str("Weight(not built)"),
         }
+    }
+}
+
+impl AsSource for Weight {
+    fn source(&self) -> &Tensor {
+        self
     }
 }
 

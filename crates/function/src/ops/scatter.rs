@@ -7,8 +7,8 @@ use super::{broadcast::expand, index::resolve};
 use crate::{
     Slice, Tensor,
     dispatch::{apply, poison, refuse},
-    ops::broadcast::common_shape,
-    scope, trace,
+    ops::{broadcast::common_shape, range},
+    scope, tensor, trace,
 };
 
 /// The tensor with a part replaced by a value, which is broadcast to the part.
@@ -79,15 +79,67 @@ pub(crate) fn scatter_nd(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Tens
     })
 }
 
+/// The tensor with updates added to single items or blocks: row `i` of `indices` says where `updates[i]` goes.
+#[track_caller]
+pub(crate) fn scatter_nd_add(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Tensor {
+    let _here = scope::here();
+    let operands = [x, indices, updates];
+    if let Some(poisoned) = poison(&operands) {
+        return poisoned;
+    }
+    let checked = match indices.is_traced() {
+        true => fit(x, indices, updates).map(|_| ()),
+        false => places(x, indices, updates).map(|_| ()),
+    };
+    let (ty, depth) = (x.ty(), indices.shape().get(1).and_then(Dim::known_len).unwrap_or(0));
+    let known: Option<Vec<usize>> = ty.shape.iter().take(depth).map(Dim::known_len).collect();
+    let sizes = checked.and_then(|()| {
+        known
+            .filter(|_| depth > 0)
+            .ok_or_else(|| Error::invalid(format!("cannot find places in {ty}: the indices name axes of unknown size")))
+    });
+    let sizes = match sizes {
+        Ok(sizes) => sizes,
+        Err(error) => return refuse("scatter_nd_add", error, &operands),
+    };
+    // The number of the block among all of them; a position outside of its axis is refused by the gathering.
+    let mut number = tensor(0).cast(DType::I64);
+    for (axis, size) in sizes.iter().enumerate() {
+        let position = range(*size as i64).gather(&indices.slice((.., axis as i64)));
+        number = number * (*size as i64) + position;
+    }
+    let blocks = sizes.iter().product::<usize>();
+    let flat: Shape = std::iter::once(Dim::from(blocks)).chain(ty.shape[depth..].iter().cloned()).collect();
+    apply(ops::ScatterAdd { axis: 0, batch: 0 }, &[&x.reshape(flat), &number, updates]).reshape(ty.shape)
+}
+
 /// Where each update goes: checked positions on the leading axes.
 fn places(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result<Vec<Vec<usize>>> {
-    let (ty, index_ty, update_ty) = (x.ty(), indices.ty(), updates.ty());
     if indices.is_traced() {
         let message = "needs indices whose values are known while tracing";
         return Err(
             Error::invalid(message).help("pass them as a constant, or make the update outside of the traced function")
         );
     }
+    fit(x, indices, updates)?;
+    let (ty, index_ty) = (x.ty(), indices.ty());
+    let depth = index_ty.shape[1].known_len().unwrap_or(0);
+    let numbers = indices.cast(DType::I64).to_vec::<i64>()?;
+    let rows = numbers.chunks(depth.max(1)).take(index_ty.shape[0].known_len().unwrap_or(0)).enumerate();
+    rows.map(|(row, place)| {
+        let at = place.iter().zip(ty.shape.iter()).map(|(&index, dim)| {
+            let inside = dim.known().is_none_or(|n| (0..n).contains(&index));
+            usize::try_from(index).ok().filter(|_| inside)
+        });
+        at.collect::<Option<Vec<usize>>>()
+            .ok_or_else(|| Error::invalid(format!("indices[{row}] = {place:?} does not index into {ty}")))
+    })
+    .collect()
+}
+
+/// That there is an update for each row of indices.
+fn fit(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result {
+    let (ty, index_ty, update_ty) = (x.ty(), indices.ty(), updates.ty());
     if !index_ty.dtype.is_int() || index_ty.shape.rank() != 2 {
         return Err(Error::invalid(format!("wants a matrix of integers as indices, got {index_ty}")));
     }
@@ -103,17 +155,7 @@ fn places(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result<Vec<Vec<usiz
             Error::invalid(message).help("one update for each row of indices, of the shape of what the row names")
         );
     }
-    let numbers = indices.cast(DType::I64).to_vec::<i64>()?;
-    let rows = numbers.chunks(depth.max(1)).take(index_ty.shape[0].known_len().unwrap_or(0)).enumerate();
-    rows.map(|(row, place)| {
-        let at = place.iter().zip(ty.shape.iter()).map(|(&index, dim)| {
-            let inside = dim.known().is_none_or(|n| (0..n).contains(&index));
-            usize::try_from(index).ok().filter(|_| inside)
-        });
-        at.collect::<Option<Vec<usize>>>()
-            .ok_or_else(|| Error::invalid(format!("indices[{row}] = {place:?} does not index into {ty}")))
-    })
-    .collect()
+    Ok(())
 }
 
 fn write_blocks(mut array: Array, places: &[Vec<usize>], updates: &Array) -> Result<Array> {

@@ -103,6 +103,7 @@ fn apply(optimizer: &dyn Optimizer, gradients: &[Tensor], variables: &[Variable]
     for (gradient, (_, variable)) in clipped.iter().zip(&pairs) {
         rules.decay(variable, &rate)?;
         optimizer.update(variable, gradient, &rate)?;
+        variable.constrain()?;
     }
     rules.count_step()?;
     Ok(missing)

@@ -1,5 +1,7 @@
 //! Variables: tensors that can be changed.
 
+mod change;
+
 use std::{
     fmt,
     ops::Deref,
@@ -13,8 +15,10 @@ use tracelift_ir::TensorType;
 use tracelift_runtime::Variable as Cell;
 use tracelift_tensor::{Array, Error, Origin, Result};
 
+pub use change::{IndexedSlices, VariableSlice};
+
 use crate::{
-    IntoTensor, Operand, Slice, Tensor, ops, scope, tape,
+    IntoTensor, Tensor, scope,
     tensor::Handle,
     trace::{self, Creation},
 };
@@ -49,11 +53,15 @@ pub struct Variable {
     live: Tensor,
 }
 
+/// A projection of a variable's value.
+type Constraint = dyn Fn(&Tensor) -> Tensor + Send + Sync;
+
 /// What all clones of a variable share.
 pub(crate) struct VariableData {
     ty: TensorType,
     name: OnceLock<String>,
     trainable: AtomicBool,
+    constraint: OnceLock<Arc<Constraint>>,
     made: Origin,
     cell: Cell,
     /// Whether it is what a traced function gets for a variable argument: it has a type, but never a value.
@@ -94,6 +102,7 @@ impl Variable {
             ty,
             name: OnceLock::new(),
             trainable: AtomicBool::new(true),
+            constraint: OnceLock::new(),
             made: origin,
             cell: Cell::new("variable", array),
             stands_in: false,
@@ -116,6 +125,7 @@ impl Variable {
             ty: data.ty.clone(),
             name,
             trainable: AtomicBool::new(self.is_trainable()),
+            constraint: data.constraint.clone(),
             made: data.made.clone(),
             cell: Cell::new(data.name(), Array::zeros(data.ty.dtype, [0])?),
             stands_in: true,
@@ -160,6 +170,32 @@ impl Variable {
         self
     }
 
+    /// The same variable with a projection: what its value becomes after each update by an optimizer, and by
+    /// [`constrain`](Self::constrain). A variable keeps the first one it is given.
+    ///
+    /// ```
+    /// use tracelift_function::{Tensor, Variable};
+    ///
+    /// let v = Variable::new([1., -2., 3.]).named("kernel").constraint(Tensor::relu);
+    /// v.assign_sub([2., 0., 0.])?;
+    /// v.constrain()?;
+    /// assert_eq!(v.to_vec::<f32>()?, [0., 0., 3.]);
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
+    #[must_use]
+    pub fn constraint(self, constraint: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static) -> Self {
+        if let Ok(data) = self.data() {
+            // A second one is ignored: calls may have used the first.
+            let _ = data.constraint.set(Arc::new(constraint));
+        }
+        self
+    }
+
+    /// Whether it has a projection.
+    pub fn is_constrained(&self) -> bool {
+        self.data().is_ok_and(|data| data.constraint.get().is_some())
+    }
+
     /// Its name, or `variable`.
     pub fn name(&self) -> &str {
         self.data().map_or("variable", |data| data.name())
@@ -183,78 +219,6 @@ impl Variable {
     /// Its current value: a tensor that stays as it is when the variable changes.
     pub fn value(&self) -> Tensor {
         self.live.snapshot()
-    }
-
-    /// Replaces the value, and gives it back; a wrong shape or dtype leaves it as it was.
-    #[track_caller]
-    pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
-        let new = value.operand(&self.live);
-        match new.error() {
-            // A number beside a tensor is an operand; here it is a value of another type.
-            Some(error) if value.is_number() && self.live.error().is_none() => {
-                Err(Error::type_(error.message.clone()).op("assign").at(error.origin.clone()))
-            }
-            _ => self.change("assign", |_| new),
-        }
-    }
-
-    /// Adds to the value, and gives the new one.
-    #[track_caller]
-    pub fn assign_add(&self, delta: impl Operand) -> Result<Tensor> {
-        let delta = delta.operand(&self.live);
-        self.change("assign_add", |old| old + delta)
-    }
-
-    /// Subtracts from the value, and gives the new one.
-    #[track_caller]
-    pub fn assign_sub(&self, delta: impl Operand) -> Result<Tensor> {
-        let delta = delta.operand(&self.live);
-        self.change("assign_sub", |old| old - delta)
-    }
-
-    /// A part that can be assigned: `v.at((.., 2)).assign([0., 1.])?`.
-    pub fn at(&self, at: impl Into<Slice>) -> VariableSlice {
-        VariableSlice { variable: self.clone(), at: at.into() }
-    }
-
-    /// Writes single items or blocks: row `i` of `indices` says where `updates[i]` goes, in their order.
-    #[track_caller]
-    pub fn scatter_nd_update(&self, indices: impl IntoTensor, updates: impl IntoTensor) -> Result<Tensor> {
-        let (indices, updates) = (indices.into_tensor(), updates.into_tensor());
-        self.change("scatter_nd_update", |old| ops::scatter_nd(old, &indices, &updates))
-    }
-
-    /// Writes whole rows, in the order of their indices.
-    #[track_caller]
-    pub fn scatter_update(&self, rows: &IndexedSlices) -> Result<Tensor> {
-        let (indices, values) = (rows.indices.snapshot(), rows.values.snapshot());
-        self.change("scatter_update", |old| ops::scatter_rows(old, &indices, &values))
-    }
-
-    /// Replaces the value by what `new` makes of it; `new` looks at no other variable, since this one is held.
-    #[track_caller]
-    fn change(&self, what: &'static str, new: impl FnOnce(&Tensor) -> Tensor) -> Result<Tensor> {
-        let _here = scope::here();
-        let origin = scope::origin();
-        let data = self.data()?;
-        if trace::is_active() {
-            let value = new(&trace::read_variable(data));
-            return trace::assign_variable(data, what, value, origin);
-        }
-        data.not_standing_in(what, &origin)?;
-        let mut changed = None;
-        // What is put into a variable has no gradient; reading it does.
-        tape::unrecorded(|| {
-            data.cell.update(|old| {
-                let value = new(&Tensor::eager(old.clone())).ok()?;
-                data.check(what, &value, &origin)?;
-                let array = value.to_array()?;
-                changed = Some(array.clone());
-                Ok(array)
-            })
-        })?;
-        let changed = changed.ok_or_else(|| Error::internal("a variable was changed without a value"))?;
-        Ok(tape::leaf(data, changed))
     }
 }
 
@@ -347,28 +311,4 @@ impl fmt::Display for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.live, f)
     }
-}
-
-/// A part of a variable, which can be assigned.
-pub struct VariableSlice {
-    variable: Variable,
-    at: Slice,
-}
-
-impl VariableSlice {
-    /// Writes the part; gives the variable's new value.
-    #[track_caller]
-    pub fn assign(&self, value: impl Operand) -> Result<Tensor> {
-        let value = value.operand(&self.variable);
-        self.variable.change("assign", |old| ops::update(old, &self.at, &value))
-    }
-}
-
-/// Rows and where they go.
-#[derive(Clone, Debug)]
-pub struct IndexedSlices {
-    /// The rows, along the first axis.
-    pub values: Tensor,
-    /// The row number of each.
-    pub indices: Tensor,
 }
