@@ -57,6 +57,11 @@ impl Golden {
         }
     }
 
+    /// The class of TensorFlow's error, for what is a compile error here.
+    pub(crate) fn error_class(&self, key: &str) -> &str {
+        self.entry(key)["error"]["class"].as_str().unwrap_or_else(|| panic!("{key} is no error"))
+    }
+
     /// That a call fails in the way TensorFlow's does.
     pub(crate) fn fails<T: std::fmt::Debug>(&self, key: &str, given: Result<T, Error>) -> Error {
         let class = self.entry(key)["error"]["class"].as_str().unwrap_or_else(|| panic!("{key} is no error"));
@@ -65,6 +70,7 @@ impl Golden {
             "ValueError" => ErrorKind::Value,
             "TypeError" => ErrorKind::Type,
             "KeyError" => ErrorKind::Key,
+            "OutOfRangeError" => ErrorKind::OutOfRange,
             "RuntimeError" => ErrorKind::Runtime,
             other => panic!("{key}: no kind for {other}"),
         };

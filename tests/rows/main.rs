@@ -1,10 +1,12 @@
 //! The promised behaviours, one test a row: `rows.toml` says what and which golden values; the tests read them.
 
+mod arrays;
 mod conversions;
 mod functions;
 mod golden;
 mod gradients;
 mod loops;
+mod resources;
 mod table;
 mod tensors;
 mod variables;
@@ -25,8 +27,17 @@ pub(crate) use rows;
 
 #[test]
 fn every_row_has_a_test_and_every_test_a_row() {
-    let tests: Vec<&str> =
-        [tensors::ROWS, conversions::ROWS, variables::ROWS, functions::ROWS, gradients::ROWS, loops::ROWS].concat();
+    let tests: Vec<&str> = [
+        tensors::ROWS,
+        conversions::ROWS,
+        variables::ROWS,
+        arrays::ROWS,
+        functions::ROWS,
+        resources::ROWS,
+        gradients::ROWS,
+        loops::ROWS,
+    ]
+    .concat();
     let rows = table::rows();
     for row in &rows {
         // A row that is proved in another way may have a test here, too.

@@ -1,6 +1,7 @@
 //! Rows V: variables.
 
-use tracelift_function::{IndexedSlices, Variable, tensor};
+use tracelift::prelude::*;
+use tracelift_function::IndexedSlices;
 
 use crate::rows;
 
@@ -41,6 +42,10 @@ rows! {
         v.scatter_update(&IndexedSlices { values, indices: tensor([1, 0]) }).unwrap();
         golden.same("v.scatter_update", &v);
     };
+    v07 => |golden| {
+        // That a variable's items cannot be assigned is a compile error, shown on the type's page.
+        assert_eq!(golden.error_class("v.setitem_type_error"), "TypeError");
+    };
     v08 => |golden| {
         let (v, ones) = (v(), tensor([[1., 1., 1.], [1., 1., 1.]]));
         let more = v.assign_add(&ones).unwrap();
@@ -48,5 +53,22 @@ rows! {
         let less = v.assign_sub(&ones).unwrap();
         golden.same_list("v.assign_add_sub", &[&more, &less]);
         golden.fails("v.int_assign_float", Variable::new(0).assign(1.5));
+    };
+    v09 => |golden| {
+        let layer = Dense::new(30);
+        layer.apply(&Tensor::ones([2, 8])).ok().unwrap();
+        let weights = layer.variables();
+        for (variable, expect) in weights.iter().zip(golden.output("layer.mydense_weights").as_array().unwrap()) {
+            assert_eq!(variable.name(), expect[1].as_str().unwrap());
+            let shape: Vec<i64> = variable.shape().iter().map(|dim| dim.known().unwrap()).collect();
+            assert_eq!(serde_json::json!(shape), expect[2]);
+            assert_eq!(serde_json::json!(variable.is_trainable()), expect[3]);
+        }
+        assert_eq!(weights.len(), 2);
+        let kernel = Variable::new([1., -2.]).named("kernel").not_trainable().constraint(Tensor::relu);
+        assert_eq!((kernel.name(), kernel.is_trainable(), kernel.is_constrained()), ("kernel", false, true));
+        // An optimizer projects what it has changed.
+        Sgd::new(1.).apply(&[tensor([3., -5.])], std::slice::from_ref(&kernel)).unwrap();
+        assert_eq!(kernel.to_vec::<f32>().unwrap(), [0., 3.]);
     };
 }

@@ -30,6 +30,7 @@ mod cache;
 mod concrete;
 mod backend;
 mod function;
+mod tensor_array;
 mod once;
 mod tape;
 mod gradient;
@@ -57,6 +58,7 @@ pub use tape::{
     AsSource, GradientTape, PersistentTape, Sources, TapeGradient, Targets, Unconnected, hessian, jacobian, jvp,
 };
 pub use tensor::Tensor;
+pub use tensor_array::TensorArray;
 pub use trace::{eagerly, is_tracing};
 pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};
 pub use tracelift_tensor::{
