@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::rc::Rc;
-use tracelift_kernel::loops::{Base, Index, Kernel, LoopVar, Place, Reg, Stmt};
+use tracelift_kernel::loops::{Base, Block, Index, Kernel, LoopVar, Place, Reg, Stmt};
 use tracelift_tensor::Dim;
 
 /// The element number of a [`Place`]: `Σ coefficient · loop variable + Σ stride · register + offset`.
@@ -69,6 +69,28 @@ impl<'k> Accesses<'k> {
         let access = Rc::new(self.linearize(place));
         self.known.insert(place, access.clone());
         access
+    }
+
+    /// Whether a loop over `inner` directly inside one over `outer` visits what one long loop over `inner` would.
+    pub(crate) fn mergeable(&mut self, outer: LoopVar, inner: &(LoopVar, Dim), body: &Block) -> bool {
+        let (var, extent) = inner;
+        let follows = |of_outer: &Dim, of_inner: &Dim| *of_outer == of_inner * extent;
+        let mut all = true;
+        let mut pending = vec![body.stmts.iter()];
+        while let Some(top) = pending.last_mut() {
+            match top.next() {
+                None => drop(pending.pop()),
+                Some(Stmt::Load { from: place, .. } | Stmt::Store { to: place, .. }) => {
+                    let access = self.of(place);
+                    all &= follows(&access.coefficient(outer), &access.coefficient(*var));
+                }
+                Some(Stmt::Index { value, .. }) => all &= follows(&value.coefficient(outer), &value.coefficient(*var)),
+                Some(Stmt::Lane { .. }) => {}
+                Some(Stmt::Loop(deeper)) => pending.push(deeper.body.stmts.iter()),
+            }
+        }
+        // An extent of 1 drops its variable from all accesses, so the products above say nothing about it.
+        all && !extent.is_one()
     }
 
     fn linearize(&self, place: &Place) -> Access {

@@ -6,6 +6,7 @@ use crate::emit::{PARAMS, RESULTS, emit_kernel};
 use crate::isa::host;
 use crate::options::CodegenOptions;
 use crate::unit::{Compiler, Texts, Unit, signature};
+use crate::wide::wide_unit;
 use cranelift_codegen::isa::TargetIsa;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -116,7 +117,10 @@ fn compile_all(
     abis: &[Arc<KernelAbi>],
     options: &CodegenOptions,
 ) -> Result<Vec<Unit>> {
-    let one = |compiler: &mut Compiler, n: usize| unit(compiler, isa, kernels[n], &abis[n], options, None);
+    let one = |compiler: &mut Compiler, n: usize| match wide_unit(kernels[n], &abis[n], options) {
+        Some(wide) => Ok(wide),
+        None => unit(compiler, isa, kernels[n], &abis[n], options, None),
+    };
     let threads = options.threads.min(kernels.len() / WORTH_A_THREAD);
     if threads <= 1 {
         let mut compiler = Compiler::new();
@@ -164,7 +168,7 @@ fn unit(
 /// What becomes of a kernel on its way, for people to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// The CLIF that was emitted.
+    /// The CLIF that was emitted. A kernel in 512-bit vectors has some, too, for machines without them.
     pub clif: String,
     /// The CLIF after Cranelift's optimisation.
     pub optimized: String,
@@ -176,6 +180,8 @@ pub struct Inspection {
 pub fn inspect_kernel(kernel: &Kernel, options: &CodegenOptions) -> Result<Inspection> {
     let isa = host(options.opt_level)?;
     let mut texts = Texts::default();
-    let unit = unit(&mut Compiler::new(), &*isa, kernel, &KernelAbi::of(kernel), options, Some(&mut texts))?;
+    let abi = KernelAbi::of(kernel);
+    let unit = unit(&mut Compiler::new(), &*isa, kernel, &abi, options, Some(&mut texts))?;
+    let unit = wide_unit(kernel, &abi, options).unwrap_or(unit);
     Ok(Inspection { clif: texts.clif, optimized: texts.optimized, code: unit.code })
 }

@@ -9,6 +9,7 @@ mod abi;
 mod access;
 mod clif;
 mod emit;
+mod wide;
 mod unit;
 mod code;
 mod compile;

@@ -7,6 +7,8 @@ pub use crate::isa::OptLevel;
 pub struct CodegenOptions {
     /// Whether loops may run several iterations at once in vector registers.
     pub vectorize: bool,
+    /// Whether kernels that can be may be written in 512-bit vectors, on machines that have them.
+    pub wide: bool,
     /// How hard Cranelift optimises.
     pub opt_level: OptLevel,
     /// The most threads that compile at the same time.
@@ -16,6 +18,6 @@ pub struct CodegenOptions {
 impl Default for CodegenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        CodegenOptions { vectorize: true, opt_level: OptLevel::Speed, threads }
+        CodegenOptions { vectorize: true, wide: true, opt_level: OptLevel::Speed, threads }
     }
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use tracelift_ir::{Evaluator, Graph, ParamRole};
 use tracelift_passes::Pipeline;
+use tracelift_runtime::cpu::Path;
 use tracelift_runtime::{Engine, Executable, Options, PrintSink, Variable, print_line};
 use tracelift_tensor::{Array, Error, Result};
 
@@ -91,7 +92,9 @@ fn lines(printed: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>>
 fn options(engine: Engine, printed: &Arc<Mutex<Vec<String>>>) -> Options {
     let printed = printed.clone();
     let note = move |message: &str, values: &[Array]| lines(&printed).push(print_line(message, values));
-    Options { engine, print: PrintSink::Function(Arc::new(note)), ..Options::default() }
+    // One of the two native engines is kept to the narrower vectors, so that both kinds of code are compared.
+    let path = (engine == Engine::Unfused).then_some(Path::Avx2);
+    Options { engine, path, print: PrintSink::Function(Arc::new(note)), ..Options::default() }
 }
 
 /// Calls a program as its graph would be evaluated: states are among the arguments and results.

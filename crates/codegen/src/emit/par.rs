@@ -17,7 +17,8 @@ impl Emitter<'_, '_> {
         let mut axes: SmallVec<[(LoopVar, Dim); 2]> = outer.axes.clone().into_iter().collect();
         let mut inner = outer;
         while let [Stmt::Loop(next)] = inner.body.stmts.as_slice() {
-            if next.kind != LoopKind::Par || !self.mergeable(axes[axes.len() - 1].0, &next.axes[0], &next.body) {
+            if next.kind != LoopKind::Par || !self.accesses.mergeable(axes[axes.len() - 1].0, &next.axes[0], &next.body)
+            {
                 break;
             }
             axes.extend(next.axes.iter().cloned());
@@ -56,28 +57,6 @@ impl Emitter<'_, '_> {
             None => self.dim(extent),
             Some(value) => self.scaled(value, extent),
         })
-    }
-
-    /// Whether a loop over `inner` directly inside one over `outer` visits what one long loop over `inner` would.
-    pub(super) fn mergeable(&mut self, outer: LoopVar, inner: &(LoopVar, Dim), body: &Block) -> bool {
-        let (var, extent) = inner;
-        let follows = |of_outer: &Dim, of_inner: &Dim| *of_outer == of_inner * extent;
-        let mut all = true;
-        let mut pending = vec![body.stmts.iter()];
-        while let Some(top) = pending.last_mut() {
-            match top.next() {
-                None => drop(pending.pop()),
-                Some(Stmt::Load { from: place, .. } | Stmt::Store { to: place, .. }) => {
-                    let access = self.accesses.of(place);
-                    all &= follows(&access.coefficient(outer), &access.coefficient(*var));
-                }
-                Some(Stmt::Index { value, .. }) => all &= follows(&value.coefficient(outer), &value.coefficient(*var)),
-                Some(Stmt::Lane { .. }) => {}
-                Some(Stmt::Loop(deeper)) => pending.push(deeper.body.stmts.iter()),
-            }
-        }
-        // An extent of 1 drops its variable from all accesses, so the products above say nothing about it.
-        all && !extent.is_one()
     }
 
     /// Runs `body` for `var` in `start..end`; `known` is how many iterations that is, if that is known.

@@ -182,7 +182,7 @@ impl Emitter<'_, '_> {
             }
             let next = (*var, extent.clone());
             match axes.last_mut() {
-                Some(last) if self.mergeable(last.0, &next, &inner.body) => {
+                Some(last) if self.accesses.mergeable(last.0, &next, &inner.body) => {
                     last.0 = *var;
                     last.1.push(extent.clone());
                 }

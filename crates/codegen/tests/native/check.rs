@@ -41,7 +41,16 @@ impl Numbers {
     }
 }
 
-/// Runs a kernel natively, with and without vectors, and by the interpreter; everything must agree to the bit.
+/// The forms that code may have: in the widest vectors there are, in 128-bit ones, in none.
+pub(crate) fn forms() -> [CodegenOptions; 3] {
+    [(true, true), (true, false), (false, false)].map(|(vectorize, wide)| CodegenOptions {
+        vectorize,
+        wide,
+        ..CodegenOptions::default()
+    })
+}
+
+/// Runs a kernel natively, in every form, and by the interpreter; everything must agree to the bit.
 pub(crate) fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
     let kernel = Arc::new(kernel);
     let mut numbers = Numbers(17);
@@ -56,10 +65,10 @@ pub(crate) fn check(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
 pub(crate) fn check_on(kernel: &Arc<Kernel>, buffers: Vec<Array>, scalars: &[Scalar], sizes: &Binding) {
     let mut expect = buffers.clone();
     let results = kernel.interpret(&mut expect, scalars, sizes).unwrap();
-    for vectorize in [true, false] {
-        let options = CodegenOptions { vectorize, ..CodegenOptions::default() };
+    for options in forms() {
         let native = &compile_kernels(std::slice::from_ref(kernel), &options).unwrap()[0];
-        let what = format!("{} at {sizes}, vectorize {vectorize}", kernel.name);
+        let form = (options.vectorize, options.wide);
+        let what = format!("{} at {sizes}, vectors and wide ones {form:?}", kernel.name);
         let mut got = buffers.clone();
         let scalars_got = native.run(&mut got, scalars, sizes).unwrap();
         for (got, expect) in scalars_got.iter().zip(&results) {

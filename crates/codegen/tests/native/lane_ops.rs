@@ -1,6 +1,7 @@
 //! Every lane operation on every type: native code, with and without vectors, against the scalar definition.
 
 use crate::arrays::{array_of, assert_same, scalars_of};
+use crate::check::forms;
 use std::sync::Arc;
 use tracelift_codegen::{CodegenOptions, compile_kernels};
 use tracelift_kernel::lane::{LaneOp, Scalar};
@@ -127,8 +128,7 @@ fn every_lane_op_on_every_type_has_the_bits_of_its_definition() {
     assert!(cases.len() > 150, "only {} cases", cases.len());
     let kernels: Vec<Arc<Kernel>> =
         cases.iter().map(|(op, types)| Arc::new(elementwise(*op, types).unwrap())).collect();
-    for vectorize in [true, false] {
-        let options = CodegenOptions { vectorize, ..CodegenOptions::default() };
+    for options in forms() {
         let native = compile_kernels(&kernels, &options).unwrap();
         for ((op, types), native) in cases.iter().zip(&native) {
             let mut buffers = operands(*op, types);
@@ -138,7 +138,8 @@ fn every_lane_op_on_every_type_has_the_bits_of_its_definition() {
             let mut expect = buffers.clone();
             native.kernel.interpret(&mut expect, &[], &sizes).unwrap();
             native.run(&mut buffers, &[], &sizes).unwrap();
-            let what = format!("{op} of {types:?}, vectorize {vectorize}");
+            let form = (options.vectorize, options.wide);
+            let what = format!("{op} of {types:?}, vectors and wide ones {form:?}");
             let (got, expect) = (buffers.last().unwrap(), expect.last().unwrap());
             if !got.bit_eq(expect) {
                 let inputs: Vec<Vec<Scalar>> = buffers.iter().map(scalars_of).collect();

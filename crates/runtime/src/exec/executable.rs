@@ -330,10 +330,11 @@ impl fmt::Debug for Executable {
     }
 }
 
-/// What options mean for the code: the plain path is plain code, too.
+/// What options mean for the code: the plain path is plain code, too, and only the widest one has the widest vectors.
 fn codegen(options: &Options) -> CodegenOptions {
     let vectorize = options.path != Some(Path::Scalar);
-    CodegenOptions { vectorize, threads: options.thread_count(), ..CodegenOptions::default() }
+    let wide = options.path.is_none_or(|path| path == Path::Avx512);
+    CodegenOptions { vectorize, wide, threads: options.thread_count(), ..CodegenOptions::default() }
 }
 
 #[cfg(test)]

@@ -1,0 +1,105 @@
+//! Kernels in 512-bit vectors, written without Cranelift, which has none.
+//!
+//! Only kernels of a plain kind: `par` loops around straight bodies and reductions along rows, on f32 and what is no
+//! wider. The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
+//! what is recorded gets registers in one pass ([`allocate`]) and is written as AVX-512 ([`write`]). Everything else, and
+//! every machine without these instructions, has Cranelift's 128-bit code.
+
+mod encode;
+mod ir;
+mod record;
+mod list;
+mod reduce;
+mod allocate;
+mod write;
+
+use crate::abi::KernelAbi;
+use crate::options::CodegenOptions;
+use crate::unit::Unit;
+use tracelift_kernel::loops::Kernel;
+
+/// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
+pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
+    if !(options.wide && options.vectorize && is_available()) {
+        return None;
+    }
+    let listing = list::list(kernel, abi)?;
+    let registers = allocate::allocate(&listing)?;
+    let code = write::write(&listing, &registers)?;
+    Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
+}
+
+/// Whether this machine runs wide code.
+pub(crate) fn is_available() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("bmi2")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracelift_kernel::text::{Module, Source};
+
+    /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
+    fn code(params: &str, body: &str) -> Option<Vec<u8>> {
+        let text = format!("kernel @k({params}) {{ {body} }}");
+        let module = Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"));
+        let listing = list::list(&module.kernels[0], &KernelAbi::of(&module.kernels[0]))?;
+        write::write(&listing, &allocate::allocate(&listing)?)
+    }
+
+    #[test]
+    fn straight_bodies_and_rows_are_wide() {
+        let matrices = "%x: f32[B, N], out %y: f32[B, N]";
+        let tanh = "par %i in 0..B { par %j in 0..N { %0 = load %x[%i, %j] %1 = tanh %0 store %y[%i, %j], %1 } }";
+        let softmax = "par %i in 0..B {
+            %m = reduce max lanes %j in 0..100 { %0 = load %x[%i, %j] yield %0 }
+            %s = reduce sum lanes %k in 0..100 { %1 = load %x[%i, %k] %2 = sub %1, %m %3 = exp %2 yield %3 }
+            par %l in 0..100 { %4 = load %x[%i, %l] %5 = sub %4, %m %6 = exp %5 %7 = div %6, %s store %y[%i, %l], %7 }
+        }";
+        for (params, body) in [(matrices, tanh), (&matrices.replace('N', "100"), softmax)] {
+            let code = code(params, body).expect("the kernel has wide code");
+            let clears_and_returns = [0xC5, 0xF8, 0x77, 0xC3];
+            assert_eq!(code.windows(4).filter(|bytes| *bytes == clears_and_returns).count(), 1, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_wide_form_is_left_to_cranelift() {
+        let flat = "par %i in 0..N { %0 = load %x[%i] %1 = OP store %y[%i], %1 }";
+        for (params, body) in [
+            ("%x: f64[N], out %y: f64[N]", flat.replace("OP", "exp %0")),
+            ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "sin %0")),
+            ("%x: i32[N], out %y: i32[N]", flat.replace("OP", "shl %0, %0")),
+            ("%x: f32[N], out %y: f32[N]", flat.replace("%x[%i]", "%x[N - 1 - %i]").replace("OP", "neg %0")),
+        ] {
+            assert!(code(params, &body).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn too_many_values_at_once_are_left_to_cranelift() {
+        let body = |count: usize| {
+            let loads: String = (0..count).map(|n| format!("%{n} = add %a, {n}.5 ")).collect();
+            let sums: String = (1..count).map(|n| format!("%s{n} = add %s{}, %{n} ", n - 1)).collect();
+            let uses: String = (0..count).map(|n| format!("%t{} = mul %t{n}, %{n} ", n + 1)).collect();
+            let last = count - 1;
+            format!(
+                "par %i in 0..N {{ %a = load %x[%i] {loads} %s0 = neg %0 {sums} %t0 = neg %a {uses}
+                 %r = add %s{last}, %t{count} store %y[%i], %r }}"
+            )
+        };
+        assert!(code("%x: f32[N], out %y: f32[N]", &body(20)).is_some());
+        assert!(code("%x: f32[N], out %y: f32[N]", &body(40)).is_none());
+    }
+}
