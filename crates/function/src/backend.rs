@@ -100,13 +100,16 @@ impl Compiled {
     /// fails leaves all as they were.
     pub(crate) fn call_into(
         &self,
-        inputs: &[Array],
+        inputs: &[&Array],
         variables: &[Cell],
         results: &mut Vec<Array>,
     ) -> Result<(), CallError> {
         match &self.machine {
-            Machine::Reference(reference) => *results = reference.call(inputs, variables)?,
-            Machine::Program(executable) => executable.call_into(inputs, variables, results)?,
+            Machine::Reference(reference) => {
+                let inputs: Vec<Array> = inputs.iter().map(|&input| input.clone()).collect();
+                *results = reference.call(&inputs, variables)?;
+            }
+            Machine::Program(executable) => executable.call_by_reference(inputs, variables, results)?,
         }
         Ok(())
     }

@@ -8,7 +8,6 @@ use std::{
     },
 };
 
-use smallvec::SmallVec;
 use tracelift_kernel::guard::Guard;
 use tracelift_runtime::CallError;
 use tracelift_tensor::{Dim, Error, Result, Sym};
@@ -22,7 +21,7 @@ use crate::{
     slots::{Slot, Slots},
     spec::{SpecItem, SymNames, TensorSpec},
     trace::Kind,
-    tree::{Leaf, Leaves},
+    tree::{Leaf, Leaves, Results},
 };
 
 /// How a function chooses its traces.
@@ -60,12 +59,6 @@ pub struct Core {
     pub(crate) slots: Slots,
     traces: AtomicUsize,
     pub(crate) history: Mutex<History>,
-}
-
-/// What a call gave.
-pub(crate) struct Called {
-    pub(crate) concrete: Arc<ConcreteFunction>,
-    pub(crate) leaves: SmallVec<[Leaf; 2]>,
 }
 
 /// What is known of a call when its trace is looked for.
@@ -121,20 +114,31 @@ impl Core {
         self.slots.forget_recent();
     }
 
-    /// Calls the trace for these arguments, made first if need be.
-    pub(crate) fn call(&self, leaves: &Leaves, arguments: &dyn Fn() -> Arc<dyn Any>) -> Result<Called> {
+    /// Calls the trace for these arguments, made first if need be, and gives it.
+    pub(crate) fn call(
+        &self,
+        leaves: &Leaves,
+        arguments: &dyn Fn() -> Arc<dyn Any>,
+        results: &mut Results,
+    ) -> Result<Arc<ConcreteFunction>> {
         if let Some(concrete) = self.slots.recent(leaves) {
-            match concrete.run(leaves) {
-                Ok(leaves) => return Ok(Called { leaves, concrete }),
+            match concrete.run(leaves, results) {
+                Ok(()) => return Ok(concrete),
                 Err(CallError::Failed(error)) => return Err(error),
                 Err(CallError::Guard(_)) => {}
             }
         }
-        self.look_up(leaves, arguments)
+        self.look_up(leaves, arguments, results)
     }
 
     /// A call that is not like the last ones.
-    fn look_up(&self, leaves: &Leaves, arguments: &dyn Fn() -> Arc<dyn Any>) -> Result<Called> {
+    #[cold]
+    fn look_up(
+        &self,
+        leaves: &Leaves,
+        arguments: &dyn Fn() -> Arc<dyn Any>,
+        results: &mut Results,
+    ) -> Result<Arc<ConcreteFunction>> {
         for leaf in &leaves.leaves {
             match leaf {
                 Leaf::Tensor(tensor) => tensor.error().map_or(Ok(()), |error| Err(error.clone()))?,
@@ -146,10 +150,10 @@ impl Core {
         loop {
             let wanted = Wanted { leaves, arguments, known: &known, broken: broken.as_ref() };
             let (slot, concrete) = self.find(&wanted)?;
-            let guard = match concrete.run(leaves) {
-                Ok(leaves) => {
+            let guard = match concrete.run(leaves, results) {
+                Ok(()) => {
                     self.slots.remember(&slot);
-                    return Ok(Called { leaves, concrete });
+                    return Ok(concrete);
                 }
                 Err(CallError::Failed(error)) => return Err(error),
                 Err(CallError::Guard(guard)) => guard,

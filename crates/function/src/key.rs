@@ -129,7 +129,9 @@ fn same_as(leaves: &Leaves, position: usize, variable: &Variable) -> usize {
 /// Whether arguments are of these types, whose unknown sizes are any; only arrays are looked at, and variables.
 pub(crate) fn fits(types: &[ArgType], host: &[u64], leaves: &Leaves) -> bool {
     types.len() == leaves.leaves.len()
-        && *host == *leaves.host
+        && host.len() == leaves.host.len()
+        // Not compared as slices: that asks `memcmp`, which is slow on the address of an empty one.
+        && host.iter().zip(&leaves.host).all(|(a, b)| a == b)
         && types.iter().zip(&leaves.leaves).enumerate().all(|(position, (ty, leaf))| match (ty, leaf) {
             (ArgType::Tensor(ty), Leaf::Tensor(Tensor { handle: Handle::Eager(array) })) => {
                 ty.dtype == array.dtype()

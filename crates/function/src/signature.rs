@@ -10,7 +10,7 @@ use crate::{
     parts::Part,
     spec::{SpecItem, SpecSource},
     trace,
-    tree::{Leaf, Leaves, Tree, Visit, with_leaves},
+    tree::{Leaf, Leaves, Results, Tree, Visit, with_leaves},
 };
 
 /// A function type that can be traced, written as a function pointer: `fn(&Tensor, &i32) -> Tensor`.
@@ -71,20 +71,19 @@ fn typed<A: Tree>(arguments: &dyn Any) -> &A {
 }
 
 /// What a call gives: the result of the right trace, or the error in the form that the closure's result has.
-fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: Leaves, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
-    let called = core.call(&leaves, &|| Arc::new(arguments()));
-    let result = called.map(|called| {
-        let pattern =
-            called.concrete.pattern().downcast_ref::<R::Tree>().expect("a trace keeps what its closure returned");
-        with_leaves(pattern, called.leaves)
-    });
-    if let Err(error) = &result {
-        trace::record(error);
-    }
-    let failed = result.as_ref().err().cloned();
-    R::join(result, || {
+fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: &Leaves, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
+    let mut results = Results::new();
+    let error = match core.call(leaves, &|| Arc::new(arguments()), &mut results) {
+        Ok(concrete) => {
+            let pattern = concrete.pattern().downcast_ref::<R::Tree>();
+            let pattern = pattern.expect("a trace keeps what its closure returned");
+            return R::join(Ok(with_leaves(pattern, results.drain(..))), || unreachable!("the call succeeded"));
+        }
+        Err(error) => error,
+    };
+    trace::record(&error);
+    R::join(Err(error.clone()), || {
         // The structure of the result is only known from running the closure, here on tensors that carry the error.
-        let error = failed.expect("the pattern is asked for only if the call failed");
         trace::discarded(|| f(&crate::tree::poisoned(&arguments(), &error)))
     })
 }
@@ -112,9 +111,12 @@ macro_rules! signatures {
                 let core = Arc::new(Core::new(std::any::type_name::<Closure>(), body(run, parts)));
                 let shared = core.clone();
                 let call = move |$($a: &$A),*| -> R {
-                    let leaves = Leaves::collect(&[$($a as &dyn Visit),*]);
+                    // Made where it stays: it is large, and moving it costs more than a small kernel.
+                    let mut leaves = Leaves::default();
+                    let _ = &mut leaves;
+                    $($a.visit(&mut leaves);)*
                     let arguments = || ($($a.clone(),)*);
-                    outcome(&shared, leaves, arguments, |($($a,)*)| f($($a),*))
+                    outcome(&shared, &leaves, arguments, |($($a,)*)| f($($a),*))
                 };
                 (core, Arc::new(call))
             }

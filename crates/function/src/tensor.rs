@@ -1,6 +1,9 @@
 //! The tensor handle: an array, a value of the graph being traced, a variable's current value, or an error.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 use tracelift_ir::{TensorType, Value};
 use tracelift_tensor::{Array, DType, Element, Error, Origin, Result, Shape};
@@ -207,7 +210,9 @@ impl Tensor {
 
     /// Its array, leaving an empty tensor behind; an empty array if it holds none.
     pub(crate) fn take_array(&mut self) -> Array {
-        let empty = Array::zeros(DType::F32, [0]).expect("no elements need no memory");
+        static EMPTY: LazyLock<Array> =
+            LazyLock::new(|| Array::zeros(DType::F32, [0]).expect("no elements need no memory"));
+        let empty = EMPTY.clone();
         match std::mem::replace(&mut self.handle, Handle::Eager(empty.clone())) {
             Handle::Eager(array) => array,
             Handle::Recorded(recorded) => Arc::into_inner(recorded).map_or(empty, |recorded| recorded.array),

@@ -28,11 +28,18 @@ use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elemen
 /// assert_eq!((a.dtype(), a.shape(), a.len(), a.num_bytes()), (F32, [2, 3].as_slice(), 6, 24));
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
-#[derive(Clone)]
 pub struct Array {
     dtype: DType,
     shape: Dims,
     data: Arc<Buffer>,
+}
+
+impl Clone for Array {
+    #[inline]
+    fn clone(&self) -> Self {
+        // The sizes are copied as a block: this is part of every call of a function.
+        Array { dtype: self.dtype, shape: Dims::from_slice(&self.shape), data: self.data.clone() }
+    }
 }
 
 impl Array {
@@ -110,16 +117,19 @@ impl Array {
     }
 
     /// The element type.
+    #[inline]
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
     /// The sizes of the axes.
+    #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
     /// The number of axes.
+    #[inline]
     pub fn rank(&self) -> usize {
         self.shape.len()
     }
@@ -135,6 +145,7 @@ impl Array {
     }
 
     /// The number of bytes.
+    #[inline]
     pub fn num_bytes(&self) -> usize {
         self.data.bytes().len()
     }
@@ -237,16 +248,19 @@ impl Array {
     }
 
     /// All bytes, as they lie in memory; the first is aligned to 64.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         self.data.bytes()
     }
 
     /// All bytes for writing; those shared with a clone are copied first.
+    #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         Arc::make_mut(&mut self.data).bytes_mut()
     }
 
     /// Whether no clone shares the bytes, so that writing copies nothing.
+    #[inline]
     pub fn is_unique(&self) -> bool {
         Arc::strong_count(&self.data) == 1
     }

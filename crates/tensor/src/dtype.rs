@@ -19,6 +19,8 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
+// As wide as a register: beside other fields a byte leaves a gap, and copying the gap is what calls waited for.
+#[repr(u64)]
 pub enum DType {
     /// 32-bit IEEE float.
     F32,

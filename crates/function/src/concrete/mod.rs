@@ -22,9 +22,10 @@ use crate::{
     Options, Tensor, TensorSpec, Variable,
     backend::{self, Compiled},
     parts::Part,
+    tape,
     tensor::Handle,
     trace,
-    tree::{Leaf, Leaves},
+    tree::{Leaf, Leaves, Results},
 };
 
 /// One signature's graph and code.
@@ -129,28 +130,34 @@ impl ConcreteFunction {
 
     /// Calls it with tensors of just its types.
     pub fn call_slice(&self, arguments: &[&Tensor]) -> Result<Vec<Tensor>> {
-        let leaves = self.checked(arguments)?;
-        let results = self.run(&leaves).map_err(|error| self.mistake(error))?;
-        Ok(results.into_iter().filter_map(Leaf::into_tensor).collect())
+        let mut leaves = Leaves::default();
+        self.check(arguments, &mut leaves)?;
+        let mut results = Results::new();
+        self.run(&leaves, &mut results).map_err(|error| self.mistake(error))?;
+        Ok(results.drain(..).filter_map(Leaf::into_tensor).collect())
     }
 
     /// Calls it and puts the results into given tensors, whose memory is used again.
     pub fn call_into<const N: usize>(&self, arguments: [&Tensor; N], results: &mut [Tensor]) -> Result {
-        let leaves = self.checked(&arguments)?;
+        let mut leaves = Leaves::default();
+        self.check(&arguments, &mut leaves)?;
         if results.len() != self.tensor_results() {
             let message = format!("gives {} results, not {}", self.tensor_results(), results.len());
             return Err(Error::invalid(message).op(self.graph.name()));
         }
-        if trace::is_active() {
-            let given =
-                self.run(&leaves).map_err(|error| self.mistake(error))?.into_iter().filter_map(Leaf::into_tensor);
+        if trace::is_active() || tape::is_recording() {
+            let mut given = Results::new();
+            self.run(&leaves, &mut given).map_err(|error| self.mistake(error))?;
+            let given = given.into_iter().filter_map(Leaf::into_tensor);
             results.iter_mut().zip(given).for_each(|(result, given)| *result = given);
             return Ok(());
         }
         // Taken out of their tensors, so that arrays which nobody else holds are written over.
-        let mut arrays: Vec<Array> = results.iter_mut().map(Tensor::take_array).collect();
+        let mut arrays = run::ARRAYS.take();
+        arrays.extend(results.iter_mut().map(Tensor::take_array));
         let done = self.run_into(&leaves, &mut arrays);
-        results.iter_mut().zip(arrays).for_each(|(result, array)| *result = Tensor::eager(array));
+        results.iter_mut().zip(arrays.drain(..)).for_each(|(result, array)| *result = Tensor::eager(array));
+        run::ARRAYS.set(arrays);
         done.map_err(|error| self.mistake(error))
     }
 
@@ -165,15 +172,14 @@ impl ConcreteFunction {
         }
     }
 
-    /// The leaves of a call: the tensors given, and the variables it was traced with.
-    fn checked(&self, arguments: &[&Tensor]) -> Result<Leaves> {
+    /// Puts the leaves of a call there: the tensors given, and the variables it was traced with.
+    fn check(&self, arguments: &[&Tensor], leaves: &mut Leaves) -> Result {
         let wanted = self.arguments.iter().filter(|argument| matches!(argument, Argument::Tensor(_))).count();
         if wanted != arguments.len() {
             let message = format!("takes {wanted} tensors, not {}", arguments.len());
             return Err(Error::invalid(message).op(self.graph.name()));
         }
         let mut given = arguments.iter();
-        let mut leaves = Leaves::default();
         for argument in &self.arguments {
             match argument {
                 Argument::Variable { first, .. } => leaves.variable(first),
@@ -192,7 +198,7 @@ impl ConcreteFunction {
                 }
             }
         }
-        Ok(leaves)
+        Ok(())
     }
 }
 

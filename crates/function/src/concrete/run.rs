@@ -1,6 +1,6 @@
 //! Calls of a concrete function: at once, or as a node of the trace under way.
 
-use std::borrow::Cow;
+use std::cell;
 
 use smallvec::SmallVec;
 use tracelift_ir::ops;
@@ -15,8 +15,13 @@ use crate::{
     tape,
     tensor::Handle,
     trace,
-    tree::{Leaf, Leaves},
+    tree::{Leaf, Leaves, Results},
 };
+
+thread_local! {
+    /// An empty list with room for results; nobody looks into it between calls.
+    pub(super) static ARRAYS: cell::Cell<Vec<Array>> = const { cell::Cell::new(Vec::new()) };
+}
 
 impl ConcreteFunction {
     /// Whether a variable among the arguments is one that the closure captures.
@@ -80,30 +85,43 @@ impl ConcreteFunction {
         sizes
     }
 
-    /// The leaves of the result: of a call, or in the trace that calls it; the guard that does not hold if it needs
-    /// another trace.
-    pub(crate) fn run(&self, leaves: &Leaves) -> Result<SmallVec<[Leaf; 2]>, CallError> {
-        let tensors = if trace::is_active() {
+    /// Puts the leaves of the result there: of a call, or in the trace that calls it; a guard that does not hold says
+    /// that another trace is needed.
+    pub(crate) fn run(&self, leaves: &Leaves, results: &mut Results) -> Result<(), CallError> {
+        if trace::is_active() {
             if let Some(guard) = self.broken_guard(leaves)? {
                 return Err(CallError::Guard(guard));
             }
-            self.run_in_trace(leaves)?
-        } else {
-            let operands = if tape::is_recording() { Some(self.operands(leaves)?) } else { None };
-            let mut results = Vec::new();
-            self.run_into(leaves, &mut results)?;
-            match operands {
-                Some(operands) => tape::note_call(&self.graph, &operands, results)?,
-                None => results.into_iter().map(Tensor::eager).collect(),
-            }
-        };
+            self.put_leaves(leaves, self.run_in_trace(leaves)?, results);
+            return Ok(());
+        }
+        if tape::is_recording() {
+            let operands = self.operands(leaves)?;
+            let mut arrays = Vec::new();
+            self.run_into(leaves, &mut arrays)?;
+            self.put_leaves(leaves, tape::note_call(&self.graph, &operands, arrays)?, results);
+            return Ok(());
+        }
+        let mut arrays = ARRAYS.take();
+        let done = self.run_into(leaves, &mut arrays);
+        if done.is_ok() {
+            self.put_leaves(leaves, arrays.drain(..).map(Tensor::eager), results);
+        }
+        arrays.clear();
+        ARRAYS.set(arrays);
+        done
+    }
+
+    /// The leaves of the result, given the tensors among them.
+    fn put_leaves(&self, leaves: &Leaves, tensors: impl IntoIterator<Item = Tensor>, results: &mut Results) {
         let mut tensors = tensors.into_iter();
-        let results = self.results.iter().map(|leaf| match leaf {
-            ResultLeaf::Tensor => Leaf::Tensor(tensors.next().expect("there is a result for every tensor leaf")),
-            ResultLeaf::Variable(variable) => Leaf::Variable(variable.clone()),
-            ResultLeaf::Argument(position) => leaves.leaves[*position].clone(),
-        });
-        Ok(results.collect())
+        for leaf in &self.results {
+            results.push(match leaf {
+                ResultLeaf::Tensor => Leaf::Tensor(tensors.next().expect("there is a result for every tensor leaf")),
+                ResultLeaf::Variable(variable) => Leaf::Variable(variable.clone()),
+                ResultLeaf::Argument(position) => leaves.leaves[*position].clone(),
+            });
+        }
     }
 
     /// A call that writes its results over arrays that the caller needs no more.
@@ -115,7 +133,22 @@ impl ConcreteFunction {
         {
             return Err(CallError::Guard(guard));
         }
-        compiled.call_into(&self.arrays(leaves)?, &self.cells(leaves)?, results)
+        // Collected where they stay: moving the list costs as much as a small kernel.
+        let mut arrays: SmallVec<[&Array; 8]> = SmallVec::new();
+        for leaf in &leaves.leaves {
+            if let Leaf::Tensor(tensor) = leaf {
+                arrays.push(array(self.graph.name(), tensor)?);
+            }
+        }
+        for hidden in &self.hidden {
+            if let Hidden::Array(array) = hidden {
+                arrays.push(array);
+            }
+        }
+        match &self.fixed_cells {
+            Some(cells) => compiled.call_into(&arrays, cells, results),
+            None => compiled.call_into(&arrays, &self.cells(leaves)?, results),
+        }
     }
 
     /// What the parameters of the graph are in a call, before it changes variables.
@@ -129,35 +162,14 @@ impl ConcreteFunction {
         given.chain(hidden).collect()
     }
 
-    /// The tensors of a call, and the arrays that the closure holds.
-    fn arrays(&self, leaves: &Leaves) -> Result<SmallVec<[Array; 4]>> {
-        let mut arrays = SmallVec::with_capacity(self.graph.params().len());
-        for leaf in &leaves.leaves {
-            match leaf {
-                Leaf::Tensor(Tensor { handle: Handle::Eager(array) }) => arrays.push(array.clone()),
-                Leaf::Tensor(tensor) => arrays.push(trace::eager_array(self.graph.name(), tensor, &Origin::default())?),
-                Leaf::Variable(_) => {}
-            }
-        }
-        let captured = self.hidden.iter().filter_map(|hidden| match hidden {
-            Hidden::Array(array) => Some(array.clone()),
-            Hidden::Variable(_) | Hidden::Argument(_) => None,
-        });
-        arrays.extend(captured);
-        Ok(arrays)
-    }
-
     /// The variables of a call.
-    fn cells(&self, leaves: &Leaves) -> Result<Cow<'_, [Cell]>> {
-        if let Some(cells) = &self.fixed_cells {
-            return Ok(Cow::Borrowed(cells));
-        }
+    fn cells(&self, leaves: &Leaves) -> Result<Vec<Cell>> {
         let cells = self.hidden.iter().filter_map(|hidden| match hidden {
             Hidden::Array(_) => None,
             Hidden::Variable(variable) => Some(variable),
             Hidden::Argument(position) => Some(argument(leaves, *position)),
         });
-        cells.map(|variable| Ok(variable.data()?.cell()?.clone())).collect::<Result<Vec<Cell>>>().map(Cow::Owned)
+        cells.map(|variable| Ok(variable.data()?.cell()?.clone())).collect()
     }
 
     /// The call as a node of the trace under way.
@@ -190,6 +202,19 @@ impl ConcreteFunction {
             Ok(results.iter().map(|value| stack.top_frame().tensor(*value)).collect())
         })
         .unwrap_or_else(|| Err(Error::internal("a call is traced outside of any trace")))
+    }
+}
+
+/// The data of an argument.
+fn array<'a>(op: &str, tensor: &'a Tensor) -> Result<&'a Array> {
+    match &tensor.handle {
+        Handle::Eager(array) => Ok(array),
+        Handle::Recorded(recorded) => Ok(&recorded.array),
+        Handle::Traced(_) | Handle::Live(_) | Handle::Failed(_) => {
+            let error = trace::eager_array(op, tensor, &Origin::default()).err();
+            Err(error
+                .unwrap_or_else(|| Error::internal("an argument is the value of a variable, not a snapshot of it")))
+        }
     }
 }
 

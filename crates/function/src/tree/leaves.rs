@@ -9,6 +9,7 @@ use super::Tree;
 use crate::{
     Tensor, Variable,
     parts::{Part, Recorder},
+    tensor::Handle,
 };
 
 /// A tree behind a reference, whatever its type.
@@ -31,6 +32,9 @@ pub struct Leaves {
     /// Writes down what it is shown instead of keeping it; only while a trace is made.
     pub(crate) recorder: Option<Box<Recorder>>,
 }
+
+/// The leaves of a call's result; written where the caller has room for them.
+pub(crate) type Results = SmallVec<[Leaf; 2]>;
 
 /// A tensor or variable in a [`Tree`].
 #[derive(Clone)]
@@ -63,13 +67,6 @@ impl Leaves {
         leaves
     }
 
-    /// All leaves of several trees.
-    pub(crate) fn collect(trees: &[&dyn Visit]) -> Leaves {
-        let mut leaves = Leaves::default();
-        trees.iter().for_each(|tree| tree.visit_leaves(&mut leaves));
-        leaves
-    }
-
     /// What several trees consist of, in words.
     pub(crate) fn parts(trees: &[&dyn Visit]) -> Vec<Part> {
         let mut leaves = Leaves { recorder: Some(Box::default()), ..Leaves::default() };
@@ -89,9 +86,11 @@ impl Leaves {
 
     /// Shows a tensor.
     pub fn tensor(&mut self, tensor: &Tensor) {
-        match &mut self.recorder {
-            None => self.leaves.push(Leaf::Tensor(tensor.snapshot())),
-            Some(recorder) => recorder.leaf(),
+        match (&mut self.recorder, &tensor.handle) {
+            // The usual case apart, so that the leaf is made where it stays.
+            (None, Handle::Eager(array)) => self.leaves.push(Leaf::Tensor(Tensor::eager(array.clone()))),
+            (None, _) => self.leaves.push(Leaf::Tensor(tensor.snapshot())),
+            (Some(recorder), _) => recorder.leaf(),
         }
     }
 

@@ -7,7 +7,7 @@ use tracelift_tensor::{Error, Result};
 
 use crate::{Tensor, spec::SpecSource};
 
-pub(crate) use leaves::{Leaf, Visit};
+pub(crate) use leaves::{Leaf, Results, Visit};
 pub use leaves::{LeafSource, Leaves};
 
 use leaves::missing;

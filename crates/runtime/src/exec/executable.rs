@@ -13,6 +13,7 @@ use super::states::Held;
 use crate::cpu::Path;
 use crate::options::{Engine, Options};
 use crate::variable::Variable;
+use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 use tracelift_codegen::CodegenOptions;
@@ -52,6 +53,8 @@ pub struct Executable {
     layout: Layout,
     machine: Machine,
     lifetimes: Vec<Option<Lifetime>>,
+    /// Whether calls move buffers about, so that each needs its tables anew.
+    moves: bool,
     plans: PlanTable,
     leases: Leases,
 }
@@ -61,6 +64,9 @@ enum Machine {
     Native(Native),
     Interpreter,
 }
+
+/// Results up to this size are used again when their holder drops them: making one costs more than a small kernel.
+const KEPT_BYTES: usize = 64;
 
 impl Executable {
     /// Verifies and compiles a program.
@@ -85,6 +91,7 @@ impl Executable {
             name: program.name.as_str().into(),
             options,
             roles,
+            moves: layout.swapped.contains(&true),
             layout,
             machine,
             lifetimes,
@@ -131,9 +138,24 @@ impl Executable {
     ///
     /// Calls after the first allocate nothing if the outputs of the one before are given.
     pub fn call_into(&self, inputs: &[Array], states: &[Variable], outputs: &mut Vec<Array>) -> Result<(), CallError> {
+        let inputs: SmallVec<[&Array; 8]> = inputs.iter().collect();
+        self.call_by_reference(&inputs, states, outputs)
+    }
+
+    /// [`Executable::call_into`] with inputs that need not stand side by side.
+    pub fn call_by_reference(
+        &self,
+        inputs: &[&Array],
+        states: &[Variable],
+        outputs: &mut Vec<Array>,
+    ) -> Result<(), CallError> {
         self.check_count(inputs)?;
         let mut lease = self.leases.take(&self.program, &self.layout);
         let lease = &mut *lease;
+        if states.is_empty() && self.program.states.is_empty() {
+            let mut nothing = Vec::new();
+            return self.call_held(inputs, &mut Held::nothing(&mut nothing), lease, outputs);
+        }
         // The call's own arrays, so that the lease stays free for the tables.
         let (mut order, mut values) = (std::mem::take(&mut lease.order), std::mem::take(&mut lease.values));
         let done = Held::acquire(&self.name, states, &self.program.states, &mut order, &mut values)
@@ -145,34 +167,65 @@ impl Executable {
 
     fn call_held(
         &self,
-        inputs: &[Array],
+        inputs: &[&Array],
         held: &mut Held<'_>,
         lease: &mut Lease,
         outputs: &mut Vec<Array>,
     ) -> Result<(), CallError> {
-        let plan = self.plan(inputs, held.values)?;
+        // Taken out, so that the lease can be written while the plan is read.
+        let (plan, settled) = match lease.planned.take() {
+            Some(plan) if self.has_sizes(&plan.key, inputs, held.values)? => (plan, !self.moves),
+            _ => {
+                let key = self.key(inputs, held.values)?;
+                (self.plans.find(&key, || self.make_plan(key.clone()))?, false)
+            }
+        };
         self.check_arguments(inputs, held.values, &plan)?;
         let native = match &self.machine {
             Machine::Native(native) => native,
             Machine::Interpreter => return Ok(self.interpret(inputs, held, outputs)?),
         };
-        lease.settle(&plan, &self.layout, native)?;
+        if !settled {
+            lease.settle(&plan, &self.layout, native)?;
+        }
+        let done = self.run(native, inputs, held, &plan, lease, outputs);
+        lease.planned = Some(plan);
+        done
+    }
+
+    /// Runs native code with everything in its place.
+    fn run(
+        &self,
+        native: &Native,
+        inputs: &[&Array],
+        held: &mut Held<'_>,
+        plan: &Plan,
+        lease: &mut Lease,
+        outputs: &mut Vec<Array>,
+    ) -> Result<(), CallError> {
+        let given = outputs.len();
         self.place_inputs(inputs, lease);
         self.place_states(held.values, lease)?;
-        self.place_outputs(&plan, lease, outputs)?;
+        self.place_outputs(plan, lease, outputs)?;
         lease.refresh();
         // SAFETY: arguments have the shapes of the plan, so their bytes are as many as it says; outputs, next values and
         // the arena are this call's alone; inputs stay borrowed, and held variables keep their arrays.
-        let (status, fault) = unsafe { native.run(&self.program, &self.layout, &plan, &self.options, lease) };
+        let (status, fault) = unsafe { native.run(&self.program, &self.layout, plan, &self.options, lease) };
         outcome(&self.program, &fault, status)?;
-        self.finish(inputs, held, &plan, lease, outputs)?;
+        self.finish(inputs, held, plan, lease, outputs)?;
+        let made = outputs.iter().zip(&mut lease.kept).zip(&self.roles.results).skip(given);
+        for ((output, kept), source) in made {
+            let own = matches!(source, Source::Scalar | Source::Output(_));
+            *kept = (own && output.num_bytes() <= KEPT_BYTES).then(|| output.clone());
+        }
         Ok(())
     }
 
     /// Runs the program step by step.
-    fn interpret(&self, inputs: &[Array], held: &mut Held<'_>, outputs: &mut Vec<Array>) -> Result {
+    fn interpret(&self, inputs: &[&Array], held: &mut Held<'_>, outputs: &mut Vec<Array>) -> Result {
+        let inputs: Vec<Array> = inputs.iter().map(|&input| input.clone()).collect();
         let mut states: Vec<Array> = held.values.iter().flatten().cloned().collect();
-        *outputs = self.program.interpret_watched(inputs, &mut states, &mut &self.options)?;
+        *outputs = self.program.interpret_watched(&inputs, &mut states, &mut &self.options)?;
         for (n, state) in states.into_iter().enumerate() {
             if self.program.states[n].written {
                 held.commit(n, state);
@@ -181,27 +234,41 @@ impl Executable {
         Ok(())
     }
 
-    /// The plan for the sizes of these arguments.
-    fn plan(&self, inputs: &[Array], states: &[Option<Array>]) -> Result<Arc<Plan>, CallError> {
-        let mut key = Key::new();
-        for unknown in &self.program.unknowns {
-            let array = match unknown.state {
-                true => states.get(unknown.index as usize).and_then(Option::as_ref),
-                false => inputs.get(unknown.index as usize),
-            };
-            let size = array.and_then(|array| array.shape().get(unknown.axis as usize)).ok_or_else(|| {
-                let what = if unknown.state { "state" } else { "argument" };
-                Error::invalid(format!(
-                    "`{}` reads the size {} from axis {} of {what} {}, which has no such axis",
-                    self.name, unknown.sym, unknown.axis, unknown.index
-                ))
-            })?;
-            key.push(*size as i64);
-        }
-        self.plans.find(&key, || Plan::new(&self.program, &self.layout, &self.lifetimes, key.clone(), &self.options))
+    /// The sizes of these arguments.
+    fn key(&self, inputs: &[&Array], states: &[Option<Array>]) -> Result<Key> {
+        self.program.unknowns.iter().map(|unknown| self.size(unknown, inputs, states)).collect()
     }
 
-    fn check_count(&self, inputs: &[Array]) -> Result {
+    /// Whether the sizes of these arguments are those of a key.
+    fn has_sizes(&self, key: &[i64], inputs: &[&Array], states: &[Option<Array>]) -> Result<bool> {
+        for (unknown, size) in self.program.unknowns.iter().zip(key) {
+            if self.size(unknown, inputs, states)? != *size {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn size(&self, unknown: &Unknown, inputs: &[&Array], states: &[Option<Array>]) -> Result<i64> {
+        let array = match unknown.state {
+            true => states.get(unknown.index as usize).and_then(Option::as_ref),
+            false => inputs.get(unknown.index as usize).copied(),
+        };
+        let size = array.and_then(|array| array.shape().get(unknown.axis as usize)).ok_or_else(|| {
+            let what = if unknown.state { "state" } else { "argument" };
+            Error::invalid(format!(
+                "`{}` reads the size {} from axis {} of {what} {}, which has no such axis",
+                self.name, unknown.sym, unknown.axis, unknown.index
+            ))
+        })?;
+        Ok(*size as i64)
+    }
+
+    fn make_plan(&self, key: Key) -> Result<Plan, CallError> {
+        Plan::new(&self.program, &self.layout, &self.lifetimes, key, &self.options)
+    }
+
+    fn check_count(&self, inputs: &[&Array]) -> Result {
         let wanted = self.roles.inputs.len();
         if inputs.len() < wanted {
             return Err(Error::value(format!("`{}` takes {wanted} arguments, not {}", self.name, inputs.len())));
@@ -210,15 +277,15 @@ impl Executable {
     }
 
     /// Types and shapes must be those of the plan: native code trusts them.
-    fn check_arguments(&self, inputs: &[Array], states: &[Option<Array>], plan: &Plan) -> Result {
+    fn check_arguments(&self, inputs: &[&Array], states: &[Option<Array>], plan: &Plan) -> Result {
         let states = states.iter().map(Option::as_ref);
-        let arguments = inputs.iter().map(Some).zip(&self.roles.inputs).map(|pair| ("argument", pair));
+        let arguments = inputs.iter().map(|&input| Some(input)).zip(&self.roles.inputs).map(|pair| ("argument", pair));
         let states = states.zip(&self.roles.states).map(|pair| ("state", pair));
         for (n, (what, (array, buffer))) in arguments.chain(states).enumerate() {
             let (Some(array), Some(id)) = (array, buffer) else { continue };
             let buffer = self.program.buffer(*id);
             let shape = &plan.shapes[id.0 as usize];
-            if array.dtype() != buffer.dtype || array.shape() != shape.as_slice() {
+            if array.dtype() != buffer.dtype || !same_sizes(array.shape(), shape) {
                 let n = if what == "state" { n - inputs.len().min(self.roles.inputs.len()) } else { n };
                 return Err(Error::invalid(format!(
                     "{what} {n} of `{}` is {}, but was compiled as {}{}",
@@ -232,7 +299,7 @@ impl Executable {
         Ok(())
     }
 
-    fn place_inputs(&self, inputs: &[Array], lease: &mut Lease) {
+    fn place_inputs(&self, inputs: &[&Array], lease: &mut Lease) {
         for (input, id) in inputs.iter().zip(&self.roles.inputs) {
             if let Some(id) = id {
                 lease.table[id.0 as usize] = input.bytes().as_ptr() as usize;
@@ -274,8 +341,19 @@ impl Executable {
                 ResultPlace::Buffer(id) => (self.program.buffer(*id).dtype, plan.shapes[id.0 as usize].as_slice()),
                 ResultPlace::Scalar(value) => (self.program.dtype(value), [].as_slice()),
             };
-            let fits = |array: &Array| array.is_unique() && array.dtype() == dtype && array.shape() == shape;
+            let fits = |array: &Array| array.is_unique() && array.dtype() == dtype && same_sizes(array.shape(), shape);
             let fresh = matches!(source, Source::Scalar | Source::Output(_));
+            let kept = &mut lease.kept[n];
+            if outputs.len() > n {
+                // The caller may have given just this one.
+                *kept = None;
+            } else if kept.as_ref().is_some_and(fits) {
+                outputs.extend(kept.take());
+                if let Source::Output(owner) = source {
+                    lease.table[owner.0 as usize] = outputs[n].bytes_mut().as_mut_ptr() as usize;
+                }
+                continue;
+            }
             if outputs.len() <= n {
                 // What is handed through is put in its place when the call has succeeded.
                 outputs.push(if fresh { Array::zeros(dtype, shape)? } else { Array::zeros(dtype, [0])? });
@@ -292,7 +370,7 @@ impl Executable {
     /// Stores the new values of the states and completes the results.
     fn finish(
         &self,
-        inputs: &[Array],
+        inputs: &[&Array],
         held: &mut Held<'_>,
         plan: &Plan,
         lease: &mut Lease,
@@ -321,6 +399,11 @@ impl Executable {
         }
         Ok(())
     }
+}
+
+/// Whether shapes are equal. (Comparing slices asks `memcmp`, which is slow on the address of an empty one.)
+fn same_sizes(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 impl fmt::Debug for Executable {

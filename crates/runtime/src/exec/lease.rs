@@ -5,7 +5,8 @@
 use super::native::Native;
 use super::plan::Plan;
 use super::stacks::Stacks;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tracelift_codegen::driver::Layout;
 use tracelift_kernel::program::*;
 use tracelift_tensor::{Array, Error, Result};
@@ -40,8 +41,10 @@ pub(super) struct Lease {
     /// The same for buffers in the arena, constants and scratch rows.
     from_plan: Vec<(u32, u32)>,
     arena: Vec<Line>,
-    /// The plan whose addresses stand in the table.
-    planned: Option<Arc<Plan>>,
+    /// The plan whose addresses stand in the table; taken out during a call.
+    pub(super) planned: Option<Arc<Plan>>,
+    /// The results of the last call, if they are small: one that the caller has dropped is used again.
+    pub(super) kept: Vec<Option<Array>>,
 }
 
 impl Lease {
@@ -80,16 +83,12 @@ impl Lease {
             from_plan,
             arena: vec![],
             planned: None,
+            kept: vec![None; program.results.len()],
         }
     }
 
     /// Writes what follows from the plan into the tables, after growing the arena where the plan needs more.
-    pub(super) fn settle(&mut self, plan: &Arc<Plan>, layout: &Layout, native: &Native) -> Result {
-        let planned = self.planned.as_ref().is_some_and(|planned| Arc::ptr_eq(planned, plan));
-        if planned && !layout.swapped.contains(&true) {
-            return Ok(());
-        }
-        self.planned = None;
+    pub(super) fn settle(&mut self, plan: &Plan, layout: &Layout, native: &Native) -> Result {
         self.grow(plan.arena_bytes)?;
         let base = self.arena.as_mut_ptr() as usize;
         for (entry, offset) in self.table.iter_mut().zip(&plan.offsets) {
@@ -109,7 +108,6 @@ impl Lease {
         }
         self.launchers.clear();
         self.launchers.extend(native.launchers(layout, plan));
-        self.planned = Some(Arc::clone(plan));
         Ok(())
     }
 
@@ -143,43 +141,75 @@ impl Lease {
     }
 }
 
-/// The leases that no call is using.
+/// The leases of an executable.
 #[derive(Default)]
-pub(super) struct Leases(Mutex<Vec<Lease>>);
+pub(super) struct Leases {
+    /// The one that calls which follow each other share; locked while a call uses it.
+    first: Mutex<Option<Box<Lease>>>,
+    /// Those of calls that found the first one in use.
+    others: Mutex<Vec<Box<Lease>>>,
+}
 
 impl Leases {
     /// A lease, given back when dropped.
     pub(super) fn take(&self, program: &Program, layout: &Layout) -> Leased<'_> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        Leased { home: self, lease: Some(free.unwrap_or_else(|| Lease::new(program, layout))) }
+        let new = || Box::new(Lease::new(program, layout));
+        let first = match self.first.try_lock() {
+            Ok(first) => Some(first),
+            // A call panicked: what it left behind is not used again.
+            Err(TryLockError::Poisoned(poisoned)) => {
+                let mut first = poisoned.into_inner();
+                *first = None;
+                self.first.clear_poison();
+                Some(first)
+            }
+            Err(TryLockError::WouldBlock) => None,
+        };
+        match first {
+            Some(mut first) => {
+                first.get_or_insert_with(new);
+                Leased::First(first)
+            }
+            None => {
+                let free = self.others.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                Leased::Other { home: self, lease: Some(free.unwrap_or_else(new)) }
+            }
+        }
     }
 }
 
 /// A lease in use.
-pub(super) struct Leased<'a> {
-    home: &'a Leases,
-    lease: Option<Lease>,
+pub(super) enum Leased<'a> {
+    First(MutexGuard<'a, Option<Box<Lease>>>),
+    Other { home: &'a Leases, lease: Option<Box<Lease>> },
 }
 
 const OUT: &str = "a lease is given back by drop alone";
 
-impl std::ops::Deref for Leased<'_> {
+impl Deref for Leased<'_> {
     type Target = Lease;
 
     fn deref(&self) -> &Lease {
-        self.lease.as_ref().expect(OUT)
+        match self {
+            Leased::First(lease) => lease.as_ref().expect(OUT),
+            Leased::Other { lease, .. } => lease.as_ref().expect(OUT),
+        }
     }
 }
 
-impl std::ops::DerefMut for Leased<'_> {
+impl DerefMut for Leased<'_> {
     fn deref_mut(&mut self) -> &mut Lease {
-        self.lease.as_mut().expect(OUT)
+        match self {
+            Leased::First(lease) => lease.as_mut().expect(OUT),
+            Leased::Other { lease, .. } => lease.as_mut().expect(OUT),
+        }
     }
 }
 
 impl Drop for Leased<'_> {
     fn drop(&mut self) {
-        let lease = self.lease.take().expect(OUT);
-        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
+        if let Leased::Other { home, lease } = self {
+            home.others.lock().unwrap_or_else(PoisonError::into_inner).extend(lease.take());
+        }
     }
 }

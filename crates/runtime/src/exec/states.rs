@@ -19,6 +19,11 @@ pub(super) struct Held<'a> {
 }
 
 impl<'a> Held<'a> {
+    /// No variables at all.
+    pub(super) fn nothing(values: &'a mut Vec<Option<Array>>) -> Held<'a> {
+        Held { variables: &[], states: &[], order: &[], acquired: 0, values }
+    }
+
     /// Takes all variables, in the order of their ids, whatever order they are given in.
     pub(super) fn acquire(
         function: &Arc<str>,
