@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) argument_names: Vec<String>,
     /// How many traces are kept.
     pub(crate) max_signatures: usize,
+    /// What a macro has made of the function.
+    pub(crate) code: Option<&'static str>,
 }
 
 impl Default for Settings {
@@ -45,6 +47,7 @@ impl Default for Settings {
             options: crate::Options::default(),
             argument_names: Vec::new(),
             max_signatures: 256,
+            code: None,
         }
     }
 }

@@ -126,6 +126,20 @@ impl<S: Signature> Function<S> {
         self
     }
 
+    /// What a macro has made of its code.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn rewritten_to(self, code: &'static str) -> Self {
+        self.with(|settings| settings.code = Some(code))
+    }
+
+    /// The function that is traced, with its control flow rewritten, as formatted Rust; `ag::` is the run-time support.
+    ///
+    /// A closure given to [`Function::new`] is traced as it was written, and has no text.
+    pub fn to_code(&self) -> &'static str {
+        self.core.settings().code.unwrap_or("// a closure, traced as it was written")
+    }
+
     /// What it is called in graphs and messages.
     pub fn name(&self) -> &str {
         self.core.name()

@@ -31,16 +31,20 @@ mod concrete;
 mod backend;
 mod function;
 mod tensor_array;
+mod code;
 mod once;
 mod tape;
 mod gradient;
 mod custom_gradient;
 mod control;
+#[doc(hidden)]
+pub mod autograph;
 mod effects;
 
 pub use backend::Compiled;
+pub use code::{Code, ToCode, display_code};
 pub use concrete::{ArgumentKind, ConcreteFunction, FunctionSignature, SignatureArgument};
-pub use control::{cond, for_range, while_loop};
+pub use control::{IntoTensorRange, TensorRange, cond, for_range, range_t, while_loop};
 pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};
 pub use function::Function;
@@ -70,7 +74,11 @@ pub use variable::{IndexedSlices, Variable, VariableSlice};
 /// What macros expand to; not for users.
 #[doc(hidden)]
 pub mod __rt {
-    pub use crate::{LeafSource, Leaves, Tensor, Tree, operators::arithmetic};
+    pub use crate::{
+        __and as and, __check as check, __compare as compare, __each as each, __given as given, __join as join,
+        __keep as keep, __mixed as mixed, __or as or, __slots as slots,
+    };
+    pub use crate::{Code, LeafSource, Leaves, Tensor, Tree, autograph as ag, operators::arithmetic};
 }
 
 const fn crosses_threads<T: Send + Sync>() {}

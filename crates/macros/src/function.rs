@@ -3,19 +3,19 @@
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::{
-    Error, FnArg, Ident, ItemFn, Pat, PatType, Receiver, ReceiverKind, Result, ReturnType, Type, Visibility,
+    Attribute, Error, FnArg, Ident, ItemFn, Pat, PatType, Receiver, ReceiverKind, Result, ReturnType, Type, Visibility,
     parse_quote, spanned::Spanned,
 };
 
-use crate::{derive::unraw, options::Options};
+use crate::{autograph, derive::unraw, options::Options};
 
 pub(crate) fn expand(options: &Options, item: &ItemFn) -> Result<TokenStream> {
     refuse(item)?;
     let (receiver, arguments) = arguments(item)?;
     match receiver {
-        None => Ok(free(options, item, &arguments)),
+        None => free(options, item, &arguments),
         Some(receiver) if matches!(receiver.kind, ReceiverKind::Reference(_, _, None)) => {
-            Ok(method(options, item, &arguments))
+            method(options, item, &arguments)
         }
         Some(receiver) => {
             Err(Error::new(receiver.span(), "a traced method takes `&self`: variables change through it"))
@@ -33,7 +33,7 @@ fn refuse(item: &ItemFn) -> Result<()> {
     if let Some(parameter) = signature.generics.params.first() {
         return Err(Error::new(
             parameter.span(),
-            "a traced function cannot be generic: trace a closure with `Function::new` instead",
+            "a traced function cannot be generic: put `#[autograph]` on it, and trace it with `Function::new(f::<T>)`",
         ));
     }
     Ok(())
@@ -127,19 +127,27 @@ fn pieces(output: &ReturnType, arguments: &[Argument]) -> Pieces {
     }
 }
 
+/// The body that is traced, under a name of its own, and its text.
+fn traced_body(item: &ItemFn, hidden: Option<Attribute>) -> Result<(ItemFn, String)> {
+    let mut body = item.clone();
+    body.attrs = hidden.into_iter().collect();
+    body.vis = Visibility::Inherited;
+    autograph::rewrite(&mut body)?;
+    let code = autograph::source(&body);
+    body.sig.ident = format_ident!("__{}", unraw(&item.sig.ident), span = item.sig.ident.span());
+    Ok((body, code))
+}
+
 /// A function, and an empty type of the same name that holds its inspection.
-fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream {
+fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<TokenStream> {
     let ItemFn { attrs, vis, sig, .. } = item;
     let (name, output) = (&sig.ident, &sig.output);
     let Pieces { function_type, parameters, passed, received, names } = pieces(output, arguments);
-    let mut body = item.clone();
-    body.attrs.clear();
-    body.vis = Visibility::Inherited;
-    body.sig.ident = format_ident!("__{}", unraw(name), span = name.span());
+    let (body, code) = traced_body(item, None)?;
     let (inner, calls) = (&body.sig.ident, &options.calls);
     let text = unraw(name);
     let about = format!("The traced function behind [`{text}`](fn@{text}).");
-    quote! {
+    Ok(quote! {
         #(#attrs)*
         #[track_caller]
         #vis #sig {
@@ -156,28 +164,25 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream
                 #body
                 static FUNCTION: ::std::sync::LazyLock<#function_type> = ::std::sync::LazyLock::new(|| {
                     ::tracelift::__rt::Function::new(|#(#parameters),*| #output { #inner(#(#received),*) })
-                        .named(#text) #names #calls
+                        .named(#text).rewritten_to(#code) #names #calls
                 });
                 &FUNCTION
             }
         }
-    }
+    })
 }
 
 /// A method, and one beside it that gives the traced function of the object.
-fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStream {
+fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<TokenStream> {
     let ItemFn { attrs, vis, sig, .. } = item;
     let (name, output) = (&sig.ident, &sig.output);
     let Pieces { function_type, parameters, passed, received, names } = pieces(output, arguments);
-    let mut body = item.clone();
-    body.attrs = vec![parse_quote!(#[doc(hidden)])];
-    body.vis = Visibility::Inherited;
-    body.sig.ident = format_ident!("__{}", unraw(name), span = name.span());
+    let (body, code) = traced_body(item, Some(parse_quote!(#[doc(hidden)])))?;
     let (inner, calls) = (&body.sig.ident, &options.calls);
     let maker = format_ident!("{}_function", unraw(name), span = name.span());
     let text = unraw(name);
     let about = format!("The traced function behind [`{text}`](Self::{text}), for this object.");
-    quote! {
+    Ok(quote! {
         #(#attrs)*
         #[track_caller]
         #vis #sig {
@@ -188,12 +193,12 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> TokenStre
         #vis fn #maker(&self) -> #function_type {
             ::tracelift::__rt::method(self, |this: Self| {
                 ::tracelift::__rt::Function::new(move |#(#parameters),*| #output { this.#inner(#(#received),*) })
-                    .named(#text) #names #calls
+                    .named(#text).rewritten_to(#code) #names #calls
             })
         }
 
         #body
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
-//! The procedural macros of tracelift: `#[function]`, `#[derive(Module)]`, `#[derive(Tree)]`.
+//! The procedural macros of tracelift: `#[function]`, `#[autograph]`, `#[derive(Module)]`, `#[derive(Tree)]`.
 //!
 //! What they write refers to `::tracelift::__rt` only, so that one path works in user programs and in the workspace.
 
+mod autograph;
 mod derive;
 mod module;
 mod tree;
 mod function;
 mod options;
+mod rewritten;
 
 use proc_macro::TokenStream;
 use syn::parse_macro_input;
@@ -39,4 +41,18 @@ pub fn function(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(attribute as options::Options);
     let item = parse_macro_input!(item as syn::ItemFn);
     function::expand(&options, &item).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+/// Rewrites the control flow of a function, so that conditions may be tensors, and leaves it a function.
+///
+/// It is what `#[function]` does before tracing, for functions that traced functions call: helpers, generic functions,
+/// methods of layers. `if`, `while`, `for`, `loop`, `break`, `continue`, `return`, comparisons, `&&`, `||` and `assert!`
+/// become branches and loops of the graph where they depend on traced tensors, and stay plain Rust elsewhere.
+///
+/// For a free function `f`, `f::code()` shows what it has become.
+#[proc_macro_attribute]
+pub fn autograph(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let nothing = parse_macro_input!(attribute as proc_macro2::TokenStream);
+    let item = parse_macro_input!(item as syn::ItemFn);
+    rewritten::expand(&nothing, item).unwrap_or_else(|error| error.to_compile_error()).into()
 }

@@ -55,7 +55,7 @@ pub use objects::{
 };
 pub use optimizers::{Adam, AnyOptimizer, Nadam, Optimizer, Rules, Schedule, Sgd, Slots};
 pub use tracelift_function::*;
-pub use tracelift_macros::{Module, Tree, function};
+pub use tracelift_macros::{Module, Tree, autograph, function};
 pub use weight::{Late, Weight};
 
 /// Random numbers: functions of a seed.

@@ -9,7 +9,10 @@ use std::{
 use indexmap::IndexMap;
 use tracelift_function::{Signature, Variable};
 
-pub use tracelift_function::{__rt::arithmetic, Function, LeafSource, Leaves, Result, SpecSource, Tensor, Tree};
+pub use tracelift_function::__rt::{
+    Code, ag, and, arithmetic, check, compare, each, given, join, keep, mixed, or, slots,
+};
+pub use tracelift_function::{Function, LeafSource, Leaves, Result, SpecSource, Tensor, Tree};
 
 pub use crate::{
     Module,

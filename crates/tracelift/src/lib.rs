@@ -38,8 +38,8 @@ pub mod prelude {
         Activation, AnyActivation, AnyLayer, AnyLoss, AnyMetric, AnyOptimizer, Array, Build, Call, Callback, Compile,
         Constraint, DType, Dense, Error, ErrorKind, F32, F64, Fit, Flatten, Function, I32, I64, Initializer, Lambda,
         Late, Layer, Loss, Metric, Model, Module, Optimizer, Options, Regularizer, Result, Sequential, Shape, Tensor,
-        Tree, Variable, Weight, activations, data, eagerly, function, initializers, losses, metrics, random,
-        regularizers, s, select, spec, tensor, while_loop,
+        Tree, Variable, Weight, activations, autograph, data, eagerly, function, initializers, losses, metrics, random,
+        range_t, regularizers, s, select, spec, tensor, while_loop,
     };
     pub use crate::{Adam, Nadam, Sgd};
 }

@@ -32,6 +32,9 @@ pub(crate) fn finish(entered: Entered, results: &[Tensor], origin: &Origin) -> R
     })
     .unwrap_or_default();
     let mut frame = *entered.leave();
+    if frame.errors.is_empty() {
+        frame.errors.extend(frame.left.take());
+    }
     Error::all(std::mem::take(&mut frame.errors))?;
     let inputs = frame.builder.params().len() - frame.captures.len();
     for (position, capture) in frame.captures.iter().enumerate() {

@@ -47,6 +47,8 @@ pub(crate) struct Frame {
     pub(crate) tapes: usize,
     /// Values of assigned variables under names of their own, which tapes take for leaves.
     pub(crate) rereads: Vec<(Arc<VariableData>, Value)>,
+    /// That a branch or loop was left on the way, which matters if nothing else went wrong.
+    pub(crate) left: Option<Error>,
     /// Behind which the next effect stands.
     pub(crate) token: Option<Value>,
 }
@@ -63,6 +65,7 @@ impl Frame {
             errors: Vec::new(),
             tapes: 0,
             rereads: Vec::new(),
+            left: None,
             token: None,
         }
     }

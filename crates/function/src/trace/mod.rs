@@ -18,7 +18,7 @@ use tracelift_tensor::{Error, Origin, Result};
 pub(crate) use capture::Source;
 pub(crate) use finish::finish;
 pub(crate) use frame::{Frame, Kind};
-pub(crate) use region::{Region, disagreement, region, shared_sources};
+pub(crate) use region::{OpenRegion, Region, disagreement, open, region, shared_sources};
 pub(crate) use state::{assign_variable, read_variable};
 
 use crate::{
@@ -196,6 +196,13 @@ pub(crate) fn record(error: &Error) {
         if !errors.contains(error) {
             errors.push(error.clone());
         }
+    });
+}
+
+/// Remembers that a branch or loop was left on the way: a mistake, unless the function itself gives an error.
+pub(crate) fn leave(error: Error) {
+    with_active(|stack| {
+        stack.top_frame().left.get_or_insert(error);
     });
 }
 

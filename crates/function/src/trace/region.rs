@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tracelift_ir::{Graph, ParamRole, TensorType, Type, Value};
+use tracelift_ir::{Builder, Graph, ParamRole, TensorType, Type, Value};
 use tracelift_tensor::{Error, Origin, Result};
 
-use super::{Frame, Kind, Source, Stack, capture::Capture, enter, record, state::Slot, with_active};
+use super::{Entered, Frame, Kind, Source, Stack, capture::Capture, enter, leave, record, state::Slot, with_active};
 use crate::{Tensor, variable::VariableData};
 
 /// A traced body.
@@ -17,6 +17,57 @@ pub(crate) struct Region {
     results: Vec<Value>,
 }
 
+/// A body that is being traced.
+pub(crate) struct OpenRegion {
+    entered: Entered,
+    inputs: Vec<Value>,
+}
+
+/// Begins the trace of a body; also gives the tensors that stand for what the body is given.
+pub(crate) fn open(name: &str, inputs: &[TensorType]) -> Result<(OpenRegion, Vec<Tensor>)> {
+    let mut frame = Frame::new(Kind::Region, name);
+    let given: Vec<Tensor> = inputs.iter().map(|ty| frame.input("", ty)).collect();
+    let inputs = frame.builder.params().to_vec();
+    Ok((OpenRegion { entered: enter(frame)?, inputs }, given))
+}
+
+impl OpenRegion {
+    /// Ends the trace; every mistake of the body is one of the trace around it.
+    pub(crate) fn close(self, results: &[Tensor], origin: &Origin) -> Result<Region> {
+        let lifted: Result<Vec<Value>> =
+            with_active(|stack| results.iter().map(|result| stack.lift(result, origin)).collect())
+                .unwrap_or_else(|| Ok(Vec::new()));
+        let mut frame = *self.entered.leave();
+        let mut errors = std::mem::take(&mut frame.errors);
+        if let Some(left) = frame.left.take() {
+            leave(left);
+        }
+        let results = match lifted {
+            Ok(results) => results,
+            Err(error) => {
+                if !errors.contains(&error) {
+                    errors.push(error);
+                }
+                Vec::new()
+            }
+        };
+        errors.iter().for_each(record);
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(Region { frame, inputs: self.inputs, results }),
+        }
+    }
+
+    /// Ends the trace of a body that nobody wants; its mistakes remain.
+    pub(crate) fn abandon(self) {
+        let frame = self.entered.leave();
+        frame.errors.iter().for_each(record);
+        if let Some(left) = frame.left {
+            leave(left);
+        }
+    }
+}
+
 /// Traces a body that is given values of some types; also gives what the body says besides its results.
 pub(crate) fn region<T>(
     name: &str,
@@ -24,31 +75,9 @@ pub(crate) fn region<T>(
     origin: &Origin,
     body: impl FnOnce(Vec<Tensor>) -> (Vec<Tensor>, T),
 ) -> Result<(Region, T)> {
-    let mut frame = Frame::new(Kind::Region, name);
-    let given: Vec<Tensor> = inputs.iter().map(|ty| frame.input("", ty)).collect();
-    let inputs = frame.builder.params().to_vec();
-    let entered = enter(frame)?;
+    let (open, given) = open(name, inputs)?;
     let (results, extra) = body(given);
-    let lifted: Result<Vec<Value>> =
-        with_active(|stack| results.iter().map(|result| stack.lift(result, origin)).collect())
-            .unwrap_or_else(|| Ok(Vec::new()));
-    let mut frame = *entered.leave();
-    let mut errors = std::mem::take(&mut frame.errors);
-    let results = match lifted {
-        Ok(results) => results,
-        Err(error) => {
-            if !errors.contains(&error) {
-                errors.push(error);
-            }
-            Vec::new()
-        }
-    };
-    // Every mistake of the body is one of the trace around it.
-    errors.iter().for_each(record);
-    match errors.into_iter().next() {
-        Some(error) => Err(error),
-        None => Ok((Region { frame, inputs, results }, extra)),
-    }
+    Ok((open.close(&results, origin)?, extra))
 }
 
 impl Region {
@@ -56,6 +85,28 @@ impl Region {
     pub(crate) fn result_types(&self) -> Vec<TensorType> {
         let types = self.results.iter().map(|&value| self.frame.builder.ty(value).as_tensor().cloned());
         types.map(|ty| ty.expect("bodies give tensors")).collect()
+    }
+
+    /// The results.
+    pub(crate) fn results(&self) -> &[Value] {
+        &self.results
+    }
+
+    /// Gives other results than the closed body did.
+    pub(crate) fn set_results(&mut self, results: Vec<Value>) {
+        self.results = results;
+    }
+
+    /// One more value that the body is given, behind the others.
+    pub(crate) fn add_input(&mut self, ty: &TensorType) -> Value {
+        let value = self.frame.builder.param("", Type::Tensor(ty.clone()), ParamRole::Input);
+        self.inputs.push(value);
+        value
+    }
+
+    /// For more operations at the end of the body.
+    pub(crate) fn builder(&mut self) -> &mut Builder {
+        &mut self.frame.builder
     }
 
     /// The variables that the body assigns, in the order of their first use.

@@ -1,18 +1,20 @@
 //! Loops and branches on tensors.
 
-use std::sync::Arc;
+mod node;
+mod range;
 
-use tracelift_ir::{Op, TensorType, Value, ops};
+use tracelift_ir::TensorType;
 use tracelift_tensor::{DType, Error, Origin, Result};
 
 use crate::{
     Operand, Tensor,
     once::in_trace,
     scope, tensor,
-    trace::{self, Region, Source, disagreement, region, shared_sources},
+    trace::{self, Region, disagreement, region},
     tree::{Leaves, Tree, poisoned, with_tensors},
-    variable::VariableData,
 };
+pub(crate) use node::{push_cond, push_while};
+pub use range::{IntoTensorRange, TensorRange, range_t};
 
 /// `while condition(state) { state = body(state) }` as a loop of the graph.
 ///
@@ -136,15 +138,7 @@ fn push_loop<S: Tree>(
         let message = format!("carries {before} as value {place}, which cannot become {after}");
         return Err(disagreement("while_loop", message, origin).help("what a loop carries keeps its dtype and shape"));
     }
-    if let Some(variable) = condition.assigned().first() {
-        let message = format!("has a condition that assigns `{}`", variable.name());
-        return Err(disagreement("while_loop", message, origin).help("assign it in the body"));
-    }
-    let assigned = body.assigned();
-    let sources = all_sources(&[&condition, &body], &assigned);
-    let condition = condition.into_graph(&sources, &[])?;
-    let body = body.into_graph(&sources, &assigned)?;
-    let results = push(ops::While::new(condition, body).into(), &tensors, &sources, &assigned, origin)?;
+    let results = push_while(&tensors, condition, body, origin)?;
     Ok(with_tensors(init, results))
 }
 
@@ -194,44 +188,5 @@ fn join<R: Tree>(
         let message = format!("has branches whose results {place} are {a} and {b}");
         return Err(disagreement("cond", message, origin).help("both branches give values of equal dtype and shape"));
     }
-    let mut assigned = then.assigned();
-    for variable in otherwise.assigned() {
-        if !assigned.iter().any(|known| known.id() == variable.id()) {
-            assigned.push(variable);
-        }
-    }
-    let sources = all_sources(&[&then, &otherwise], &assigned);
-    let op = ops::Cond {
-        then: then.into_graph(&sources, &assigned)?,
-        otherwise: otherwise.into_graph(&sources, &assigned)?,
-    };
-    push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
-}
-
-/// What the bodies are given besides their state: the variables they assign, then all else from outside.
-fn all_sources(regions: &[&Region], assigned: &[Arc<VariableData>]) -> Vec<Source> {
-    let carried = assigned.iter().cloned().map(Source::Variable);
-    carried.chain(shared_sources(regions, assigned)).collect()
-}
-
-/// The loop or branch as a node of the active trace; gives its results, and makes those of variables their values.
-fn push(
-    op: Op,
-    first: &[Tensor],
-    sources: &[Source],
-    assigned: &[Arc<VariableData>],
-    origin: &Origin,
-) -> Result<Vec<Tensor>> {
-    trace::with_active(|stack| {
-        let mut operands = first.iter().map(|tensor| stack.lift(tensor, origin)).collect::<Result<Vec<Value>>>()?;
-        operands.extend(stack.lift_sources(sources, origin)?);
-        let values = stack.top_frame().builder.at(origin.clone()).push_multi(op, &operands)?;
-        let (results, states) = values.split_at(values.len() - assigned.len());
-        for (variable, value) in assigned.iter().zip(states) {
-            stack.assign(variable, *value);
-        }
-        let frame = stack.top_frame();
-        Ok(results.iter().map(|value| frame.tensor(*value)).collect())
-    })
-    .unwrap_or_else(|| Err(Error::internal("a loop or branch is built outside of any trace")))
+    push_cond(condition, then, otherwise, origin)
 }

@@ -1,0 +1,69 @@
+//! Loops and branches as nodes of the active trace, from their traced bodies.
+
+use std::sync::Arc;
+
+use tracelift_ir::{Op, Value, ops};
+use tracelift_tensor::{Error, Origin, Result};
+
+use crate::{
+    Tensor,
+    trace::{self, Region, Source, disagreement, shared_sources},
+    variable::VariableData,
+};
+
+/// A loop over values; condition and body are given them, and the body gives as many of the same types.
+pub(crate) fn push_while(initial: &[Tensor], condition: Region, body: Region, origin: &Origin) -> Result<Vec<Tensor>> {
+    if let Some(variable) = condition.assigned().first() {
+        let message = format!("has a condition that assigns `{}`", variable.name());
+        return Err(disagreement("while_loop", message, origin).help("assign it in the body"));
+    }
+    let assigned = body.assigned();
+    let sources = all_sources(&[&condition, &body], &assigned);
+    let condition = condition.into_graph(&sources, &[])?;
+    let body = body.into_graph(&sources, &assigned)?;
+    push(ops::While::new(condition, body).into(), initial, &sources, &assigned, origin)
+}
+
+/// A branch whose two bodies give values of the same types.
+pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, origin: &Origin) -> Result<Vec<Tensor>> {
+    let mut assigned = then.assigned();
+    for variable in otherwise.assigned() {
+        if !assigned.iter().any(|known| known.id() == variable.id()) {
+            assigned.push(variable);
+        }
+    }
+    let sources = all_sources(&[&then, &otherwise], &assigned);
+    let op = ops::Cond {
+        then: then.into_graph(&sources, &assigned)?,
+        otherwise: otherwise.into_graph(&sources, &assigned)?,
+    };
+    push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
+}
+
+/// What the bodies are given besides their state: the variables they assign, then all else from outside.
+fn all_sources(regions: &[&Region], assigned: &[Arc<VariableData>]) -> Vec<Source> {
+    let carried = assigned.iter().cloned().map(Source::Variable);
+    carried.chain(shared_sources(regions, assigned)).collect()
+}
+
+/// The loop or branch as a node of the active trace; gives its results, and makes those of variables their values.
+fn push(
+    op: Op,
+    first: &[Tensor],
+    sources: &[Source],
+    assigned: &[Arc<VariableData>],
+    origin: &Origin,
+) -> Result<Vec<Tensor>> {
+    trace::with_active(|stack| {
+        let mut operands = first.iter().map(|tensor| stack.lift(tensor, origin)).collect::<Result<Vec<Value>>>()?;
+        operands.extend(stack.lift_sources(sources, origin)?);
+        let values = stack.top_frame().builder.at(origin.clone()).push_multi(op, &operands)?;
+        let (results, states) = values.split_at(values.len() - assigned.len());
+        for (variable, value) in assigned.iter().zip(states) {
+            stack.assign(variable, *value);
+        }
+        let frame = stack.top_frame();
+        Ok(results.iter().map(|value| frame.tensor(*value)).collect())
+    })
+    .unwrap_or_else(|| Err(Error::internal("a loop or branch is built outside of any trace")))
+}
