@@ -100,4 +100,6 @@ pub struct Reduction {
 pub enum Library {
     /// A product of matrices; see [`DotGeneral`](crate::ops::DotGeneral).
     MatMul(crate::ops::DotGeneral),
+    /// The order of rows; see [`ArgSort`](crate::ops::ArgSort).
+    ArgSort(crate::ops::ArgSort),
 }

@@ -4,6 +4,7 @@ pub mod cpu;
 pub mod float_mode;
 pub mod pool;
 pub mod matmul;
+mod sort;
 mod options;
 mod variable;
 pub mod exec;

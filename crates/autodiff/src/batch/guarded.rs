@@ -17,7 +17,7 @@ pub(super) fn can_fail(graph: &Graph, size: &Dim) -> bool {
         && any_node(graph, &|graph: &Graph, index: NodeIndex| {
             let node = graph.node(index);
             match &node.op {
-                Op::Gather(_) | Op::ScatterAdd(_) | Op::Assert(_) => true,
+                Op::Gather(_) | Op::ScatterAdd(_) | Op::ScatterSet(_) | Op::Assert(_) => true,
                 op => {
                     let dtype = node.operands.first().and_then(|x| graph.ty(*x).as_tensor()).map(|x| x.dtype);
                     match (op.regions().is_empty(), dtype) {

@@ -52,7 +52,18 @@ fn kernels_give_the_bits_of_the_reference() {
         assert!(result.bit_eq(&expect[0]), "{result:?} is not {:?}\n{text}", expect[0]);
         seen.insert(sample.op.name());
     }
-    let wanted =
-        ["concat", "gather", "pad", "random_bits", "random_normal", "random_uniform", "scatter_add", "update_slice"];
+    let wanted = [
+        "concat",
+        "cumprod",
+        "cumsum",
+        "gather",
+        "pad",
+        "random_bits",
+        "random_normal",
+        "random_uniform",
+        "scatter_add",
+        "scatter_set",
+        "update_slice",
+    ];
     assert!(seen.iter().eq(wanted.iter()), "{seen:?}");
 }

@@ -28,6 +28,7 @@ mod order;
 mod fold;
 mod reduce;
 mod dot;
+mod sort;
 
 pub use cast::cast_scalar;
 pub use division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
@@ -49,5 +50,6 @@ pub use scalar::{Scalar32, Scalar64};
 pub use select::{
     is_finite, is_nan, maximum, maximum_i, maximum_of_number, minimum, minimum_i, minimum_of_number, sign,
 };
+pub use sort::{Ordered, SortRoom, argsort};
 pub use trig::{TRIG_BOUND, cos, is_near, sin, tan};
 pub use value::{Fault, Scalar};

@@ -260,6 +260,11 @@ pub struct Epilogue {
 pub enum LibraryOp {
     /// `c[b, i, j] = Σ_k a[b, i, k] · b[b, k, j]`, one fma chain per element with k ascending.
     MatMul(MatMulSpec),
+    /// Where the elements of each row of the last axis are in order, as i32; equal ones keep theirs.
+    ArgSort {
+        /// Whether the largest come first.
+        descending: bool,
+    },
 }
 
 /// Sizes and strides (in elements) of a matrix product; the result is dense `[batch, m, n]`.

@@ -6,7 +6,7 @@ use super::stacks::{StackItem, StackOp, StackStep, Stacks};
 use crate::fault::Fault;
 use crate::lane::Scalar;
 use crate::loops::bind::BoundKernel;
-use crate::meaning::Subnormals;
+use crate::meaning::{SortRoom, Subnormals, argsort};
 use crate::memory::Memory;
 use std::ops::Range;
 use tracelift_tensor::{Array, Binding, Error, Result, count_elements};
@@ -281,7 +281,10 @@ impl<'p, 'w> Machine<'p, 'w> {
 
     /// Blocks of rows, each followed by the epilogue over it.
     fn library(&mut self, call: &LibraryCall) -> Result {
-        let LibraryOp::MatMul(spec) = &call.op;
+        let spec = match &call.op {
+            LibraryOp::MatMul(spec) => spec,
+            LibraryOp::ArgSort { descending } => return self.sort(call, *descending),
+        };
         let rows = (&spec.batch * &spec.m).eval(&self.sizes)?;
         let owner = |id: BufferId| self.program.owner(id).0 as usize;
         let (a, b, c) = (owner(call.operands[0]), owner(call.operands[1]), owner(call.result));
@@ -300,6 +303,30 @@ impl<'p, 'w> Machine<'p, 'w> {
             }
             first = block.end;
         }
+        Ok(())
+    }
+
+    fn sort(&mut self, call: &LibraryCall, descending: bool) -> Result {
+        let shape = self.program.buffer(call.operands[0]).shape.eval(&self.sizes)?;
+        let n = shape.last().copied().unwrap_or(0).max(1);
+        let mut places = vec![0; shape.iter().product()];
+        let mut room = SortRoom::default();
+        macro_rules! sort {
+            ($x:expr) => {
+                for (row, places) in $x.chunks_exact(n).zip(places.chunks_exact_mut(n)) {
+                    argsort(row, descending, &mut room, places);
+                }
+            };
+        }
+        match self.memory(call.operands[0]) {
+            Memory::F32(x) => sort!(x),
+            Memory::F64(x) => sort!(x),
+            Memory::I32(x) => sort!(x),
+            Memory::I64(x) => sort!(x),
+            Memory::U8(x) => sort!(x),
+            Memory::Bool(x) => sort!(x.iter().map(|x| u8::from(*x)).collect::<Vec<u8>>()),
+        }
+        *self.memory_mut(call.result) = Memory::I32(places);
         Ok(())
     }
 

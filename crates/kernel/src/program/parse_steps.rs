@@ -249,13 +249,20 @@ impl<'c, 'a> Steps<'c, 'a> {
 
     /// `matmul $x, $w -> $h {vector=true} epilogue @k1($h, $b)`.
     fn library(&mut self) -> Result<Step, SyntaxError> {
-        self.cursor.expect_word("matmul")?;
+        let is_sort = self.cursor.eat_word("argsort");
+        if !is_sort {
+            self.cursor.expect_word("matmul")?;
+        }
         let mut operands = vec![self.buffer()?];
         while self.cursor.eat(Punct::Comma) {
             operands.push(self.buffer()?);
         }
         self.cursor.expect(Punct::Arrow)?;
         let result = self.buffer()?;
+        if is_sort {
+            let op = LibraryOp::ArgSort { descending: self.descending()? };
+            return Ok(Step::Library(LibraryCall { op, operands, result, epilogue: None }));
+        }
         let mut spec = self.program.written_matmul(&operands, result);
         if self.cursor.eat(Punct::OpenBrace) {
             self.cursor.list(Punct::CloseBrace, &mut |cursor| matmul_attribute(cursor, &mut spec))?;
@@ -266,6 +273,18 @@ impl<'c, 'a> Steps<'c, 'a> {
             epilogue = Some(Epilogue { kernel, buffers, scalars });
         }
         Ok(Step::Library(LibraryCall { op: LibraryOp::MatMul(spec), operands, result, epilogue }))
+    }
+
+    /// `{descending=true}`, or nothing.
+    fn descending(&mut self) -> Result<bool, SyntaxError> {
+        if !self.cursor.eat(Punct::OpenBrace) {
+            return Ok(false);
+        }
+        self.cursor.expect_word("descending")?;
+        self.cursor.expect(Punct::Eq)?;
+        self.cursor.expect_word("true")?;
+        self.cursor.expect(Punct::CloseBrace)?;
+        Ok(true)
     }
 
     fn check(&mut self) -> Result<Step, SyntaxError> {

@@ -222,7 +222,14 @@ impl Program {
     }
 
     fn write_library(&self, f: &mut dyn Write, call: &LibraryCall) -> fmt::Result {
-        let LibraryOp::MatMul(spec) = &call.op;
+        let spec = match &call.op {
+            LibraryOp::MatMul(spec) => spec,
+            LibraryOp::ArgSort { descending } => {
+                write_list(f, "lib argsort ", &call.operands, " -> ", &mut |f, buffer| self.write_ref(f, *buffer))?;
+                self.write_ref(f, call.result)?;
+                return if *descending { f.write_str(" {descending=true}") } else { Ok(()) };
+            }
+        };
         write_list(f, "lib matmul ", &call.operands, " -> ", &mut |f, buffer| self.write_ref(f, *buffer))?;
         self.write_ref(f, call.result)?;
         let usual = self.written_matmul(&call.operands, call.result);

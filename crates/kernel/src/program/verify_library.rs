@@ -4,11 +4,36 @@ use super::data::*;
 use super::verify::Verifier;
 use super::verify_head::differ_by;
 use crate::loops::{Access, Affine, Base, Index, Kernel, Place, Stmt};
-use tracelift_tensor::Dim;
+use tracelift_tensor::{DType, Dim};
 
 impl Verifier<'_> {
     pub(super) fn library(&mut self, step: &Step, call: &LibraryCall) {
-        let LibraryOp::MatMul(spec) = &call.op;
+        match &call.op {
+            LibraryOp::MatMul(spec) => self.product(step, call, spec),
+            LibraryOp::ArgSort { .. } => self.sort(step, call),
+        }
+    }
+
+    fn sort(&mut self, step: &Step, call: &LibraryCall) {
+        let [x] = call.operands[..] else {
+            return self.report(step, format!("sorting has one operand, not {}", call.operands.len()));
+        };
+        let (given, result) = (self.program.buffer(x), self.program.buffer(call.result));
+        if given.shape.is_empty() || result.dtype != DType::I32 || given.shape != result.shape {
+            let message = format!("the order of {}{} is no {}{}", given.dtype, given.shape, result.dtype, result.shape);
+            self.report(step, message);
+        }
+        if call.epilogue.is_some() {
+            self.report(step, "sorting has no epilogue".to_string());
+        }
+        self.read(step, x);
+        if self.may_share(x, call.result) {
+            self.report(step, format!("`{}` is overwritten while it is sorted", self.program.buffer_text(x)));
+        }
+        self.write(step, call.result);
+    }
+
+    fn product(&mut self, step: &Step, call: &LibraryCall, spec: &MatMulSpec) {
         let program = self.program;
         let [a, b] = call.operands[..] else {
             return self.report(step, format!("a product has two operands, not {}", call.operands.len()));

@@ -91,7 +91,7 @@ fn product_of(
         if call.epilogue.is_some() || !operands_stay(program, uses, call, at, n) {
             return None;
         }
-        let LibraryOp::MatMul(spec) = &call.op;
+        let LibraryOp::MatMul(spec) = &call.op else { return None };
         let kernel = by_rows(kernel, &(&spec.batch * &spec.m), &spec.n)?;
         let reads_result = |id: &BufferId| program.owner(*id) == program.owner(call.result);
         let mut ours = launch.buffers.iter().enumerate().filter(|(_, id)| reads_result(id));

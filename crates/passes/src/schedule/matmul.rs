@@ -1,4 +1,4 @@
-//! Products of matrices: axes are collapsed to batch, row, summed and column, and transposes become strides.
+//! Library calls: products of matrices, and sorting. Of products, axes are collapsed to batch, row, summed and column, and transposes become strides.
 
 use super::Region;
 use super::nest::{Group, lowering};
@@ -89,7 +89,10 @@ fn strided(region: &mut Region<'_, '_>, value: Value) -> Result<Strided> {
 }
 
 pub(super) fn schedule(region: &mut Region<'_, '_>, id: NodeIndex, library: &Library) -> Result {
-    let Library::MatMul(dot) = library;
+    let dot = match library {
+        Library::MatMul(dot) => dot,
+        Library::ArgSort(sort) => return argsort(region, id, sort.descending),
+    };
     let graph = region.graph;
     let node = graph.node(id);
     let (x, y, z) = (node.operands[0], node.operands[1], id.value());
@@ -117,6 +120,16 @@ pub(super) fn schedule(region: &mut Region<'_, '_>, id: NodeIndex, library: &Lib
     region.steps.push(Step::Library(LibraryCall { op: LibraryOp::MatMul(spec), operands, result, epilogue: None }));
     let place = if rank0 { region.read(result) } else { Place::Buffer(result) };
     region.places.insert(z, place);
+    Ok(())
+}
+
+/// The order of rows; their buffers are dense.
+fn argsort(region: &mut Region<'_, '_>, id: NodeIndex, descending: bool) -> Result {
+    let operands = vec![region.buffer(region.graph.node(id).operands[0])?];
+    let result = region.arena(id.value());
+    let op = LibraryOp::ArgSort { descending };
+    region.steps.push(Step::Library(LibraryCall { op, operands, result, epilogue: None }));
+    region.places.insert(id.value(), Place::Buffer(result));
     Ok(())
 }
 

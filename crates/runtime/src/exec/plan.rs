@@ -65,8 +65,8 @@ pub struct Plan {
     pub split: Vec<usize>,
     /// The distance between two tiles' copies of each scratch row.
     pub scratch_strides: Vec<usize>,
-    /// The product of each library call.
-    pub products: Vec<MatMul>,
+    /// The product of each library call, if it is one.
+    pub products: Vec<Option<MatMul>>,
     /// The items of each stack.
     pub stacks: Vec<StackPlan>,
 }
@@ -204,14 +204,14 @@ fn buffer_bytes(program: &Program, shapes: &[Dims]) -> Result<Vec<usize>> {
     sizes.collect()
 }
 
-fn product(library: &LibraryPlace, binding: &Binding) -> Result<MatMul> {
-    let LibraryOp::MatMul(spec) = &library.call.op;
+fn product(library: &LibraryPlace, binding: &Binding) -> Result<Option<MatMul>> {
+    let LibraryOp::MatMul(spec) = &library.call.op else { return Ok(None) };
     let size = |dim: &tracelift_tensor::Dim| {
         usize::try_from(dim.eval(binding)?).map_err(|_| Error::internal(format!("`matmul` has a size of {dim} < 0")))
     };
     let stride = |dim: &tracelift_tensor::Dim| Ok::<isize, Error>(dim.eval(binding)? as isize);
     let [batch, m, k, n] = [size(&spec.batch)?, size(&spec.m)?, size(&spec.k)?, size(&spec.n)?];
-    Ok(MatMul {
+    Ok(Some(MatMul {
         batch,
         m,
         k,
@@ -221,7 +221,7 @@ fn product(library: &LibraryPlace, binding: &Binding) -> Result<MatMul> {
         c_row: n,
         c_batch: m.checked_mul(n).ok_or_else(too_large)?,
         order: if spec.vector { Order::Lanes } else { Order::Chain },
-    })
+    }))
 }
 
 /// The plans used last.

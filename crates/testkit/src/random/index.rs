@@ -7,13 +7,15 @@ use tracelift_ir::{ParamRole, Type, Value};
 use tracelift_tensor::{DType, Dim, Shape};
 
 pub(super) fn step(growth: &mut Growth<'_>) -> Option<()> {
-    match growth.chance.below(14) {
+    match growth.chance.below(17) {
         0..=2 => slice(growth),
         3 => update_slice(growth),
         4 | 5 => pad(growth),
         6..=8 => concat(growth),
         9..=11 => gather(growth),
-        _ => scatter_add(growth),
+        12 | 13 => scatter(growth),
+        14 | 15 => running(growth),
+        _ => sort(growth),
     }
 }
 
@@ -129,8 +131,9 @@ fn gather(growth: &mut Growth<'_>) -> Option<()> {
     growth.push(Gather { axis, batch }, &[x, indices]).map(drop)
 }
 
-fn scatter_add(growth: &mut Growth<'_>) -> Option<()> {
-    let x = growth.find(|ty| ty.rank() > 0 && ty.dtype() != DType::Bool)?;
+fn scatter(growth: &mut Growth<'_>) -> Option<()> {
+    let adds = growth.chance.one_in(2);
+    let x = growth.find(|ty| ty.rank() > 0 && (!adds || ty.dtype() != DType::Bool))?;
     let ty = growth.b.ty(x).clone();
     let axis = growth.chance.below(ty.rank());
     let picks = index_shape(growth);
@@ -142,5 +145,23 @@ fn scatter_add(growth: &mut Growth<'_>) -> Option<()> {
         return None;
     }
     let updates = growth.of_type(&updates);
-    growth.push(ScatterAdd { axis, batch: 0 }, &[x, indices, updates]).map(drop)
+    let operands = [x, indices, updates];
+    let made = match adds {
+        true => growth.push(ScatterAdd { axis, batch: 0 }, &operands),
+        false => growth.push(ScatterSet { axis, batch: 0 }, &operands),
+    };
+    made.map(drop)
+}
+
+fn running(growth: &mut Growth<'_>) -> Option<()> {
+    let x = growth.find(|ty| ty.rank() > 0 && ty.dtype() != DType::Bool)?;
+    let axis = growth.chance.below(growth.b.ty(x).rank());
+    let running = *growth.chance.pick(&[Running::Sum, Running::Sum, Running::Product]);
+    growth.push(Cumulate { running, axis }, &[x]).map(drop)
+}
+
+fn sort(growth: &mut Growth<'_>) -> Option<()> {
+    let x = growth.find(|ty| ty.rank() > 0)?;
+    let descending = growth.chance.one_in(2);
+    growth.push(ArgSort { descending }, &[x]).map(drop)
 }
