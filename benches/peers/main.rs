@@ -1,6 +1,6 @@
 //! The workloads that other frameworks were measured with, as JSON lines.
 //!
-//! `cargo bench --bench peers -- W1 W2 W5 W8 W9` runs the named ones (a prefix such as `W5.gelu` will do), `all` or
+//! `cargo bench --bench peers -- W1 W2 W5 W7 W8 W9` runs the named ones (a prefix such as `W5.gelu` will do), `all` or
 //! nothing all of them; `--threads 1` uses one thread; `--budget 1.5` is the time per result in seconds.
 //! A line holds seconds per iteration: a call, or one training step. Tracing, compiling and at least two warm-up
 //! calls are not timed, except by W9, which times those.
@@ -8,6 +8,7 @@
 mod calls;
 mod elementwise;
 mod first_call;
+mod loops;
 mod measure;
 mod train;
 
@@ -15,10 +16,11 @@ use measure::Settings;
 
 fn main() {
     let (settings, wanted) = Settings::from_arguments(std::env::args().skip(1));
-    let groups: [(&str, fn(&Settings)); 5] = [
+    let groups: [(&str, fn(&Settings)); 6] = [
         ("W1", train::housing),
         ("W2", train::fashion),
         ("W5", elementwise::all),
+        ("W7", loops::all),
         ("W8", calls::scalar),
         ("W9", first_call::all),
     ];

@@ -83,6 +83,11 @@ impl Times {
         Times { seconds, cpu_per_iteration: cpu / iterations.max(1) as f64 }
     }
 
+    /// The shortest time of an iteration.
+    pub(crate) fn least(&self) -> f64 {
+        self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
     /// Prints the result line.
     pub(crate) fn report(&self, settings: &Settings, workload: &str, variant: &str, extra: Value) {
         let mut sorted = self.seconds.clone();

@@ -52,6 +52,8 @@ pub(super) struct Emitter<'p, 'f> {
     registers: Vec<Variable>,
     /// Takes the status and returns it.
     exit: Block,
+    /// How many iterations a tight loop still makes before it asks whether to stop.
+    budget: Variable,
 }
 
 /// How many steps of each kind have been written; the next one's number.
@@ -98,6 +100,22 @@ fn host_constant() -> MemFlagsData {
     host_memory().with_readonly().with_can_move()
 }
 
+/// How many iterations of a tight loop stand in a row.
+const IN_A_ROW: usize = 4;
+
+/// How often a tight loop goes back before it asks whether to stop: some microseconds.
+const BUDGET: i64 = 1024;
+
+/// A loop with more steps than this gains nothing from standing in a row.
+const MAX_TIGHT: usize = 12;
+
+/// Whether a loop is nothing but a few scalar operations.
+fn is_tight(step: &LoopStep) -> bool {
+    let (condition, body) = (&step.condition.steps, &step.body.steps);
+    let scalar = |step: &Step| matches!(step, Step::Scalar { .. } | Step::Dim { .. });
+    condition.len() + body.len() <= MAX_TIGHT && condition.iter().chain(body).all(scalar)
+}
+
 impl<'p, 'f> Emitter<'p, 'f> {
     fn new(program: &'p Program, layout: &'p Layout, mut builder: FunctionBuilder<'f>, isa: &dyn TargetIsa) -> Self {
         let entry = builder.create_block();
@@ -118,6 +136,7 @@ impl<'p, 'f> Emitter<'p, 'f> {
         let conv = kernel.call_conv;
         let [kernel, helper] = [kernel, helper].map(|signature| builder.import_signature(signature));
         let registers = program.registers.iter().map(|dtype| builder.declare_var(scalar_type(*dtype))).collect();
+        let budget = builder.declare_var(types::I32);
         Emitter {
             program,
             layout,
@@ -135,6 +154,7 @@ impl<'p, 'f> Emitter<'p, 'f> {
             stop,
             registers,
             exit,
+            budget,
         }
     }
 
@@ -145,6 +165,7 @@ impl<'p, 'f> Emitter<'p, 'f> {
                 Some(Step::If { condition, then, otherwise, results }) => {
                     frames.push(self.open_if(condition, then, otherwise, results));
                 }
+                Some(Step::Loop(step)) if is_tight(step) => self.tight_loop(step)?,
                 Some(Step::Loop(step)) => frames.push(self.open_loop(step)),
                 Some(step) => self.step(step)?,
                 None => {
@@ -179,15 +200,73 @@ impl<'p, 'f> Emitter<'p, 'f> {
         Frame { steps: then.steps.iter(), after: After::Then { yields: &then.yields, otherwise, results, other, join } }
     }
 
-    fn open_loop(&mut self, step: &'p LoopStep) -> Frame<'p> {
-        let first: Vec<Value> = step.carried.iter().map(|(_, value)| self.scalar(value)).collect();
-        for ((register, _), value) in step.carried.iter().zip(first) {
-            self.set(*register, value);
+    /// A loop of scalar operations alone: several iterations stand in a row, and whether to stop is asked from time to
+    /// time. There is one condition an iteration, and the branch back once for several.
+    fn tight_loop(&mut self, step: &'p LoopStep) -> Result {
+        self.begin(step);
+        let [poll, header, done, stop] = [(); 4].map(|()| self.builder.create_block());
+        self.builder.set_cold_block(stop);
+        self.builder.ins().jump(poll, &[]);
+        self.builder.switch_to_block(poll);
+        let budget = self.builder.ins().iconst(types::I32, BUDGET);
+        self.builder.def_var(self.budget, budget);
+        let stopped = self.builder.ins().atomic_load(types::I8, host_memory(), self.stop);
+        self.builder.ins().brif(stopped, stop, &[], header, &[]);
+        self.builder.switch_to_block(header);
+        for _ in 0..IN_A_ROW {
+            for inner in &step.condition.steps {
+                self.step(inner)?;
+            }
+            let go_on = self.scalar(&step.condition.yields[0]);
+            let body = self.builder.create_block();
+            self.builder.ins().brif(go_on, body, &[], done, &[]);
+            self.builder.switch_to_block(body);
+            for inner in &step.body.steps {
+                self.step(inner)?;
+            }
+            self.hand_on(step);
         }
+        let budget = self.builder.use_var(self.budget);
+        let budget = self.builder.ins().iadd_imm_s(budget, -1);
+        self.builder.def_var(self.budget, budget);
+        self.builder.ins().brif(budget, header, &[], poll, &[]);
+        self.builder.switch_to_block(stop);
+        self.fault(Report { code: FaultCode::Cancelled, site: None, position: None, index: None, bound: None });
+        self.builder.switch_to_block(done);
+        self.end(step);
+        Ok(())
+    }
+
+    fn open_loop(&mut self, step: &'p LoopStep) -> Frame<'p> {
+        self.begin(step);
         let header = self.builder.create_block();
         self.builder.ins().jump(header, &[]);
         self.builder.switch_to_block(header);
         Frame { steps: step.condition.steps.iter(), after: After::Condition { step, header } }
+    }
+
+    /// Gives the carried registers their first values.
+    fn begin(&mut self, step: &LoopStep) {
+        let first: Vec<Value> = step.carried.iter().map(|(_, value)| self.scalar(value)).collect();
+        for ((register, _), value) in step.carried.iter().zip(first) {
+            self.set(*register, value);
+        }
+    }
+
+    /// Gives the carried registers their next values.
+    fn hand_on(&mut self, step: &LoopStep) {
+        let next: Vec<Value> = step.body.yields.iter().map(|value| self.scalar(value)).collect();
+        for ((register, _), value) in step.carried.iter().zip(next) {
+            self.set(*register, value);
+        }
+    }
+
+    /// Sets the results of a loop that has ended.
+    fn end(&mut self, step: &LoopStep) {
+        for ((register, _), result) in step.carried.iter().zip(&step.results) {
+            let last = self.register(*register);
+            self.set(*result, last);
+        }
     }
 
     fn close(&mut self, after: After<'p>) -> Option<Frame<'p>> {
@@ -206,20 +285,14 @@ impl<'p, 'f> Emitter<'p, 'f> {
                 Some(Frame { steps: step.body.steps.iter(), after: After::Body { step, header, done } })
             }
             After::Body { step, header, done } => {
-                let next: Vec<Value> = step.body.yields.iter().map(|value| self.scalar(value)).collect();
-                for ((register, _), value) in step.carried.iter().zip(next) {
-                    self.set(*register, value);
-                }
+                self.hand_on(step);
                 let stopped = self.builder.ins().atomic_load(types::I8, host_memory(), self.stop);
                 let report =
                     Report { code: FaultCode::Cancelled, site: None, position: None, index: None, bound: None };
                 self.fault_if(stopped, report);
                 self.builder.ins().jump(header, &[]);
                 self.builder.switch_to_block(done);
-                for ((register, _), result) in step.carried.iter().zip(&step.results) {
-                    let last = self.register(*register);
-                    self.set(*result, last);
-                }
+                self.end(step);
                 None
             }
             After::Then { yields, otherwise, results, other, join } => {
@@ -291,6 +364,12 @@ impl<'p, 'f> Emitter<'p, 'f> {
         self.builder.set_cold_block(bad);
         self.builder.ins().brif(condition, bad, &[], good, &[]);
         self.builder.switch_to_block(bad);
+        self.fault(report);
+        self.builder.switch_to_block(good);
+    }
+
+    /// Leaves the driver with a fault.
+    fn fault(&mut self, report: Report) {
         let site = report.site.map_or(-1, |site| i64::from(site.0));
         let site = self.builder.ins().iconst(types::I32, site);
         let code = self.builder.ins().iconst(types::I32, report.code as i64);
@@ -300,7 +379,6 @@ impl<'p, 'f> Emitter<'p, 'f> {
         self.store_fault(offset_of!(Fault, index), report.index);
         self.store_fault(offset_of!(Fault, bound), report.bound);
         self.builder.ins().jump(self.exit, &[code.into()]);
-        self.builder.switch_to_block(good);
     }
 
     /// Leaves the driver with a helper's status if it is not 0; the helper has described the fault.
