@@ -5,7 +5,7 @@
 use std::sync::Mutex;
 use tracelift::data::{Csv, Missing, StandardScaler, parse_idx};
 use tracelift::prelude::*;
-use tracelift::{grad, value_and_gradients};
+use tracelift::{GradientTape, TensorArray, cond, custom_gradient, for_range, grad, jacobian, value_and_gradients};
 
 /// The message, with `L:C` for lines and columns of this file.
 fn text(error: &Error) -> String {
@@ -169,4 +169,112 @@ fn variables_keep_their_type() {
         of(v.assign_add(tensor(2)))
     ]));
     assert_eq!(v.to_vec::<f32>().unwrap(), [1.0, 2.0]);
+}
+
+#[test]
+fn what_tapes_refuse() {
+    let (w, x) = (Variable::new(2.0), tensor([1.0, 2.0]));
+    let leaked = std::cell::RefCell::new(None);
+    let _ = grad(|x: &Tensor| {
+        *leaked.borrow_mut() = Some(GradientTape::new());
+        x.square()
+    })(&tensor(1.0));
+    let tape = GradientTape::persistent();
+    tape.watch(&x);
+    let y = x.square();
+    let in_a_branch = Function::new(|x: &Tensor| {
+        let tape = GradientTape::persistent();
+        tape.watch(x);
+        let y = x.square();
+        cond(&x.gt(0), || tape.gradient(&y, x), || x.clone())
+    });
+    let from_outside = Function::new({
+        let w = w.clone();
+        move |x: &Tensor| {
+            // A tape of the caller's, found again while tracing.
+            let tape = eagerly(GradientTape::persistent);
+            tape.gradient(&(x * &w), &w)
+        }
+    });
+    insta::assert_snapshot!(list(&[
+        of(leaked.into_inner().unwrap().gradient(&w.square(), &w).ok()),
+        carried(&tape.gradient(&y, &w)),
+        carried(&tape.gradient(&tensor([1, 2]), &x)),
+        carried(&tape.output_gradients([&x, &x]).gradient(&y, &x)),
+        carried(&tape.output_gradients(&tensor(1.0)).gradient(&y, &x)),
+        carried(&tape.gradient(&(&y + tensor([1.0, 2.0, 3.0])), &x)),
+        carried(&tape.batch_jacobian(&y.sum(..), &x)),
+        of(in_a_branch(&tensor(1.0)).ok()),
+        of(from_outside(&tensor(1.0)).ok()),
+        of(Function::new(|x: &Tensor| jacobian(Tensor::square)(x)).input_signature([spec!(f32[None])])(&x).ok()),
+    ]));
+}
+
+#[test]
+fn what_custom_gradients_refuse() {
+    let (x, v) = (tensor([1.0, 2.0]), Variable::new(0.0).named("total"));
+    let wrong = |backward: fn(&Tensor, &Tensor, &Tensor) -> Tensor| {
+        carried(&grad(move |x: &Tensor| custom_gradient(x, Tensor::square, backward))(&x))
+    };
+    let assigns = Function::new({
+        let v = v.clone();
+        move |x: &Tensor| {
+            let forward = |x: &Tensor| {
+                let _ = v.assign_add(x.sum(..));
+                x * 2
+            };
+            custom_gradient(x, forward, |_, _, dy| dy * 2)
+        }
+    });
+    insta::assert_snapshot!(list(&[
+        wrong(|_, _, dy| dy.sum(..)),
+        wrong(|x, _, dy| dy * x + tensor([1.0, 2.0, 3.0])),
+        of(assigns(&x).ok()),
+    ]));
+}
+
+#[test]
+fn what_arrays_of_tensors_refuse() {
+    let array = || TensorArray::new(F32, 2).write(0, [1.0, 2.0]);
+    let mut read = array();
+    let _ = read.read(0);
+    let unknown = Function::new(|n: &Tensor| {
+        for_range(n, TensorArray::new(F32, 2), |i, array| array.write(i, i.cast(F32))).stack()
+    });
+    let behind = Function::new(|n: &Tensor| {
+        for_range(n, TensorArray::new(F32, 2).element_shape(()), |i, array| array.write(i, i.cast(F32))).stack()
+    });
+    insta::assert_snapshot!(list(&[
+        of(array().write(2, [1.0, 2.0]).ok()),
+        of(array().write(1, tensor([1, 2])).ok()),
+        of(array().write(1, [1.0, 2.0, 3.0]).ok()),
+        of(array().write(tensor(0.5), [1.0, 2.0]).ok()),
+        carried(&read.read(0)),
+        carried(&read.read(7)),
+        carried(&TensorArray::new(F32, 2).stack()),
+        of(array().unstack([[1.0, 2.0]]).ok()),
+        of(unknown(&tensor(2)).ok()),
+        of(behind(&tensor(3)).ok()),
+        of(Function::new(|i: &Tensor| TensorArray::new(F32, 0).dynamic(true).write(i, 1.0).stack())(&tensor(0)).ok()),
+    ]));
+}
+
+#[test]
+fn what_variables_refuse() {
+    let v = Variable::new([[1.0, 2.0], [3.0, 4.0]]).named("kernel");
+    let made = Function::new(|x: &Tensor| -> Result<Tensor> { (&Variable::new(1.0) + x).ok() });
+    made(&tensor(1.0)).unwrap();
+    insta::assert_snapshot!(list(&[
+        of(v.assign([1.0, 2.0])),
+        of(v.assign(tensor([[1, 2], [3, 4]]))),
+        of(Variable::new(0).assign(1.5)),
+        of(v.assign_add([1.0, 2.0, 3.0])),
+        of(v.at((0, 7)).assign(1)),
+        of(v.at(0).assign([1.0, 2.0, 3.0])),
+        of(v.scatter_nd_update([[9, 9]], [1.0])),
+        of(v.scatter_nd_add([[9, 9]], [1.0])),
+        of(v.scatter_nd_add([[0]], [1.0])),
+        of(made(&tensor([1.0, 2.0]))),
+    ]));
+    assert_eq!(v.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0]);
 }

@@ -93,6 +93,15 @@ rows! {
         let (sums, rest) = running(&three().stack());
         assert_eq!(sums.to_vec::<f32>().unwrap(), [1., 2., 4., 12., 9., 19.]);
         assert_eq!(rest.to_vec::<f32>().unwrap(), [0.; 6]);
+        // Gradients go through loops: d/dx Σ (sums of squares) of a running array.
+        let collected = |x: &Tensor| {
+            let array = TensorArray::new(F32, 3).element_shape(());
+            let start = (array, x.clone());
+            for_range(3, start, |i, (array, x)| (array.write(i, &x), &x * &x)).0.stack().sum(..)
+        };
+        let slope = |x: f32| 1. + 2. * x + 4. * x * x * x;
+        assert_eq!(grad(collected)(&tensor(1.5)).item::<f32>().unwrap(), slope(1.5));
+        assert_eq!(Function::new(move |x: &Tensor| grad(collected)(x))(&tensor(1.5)).item::<f32>().unwrap(), slope(1.5));
         // Gradients go through what is written and read.
         let through = |x: &Tensor| {
             let mut array = TensorArray::new(F32, 2).write(0, x.square()).write(1, x * 3);

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use tracelift_tensor::{DType, Dim, Error, Result, Shape};
+use tracelift_tensor::{DType, Dim, Error, Origin, Result, Shape};
 
 use crate::{
     IntoTensor, LeafSource, Leaves, Operand, Tensor, Tree, concat, ops::stack, range, scope, select, tensor, trace,
@@ -44,6 +44,8 @@ pub struct TensorArray {
     /// The shape of a row, once it is known.
     row: Option<Shape>,
     rows: Result<Rows>,
+    /// Where it was made.
+    made: Origin,
     /// The rows as loops carry them, made when first asked for.
     stacked: OnceLock<Stacked>,
 }
@@ -80,9 +82,10 @@ enum Index {
 
 impl TensorArray {
     /// An array of rows that are not written yet.
+    #[track_caller]
     pub fn new(dtype: DType, size: usize) -> TensorArray {
-        let rows = Ok(Rows::Listed(vec![Row::Unwritten; size]));
-        TensorArray { dtype, dynamic: false, clear_after_read: true, row: None, rows, stacked: OnceLock::new() }
+        let (rows, made) = (Ok(Rows::Listed(vec![Row::Unwritten; size])), scope::origin());
+        TensorArray { dtype, dynamic: false, clear_after_read: true, row: None, rows, made, stacked: OnceLock::new() }
     }
 
     /// Whether writing behind the end makes it longer; not in loops of a graph.
@@ -405,7 +408,13 @@ fn placed(what: &str, error: Error) -> Error {
 
 impl Clone for TensorArray {
     fn clone(&self) -> Self {
-        TensorArray { row: self.row.clone(), rows: self.rows.clone(), stacked: self.stacked.clone(), ..*self }
+        TensorArray {
+            row: self.row.clone(),
+            rows: self.rows.clone(),
+            made: self.made.clone(),
+            stacked: self.stacked.clone(),
+            ..*self
+        }
     }
 }
 
@@ -429,7 +438,9 @@ impl Tree for TensorArray {
                 leaves.tensor(&cleared);
             }
             Err(error) => {
-                let failed = Tensor::failed(placed("new", error));
+                let error = if error.op.is_none() { error.op("TensorArray::new") } else { error };
+                let error = if error.origin.is_unknown() { error.at(self.made.clone()) } else { error };
+                let failed = Tensor::failed(error);
                 leaves.tensor(&failed);
                 leaves.tensor(&failed);
             }
@@ -444,6 +455,6 @@ impl Tree for TensorArray {
             None => Ok(Rows::Stacked(Stacked { data, cleared })),
         };
         // What a loop carries keeps its size.
-        TensorArray { row, rows, stacked: OnceLock::new(), dynamic: false, ..*self }
+        TensorArray { row, rows, made: self.made.clone(), stacked: OnceLock::new(), dynamic: false, ..*self }
     }
 }

@@ -128,6 +128,9 @@ fn calls_loops_and_closures_are_seen_through() {
     assert_eq!((number(&dx), number(&dw)), (36., 12.));
     let (_, dw) = value_and_gradients(|| &w * &x, &w);
     assert_eq!(number(&tape.gradient(&dw, &x)), 1.);
+    let grown = while_loop((tensor(0), x.clone()), |(n, _)| n.lt(3), |(n, y)| (n + 1, y * &w)).1;
+    let (dx, dw) = tape.gradient(&grown, (&x, &w));
+    assert_eq!((number(&dx), number(&dw)), (27., 2. * 3. * 9.));
     let chosen = cond(&x.gt(0), || &x * &w, || x.clone());
     assert_eq!(number(&tape.gradient(&chosen, &x)), 3.);
 }

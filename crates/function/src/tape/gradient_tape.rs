@@ -39,8 +39,8 @@ use crate::{Tensor, scope};
 /// ```
 #[must_use = "a tape records while it lives"]
 pub struct GradientTape {
-    tape: Tape,
-    how: How,
+    pub(super) tape: Tape,
+    pub(super) how: How,
 }
 
 /// Records what is computed, for any number of gradients; see [`GradientTape::persistent`].

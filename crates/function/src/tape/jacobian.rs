@@ -28,7 +28,7 @@ pub fn jacobian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
         in_trace("jacobian", || {
             let (tape, x) = watched(x, &origin);
             let y = f(&x);
-            tape.unconnected(Unconnected::Zero).jacobian(&y, &x)
+            tape.tape.jacobian(&y, &&x, &or_zeros(None), &origin)
         })
     }
 }
@@ -45,11 +45,12 @@ pub fn jacobian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
 /// ```
 #[track_caller]
 pub fn hessian(f: impl Fn(&Tensor) -> Tensor) -> impl Fn(&Tensor) -> Tensor {
+    let origin = scope::origin();
     jacobian(move |x| {
         let tape = GradientTape::new();
         tape.watch(x);
         let y = f(x);
-        tape.unconnected(Unconnected::Zero).gradient(&y, x)
+        tape.tape.gradient(&&y, &x, &or_zeros(None), &origin)
     })
 }
 
@@ -73,10 +74,15 @@ pub fn jvp(f: impl Fn(&Tensor) -> Tensor, x: &Tensor, direction: &Tensor) -> (Te
         let y = f(&x);
         // x' = uᵀ J is linear in u; its gradient along the direction is J · direction.
         let (outer, u) = watched(&y.zeros_like(), &origin);
-        let back = inner.unconnected(Unconnected::Zero).output_gradients(&u).gradient(&y, &x);
-        let dy = outer.unconnected(Unconnected::Zero).output_gradients(direction).gradient(&back, &u);
+        let back = inner.tape.gradient(&&y, &&x, &or_zeros(Some(&u)), &origin);
+        let dy = outer.tape.gradient(&&back, &&u, &or_zeros(Some(direction)), &origin);
         (y, dy)
     })
+}
+
+/// Zeros where no path leads; what the gradient starts from.
+fn or_zeros(cotangent: Option<&Tensor>) -> How {
+    How { unconnected: Unconnected::Zero, cotangents: cotangent.map(|tensor| vec![tensor.clone()]) }
 }
 
 /// A tape, and a tensor that it watches.
