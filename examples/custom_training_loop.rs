@@ -6,7 +6,6 @@ use tracelift::{
     losses::mean_squared_error,
     metrics::{Mean, MeanAbsoluteError},
     prelude::*,
-    value_and_gradients,
 };
 
 const EPOCHS: usize = 5;
@@ -33,14 +32,12 @@ fn main() -> Result {
         let (model, mean_loss, mae) = (model.clone(), mean_loss.share(), mae.share());
         move |x: &Tensor, y: &Tensor| -> Result<Tensor> {
             let variables = model.trainable_variables();
-            let forward = || {
-                let call = Call::training();
-                let y_pred = call.apply(&model, x);
-                // The penalties of the weights are the call's.
-                (mean_squared_error(y, &y_pred).mean(..) + call.loss(), y_pred)
-            };
-            let ((loss, y_pred), gradients) = value_and_gradients(forward, &variables);
-            optimizer.apply(&gradients, &variables)?;
+            let call = Call::training();
+            let tape = GradientTape::new();
+            let y_pred = call.apply(&model, x);
+            // The penalties of the weights are the call's.
+            let loss = mean_squared_error(y, &y_pred).mean(..) + call.loss();
+            optimizer.apply(&tape.gradient(&loss, &variables), &variables)?;
             mean_loss.update_values(&loss, None)?;
             mae.update_state(y, &y_pred, None)?;
             loss.ok()

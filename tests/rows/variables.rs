@@ -1,7 +1,7 @@
 //! Rows V: variables.
 
 use tracelift::prelude::*;
-use tracelift_function::IndexedSlices;
+use tracelift_function::{Engine, IndexedSlices};
 
 use crate::rows;
 
@@ -35,6 +35,20 @@ rows! {
         v.scatter_nd_update([[0, 0], [1, 2]], [100., 200.]).unwrap();
         golden.same("v.scatter_nd_update", &v);
         golden.fails("v.scatter_nd_oob", v.scatter_nd_update([[9, 9]], [1.]));
+        // Adding is the same on every engine, also at places that only a call knows.
+        let add = |v: &Variable, indices: &Tensor| v.scatter_nd_add(indices, [1., 10., 100.]);
+        let (indices, outside) = (tensor([[0, 1], [1, 2], [0, 1]]), tensor([[0, 1], [2, 0], [0, 1]]));
+        for engine in Engine::ALL {
+            let traced = Function::new(add).options(Options { engine, ..Options::default() });
+            let (eager, compiled) = (self::v(), self::v());
+            add(&eager, &indices).unwrap();
+            traced(&compiled, &indices).unwrap();
+            assert_eq!(eager.to_vec::<f32>().unwrap(), [1., 103., 3., 4., 5., 16.]);
+            assert_eq!(compiled.to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
+            golden.fails("v.scatter_nd_oob", add(&eager, &outside));
+            golden.fails("v.scatter_nd_oob", traced(&compiled, &outside));
+            assert_eq!(compiled.to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
+        }
     };
     v06 => |golden| {
         let v = v();

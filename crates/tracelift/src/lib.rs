@@ -36,10 +36,10 @@ pub mod data {
 pub mod prelude {
     pub use crate::{
         Activation, AnyActivation, AnyLayer, AnyLoss, AnyMetric, AnyOptimizer, Array, Build, Call, Callback, Compile,
-        Constraint, DType, Dense, Error, ErrorKind, F32, F64, Fit, Flatten, Function, I32, I64, Initializer, Lambda,
-        Late, Layer, Loss, Metric, Model, Module, Optimizer, Options, Regularizer, Result, Sequential, Shape, Tensor,
-        Tree, Variable, Weight, activations, autograph, data, eagerly, function, initializers, losses, metrics, random,
-        range_t, regularizers, s, select, spec, tensor, while_loop,
+        Constraint, DType, Dense, Error, ErrorKind, F32, F64, Fit, Flatten, Function, GradientTape, I32, I64,
+        Initializer, Lambda, Late, Layer, Loss, Metric, Model, Module, Optimizer, Options, Regularizer, Result,
+        Sequential, Shape, Tensor, Tree, Variable, Weight, activations, autograph, data, eagerly, function,
+        initializers, losses, metrics, random, range_t, regularizers, s, select, spec, tensor, while_loop,
     };
     pub use crate::{Adam, Nadam, Sgd};
 }
@@ -52,4 +52,7 @@ mod pages {
 
     #[doc = include_str!("../../../docs/ERRORS.md")]
     struct Errors;
+
+    #[doc = include_str!("../../../docs/GRADIENTS.md")]
+    struct Gradients;
 }

@@ -105,7 +105,7 @@ pub(crate) fn scatter_nd_add(x: &Tensor, indices: &Tensor, updates: &Tensor) -> 
     // The number of the block among all of them; a position outside of its axis is refused by the gathering.
     let mut number = tensor(0).cast(DType::I64);
     for (axis, size) in sizes.iter().enumerate() {
-        let position = range(*size as i64).gather(&indices.slice((.., axis as i64)));
+        let position = range(*size as i64).gather(&indices.slice((.., axis as i64)).cast(DType::I64)).cast(DType::I64);
         number = number * (*size as i64) + position;
     }
     let blocks = sizes.iter().product::<usize>();
