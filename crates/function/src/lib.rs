@@ -37,6 +37,7 @@ mod tape;
 mod gradient;
 mod custom_gradient;
 mod control;
+mod vmap;
 #[doc(hidden)]
 pub mod autograph;
 mod effects;
@@ -70,6 +71,7 @@ pub use tracelift_tensor::{
 };
 pub use tree::{LeafSource, Leaves, Tree};
 pub use variable::{IndexedSlices, Variable, VariableSlice};
+pub use vmap::{Vmap, vmap};
 
 /// What macros expand to; not for users.
 #[doc(hidden)]

@@ -22,6 +22,13 @@ pub struct BatchValue {
     pub batched: bool,
 }
 
+impl BatchValue {
+    /// One item for each element: repeated if it is the same for all.
+    pub fn for_each(self, b: &mut Builder, size: &Dim) -> Result<Value> {
+        spread(b, self, size).map(|all| all.value)
+    }
+}
+
 /// A graph that does for every element of a batch what `graph` does for one.
 ///
 /// `batched` says of each parameter whether there is one per element: it then has a new first axis of `size`, as all
