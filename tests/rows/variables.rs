@@ -37,6 +37,7 @@ rows! {
         golden.fails("v.scatter_nd_oob", v.scatter_nd_update([[9, 9]], [1.]));
         // Adding is the same on every engine, also at places that only a call knows.
         let add = |v: &Variable, indices: &Tensor| v.scatter_nd_add(indices, [1., 10., 100.]);
+        let set = |v: &Variable, indices: &Tensor| v.scatter_nd_update(indices, [1., 10., 100.]);
         let (indices, outside) = (tensor([[0, 1], [1, 2], [0, 1]]), tensor([[0, 1], [2, 0], [0, 1]]));
         for engine in Engine::ALL {
             let traced = Function::new(add).options(Options { engine, ..Options::default() });
@@ -45,6 +46,12 @@ rows! {
             traced(&compiled, &indices).unwrap();
             assert_eq!(eager.to_vec::<f32>().unwrap(), [1., 103., 3., 4., 5., 16.]);
             assert_eq!(compiled.to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
+            let traced_set = Function::new(set).options(Options { engine, ..Options::default() });
+            let written = Variable::new([[2., 42., 0.], [8., 10., 1.]]);
+            traced_set(&written, &tensor([[1, 1], [0, 0], [1, 1]])).unwrap();
+            assert_eq!(written.to_vec::<f32>().unwrap(), [10., 42., 0., 8., 100., 1.], "the last one stays");
+            golden.fails("v.scatter_nd_oob", set(&written, &outside));
+            golden.fails("v.scatter_nd_oob", traced_set(&written, &outside));
             golden.fails("v.scatter_nd_oob", add(&eager, &outside));
             golden.fails("v.scatter_nd_oob", traced(&compiled, &outside));
             assert_eq!(compiled.to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
@@ -54,6 +61,12 @@ rows! {
         let v = v();
         let values = tensor([[1., 2., 3.], [4., 5., 6.]]);
         v.scatter_update(&IndexedSlices { values, indices: tensor([1, 0]) }).unwrap();
+        golden.same("v.scatter_update", &v);
+        let traced = Function::new(|v: &Variable, rows: &Tensor| {
+            v.scatter_update(&IndexedSlices { values: tensor([[1., 2., 3.], [4., 5., 6.]]), indices: rows.clone() })
+        });
+        let v = self::v();
+        traced(&v, &tensor([1, 0])).unwrap();
         golden.same("v.scatter_update", &v);
     };
     v07 => |golden| {

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 use tracelift_tensor::{DType, Dim, Error, Origin, Result, Shape};
 
 use crate::{
-    IntoTensor, LeafSource, Leaves, Operand, Tensor, Tree, concat, ops::stack, range, scope, select, tensor, trace,
+    IntoTensor, LeafSource, Leaves, Operand, Tensor, Tree, concat,
+    ops::{set_row, stack},
+    scope, select, tensor, trace,
 };
 
 /// Tensors of one dtype and shape, each at its index, written one by one: what a loop collects.
@@ -231,9 +233,10 @@ impl TensorArray {
             }
             Index::Traced(at) => {
                 let Stacked { data, cleared } = self.stacked()?;
-                let here = self.mask(&checked(&at, self.len()));
-                let data = select(&like_rows(&here, &data), &value, &data).ok()?;
-                self.rows = Ok(Rows::Stacked(Stacked { data, cleared: cleared.and(here.not()).ok()? }));
+                let data = set_row(&data, &at, &value).ok()?;
+                let cleared =
+                    if self.clear_after_read { set_row(&cleared, &at, &tensor(false)).ok()? } else { cleared };
+                self.rows = Ok(Rows::Stacked(Stacked { data, cleared }));
             }
         }
         Ok(())
@@ -268,15 +271,15 @@ impl TensorArray {
             Index::Traced(at) => {
                 let Stacked { data, cleared } = self.stacked()?;
                 let size = self.len();
-                // A row that was read is not there any more: its place is behind the end, which gathering refuses.
-                let places = select(&cleared, size as i32, range(size as i32)).gather(&at);
-                let value = data.gather(&places).ok()?;
-                if self.clear_after_read {
-                    let here = self.mask(&at);
-                    let data = select(&like_rows(&here, &data), &data.zeros_like(), &data).ok()?;
-                    self.rows = Ok(Rows::Stacked(Stacked { data, cleared: cleared.or(here).ok()? }));
-                    self.stacked = OnceLock::new();
+                if !self.clear_after_read {
+                    return data.gather(&at).ok();
                 }
+                // A row that was read is not there any more: its place is behind the end, which gathering refuses.
+                let place = select(&cleared.gather(&at), size as i32, at.cast(DType::I32));
+                let value = data.gather(&place).ok()?;
+                let data = set_row(&data, &at, &value.zeros_like()).ok()?;
+                self.rows = Ok(Rows::Stacked(Stacked { data, cleared: set_row(&cleared, &at, &tensor(true)).ok()? }));
+                self.stacked = OnceLock::new();
                 Ok(value)
             }
         }
@@ -319,6 +322,7 @@ impl TensorArray {
         if !index.dtype().is_int() || index.rank() != 0 {
             return Err(Error::invalid(format!("wants the number of a row, got {}", index.ty())));
         }
+        let index = if index.dtype() == DType::U8 { index.cast(DType::I32) } else { index };
         if index.is_traced() {
             if self.dynamic {
                 let message = "cannot grow by a number that is known only when the function is called";
@@ -382,22 +386,6 @@ impl TensorArray {
         })?;
         Tensor::zeros(shape).cast(self.dtype).ok()
     }
-
-    /// Which row is meant.
-    fn mask(&self, index: &Tensor) -> Tensor {
-        range(self.len() as i32).eq(index.cast(DType::I32))
-    }
-}
-
-/// The index itself; an index that no row has is refused when the function is called.
-fn checked(index: &Tensor, size: usize) -> Tensor {
-    range(size as i32).gather(index)
-}
-
-/// A truth value per row in the rank of the rows.
-fn like_rows(mask: &Tensor, data: &Tensor) -> Tensor {
-    let ones = std::iter::repeat_n(Dim::from(1usize), data.rank().saturating_sub(1));
-    mask.reshape(mask.shape().iter().cloned().chain(ones).collect::<Vec<_>>())
 }
 
 #[track_caller]

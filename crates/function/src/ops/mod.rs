@@ -14,7 +14,7 @@ mod shape;
 pub use create::range;
 pub use elementwise::select;
 pub use join::{add_n, concat, stack};
-pub(crate) use scatter::{scatter_nd, scatter_nd_add, scatter_rows, update};
+pub(crate) use scatter::{scatter_nd, scatter_nd_add, scatter_rows, set_row, update};
 
 pub(crate) use broadcast::broadcast_pair;
 pub(crate) use elementwise::{combine, divide};

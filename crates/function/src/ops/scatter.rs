@@ -1,14 +1,14 @@
 //! A tensor with some of its elements replaced: what assigning a part of a variable means.
 
-use tracelift_ir::ops;
-use tracelift_tensor::{Array, DType, Dim, Error, Result, Shape};
+use tracelift_ir::{Op, TensorType, ops};
+use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 
 use super::{broadcast::expand, index::resolve};
 use crate::{
     Slice, Tensor,
     dispatch::{apply, poison, refuse},
     ops::{broadcast::common_shape, range},
-    scope, tensor, trace,
+    scope, tensor,
 };
 
 /// The tensor with a part replaced by a value, which is broadcast to the part.
@@ -53,88 +53,71 @@ pub(crate) fn scatter_rows(x: &Tensor, rows: &Tensor, values: &Tensor) -> Tensor
 /// The tensor with single items or blocks replaced: row `i` of `indices` says where `updates[i]` goes.
 #[track_caller]
 pub(crate) fn scatter_nd(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Tensor {
-    let _here = scope::here();
-    let operands = [x, indices, updates];
-    if let Some(poisoned) = poison(&operands) {
-        return poisoned;
-    }
-    let places = match places(x, indices, updates) {
-        Ok(places) => places,
-        Err(error) => return refuse("scatter_nd_update", error, &operands),
-    };
-    if !trace::is_active() {
-        let written = x.to_array().and_then(|array| write_blocks(array, &places, &updates.to_array()?));
-        return written.map_or_else(|error| refuse("scatter_nd_update", error, &operands), Tensor::eager);
-    }
-    let (shape, rank) = (x.shape(), x.rank());
-    let depth = places.first().map_or(0, Vec::len);
-    places.iter().enumerate().fold(x.snapshot(), |x, (row, place)| {
-        let mut start = vec![Dim::from(0usize); rank];
-        for (at, index) in start.iter_mut().zip(place) {
-            *at = Dim::from(*index);
-        }
-        let block = (0..rank).map(|axis| if axis < depth { Dim::from(1usize) } else { shape[axis].clone() });
-        let value = updates.slice(row).reshape(block.collect::<Shape>());
-        apply(ops::UpdateSlice { start, step: vec![1; rank] }, &[&x, &value])
-    })
+    scatter("scatter_nd_update", ops::ScatterSet { axis: 0, batch: 0 }.into(), [x, indices, updates])
 }
 
 /// The tensor with updates added to single items or blocks: row `i` of `indices` says where `updates[i]` goes.
 #[track_caller]
 pub(crate) fn scatter_nd_add(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Tensor {
+    scatter("scatter_nd_add", ops::ScatterAdd { axis: 0, batch: 0 }.into(), [x, indices, updates])
+}
+
+/// The tensor with one row replaced.
+#[track_caller]
+pub(crate) fn set_row(x: &Tensor, row: &Tensor, value: &Tensor) -> Tensor {
+    apply(ops::ScatterSet { axis: 0, batch: 0 }, &[x, &row.expand_dims(0), &value.expand_dims(0)])
+}
+
+/// An op on the blocks that indices name, numbered along one axis.
+#[track_caller]
+fn scatter(name: &str, op: Op, operands: [&Tensor; 3]) -> Tensor {
     let _here = scope::here();
-    let operands = [x, indices, updates];
+    let [x, indices, updates] = operands;
     if let Some(poisoned) = poison(&operands) {
         return poisoned;
     }
-    let checked = match indices.is_traced() {
-        true => fit(x, indices, updates).map(|_| ()),
-        false => places(x, indices, updates).map(|_| ()),
+    let ty = x.ty();
+    let (sizes, number) = match numbered(x, indices, updates) {
+        Ok(numbered) => numbered,
+        Err(error) => return refuse(name, error, &operands),
     };
-    let (ty, depth) = (x.ty(), indices.shape().get(1).and_then(Dim::known_len).unwrap_or(0));
-    let known: Option<Vec<usize>> = ty.shape.iter().take(depth).map(Dim::known_len).collect();
-    let sizes = checked.and_then(|()| {
-        known
-            .filter(|_| depth > 0)
-            .ok_or_else(|| Error::invalid(format!("cannot find places in {ty}: the indices name axes of unknown size")))
-    });
-    let sizes = match sizes {
-        Ok(sizes) => sizes,
-        Err(error) => return refuse("scatter_nd_add", error, &operands),
-    };
-    // The number of the block among all of them; a position outside of its axis is refused by the gathering.
-    let mut number = tensor(0).cast(DType::I64);
-    for (axis, size) in sizes.iter().enumerate() {
-        let position = range(*size as i64).gather(&indices.slice((.., axis as i64)).cast(DType::I64)).cast(DType::I64);
-        number = number * (*size as i64) + position;
-    }
     let blocks = sizes.iter().product::<usize>();
-    let flat: Shape = std::iter::once(Dim::from(blocks)).chain(ty.shape[depth..].iter().cloned()).collect();
-    apply(ops::ScatterAdd { axis: 0, batch: 0 }, &[&x.reshape(flat), &number, updates]).reshape(ty.shape)
+    let flat: Shape = std::iter::once(Dim::from(blocks)).chain(ty.shape[sizes.len()..].iter().cloned()).collect();
+    apply(op, &[&x.reshape(flat), &number, updates]).reshape(ty.shape)
 }
 
-/// Where each update goes: checked positions on the leading axes.
-fn places(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result<Vec<Vec<usize>>> {
-    if indices.is_traced() {
-        let message = "needs indices whose values are known while tracing";
-        return Err(
-            Error::invalid(message).help("pass them as a constant, or make the update outside of the traced function")
-        );
-    }
+/// The sizes of the axes that indices name, and the number of each named block among all of them.
+#[track_caller]
+fn numbered(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result<(Vec<usize>, Tensor)> {
     fit(x, indices, updates)?;
-    let (ty, index_ty) = (x.ty(), indices.ty());
-    let depth = index_ty.shape[1].known_len().unwrap_or(0);
-    let numbers = indices.cast(DType::I64).to_vec::<i64>()?;
-    let rows = numbers.chunks(depth.max(1)).take(index_ty.shape[0].known_len().unwrap_or(0)).enumerate();
-    rows.map(|(row, place)| {
-        let at = place.iter().zip(ty.shape.iter()).map(|(&index, dim)| {
-            let inside = dim.known().is_none_or(|n| (0..n).contains(&index));
-            usize::try_from(index).ok().filter(|_| inside)
-        });
-        at.collect::<Option<Vec<usize>>>()
-            .ok_or_else(|| Error::invalid(format!("indices[{row}] = {place:?} does not index into {ty}")))
-    })
-    .collect()
+    let (ty, depth) = (x.ty(), indices.shape()[1].known_len().unwrap_or(0));
+    let sizes: Option<Vec<usize>> = ty.shape.iter().take(depth).map(Dim::known_len).collect();
+    let sizes = sizes
+        .filter(|_| depth > 0)
+        .ok_or_else(|| Error::invalid(format!("cannot find places in {ty}: indices name axes of known sizes")))?;
+    if !indices.is_traced() {
+        inside(&ty, &sizes, indices)?;
+    }
+    let mut number = tensor(0).cast(DType::I64);
+    for (axis, size) in sizes.iter().enumerate() {
+        let position = indices.slice((.., axis as i64)).cast(DType::I64);
+        // A position outside of its axis, which another axis might hide, is refused by this gathering.
+        let position = if sizes.len() > 1 { range(*size as i64).gather(&position).cast(DType::I64) } else { position };
+        number = number * (*size as i64) + position;
+    }
+    Ok((sizes, number))
+}
+
+/// That known indices are positions of the axes that they name.
+fn inside(ty: &TensorType, sizes: &[usize], indices: &Tensor) -> Result {
+    let numbers = indices.to_array()?;
+    for row in 0..numbers.shape()[0] {
+        let place: Vec<i64> = (0..sizes.len()).map(|axis| numbers.get_i64(row * sizes.len() + axis)).collect();
+        if !place.iter().zip(sizes).all(|(at, size)| usize::try_from(*at).is_ok_and(|at| at < *size)) {
+            return Err(Error::invalid(format!("indices[{row}] = {place:?} does not index into {ty}")));
+        }
+    }
+    Ok(())
 }
 
 /// That there is an update for each row of indices.
@@ -156,15 +139,4 @@ fn fit(x: &Tensor, indices: &Tensor, updates: &Tensor) -> Result {
         );
     }
     Ok(())
-}
-
-fn write_blocks(mut array: Array, places: &[Vec<usize>], updates: &Array) -> Result<Array> {
-    let Some(depth) = places.first().map(Vec::len) else { return Ok(array) };
-    let dims: Vec<usize> = array.shape().to_vec();
-    let block = dims[depth..].iter().product::<usize>() * array.dtype().size();
-    for (place, update) in places.iter().zip(updates.bytes().chunks(block.max(1))) {
-        let number = place.iter().zip(&dims).fold(0, |number, (at, size)| number * size + at);
-        array.bytes_mut()[number * block..][..block].copy_from_slice(update);
-    }
-    Ok(array)
 }
