@@ -6,6 +6,7 @@
 pub mod engines;
 pub mod samples;
 pub mod random;
+pub mod programs;
 pub mod graphs;
 pub mod check;
 pub mod shrink;

@@ -1,0 +1,100 @@
+//! Random programs with loops and branches: every engine and pass keeps every bit, of their gradients too, and the
+//! gradients are those of the same work written out without loops.
+//!
+//! `TRACELIFT_RANDOM_PROGRAMS=2000` asks for more of them, `TRACELIFT_RANDOM_SEED=7` for one.
+
+use tracelift_autodiff::grad;
+use tracelift_ir::{Graph, evaluate};
+use tracelift_tensor::Array;
+use tracelift_testkit::check::check;
+use tracelift_testkit::programs::{Features, ProgramCounts, generate, unroll};
+use tracelift_testkit::random::Case;
+use tracelift_testkit::shrink::shrink;
+
+fn setting(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
+}
+
+/// The gradient by all floats, as a case of its own.
+fn gradient(case: &Case) -> Result<Case, String> {
+    let floats: Vec<usize> = (0..case.graph.params().len()).filter(|n| is_float(&case.graph, *n)).collect();
+    let graph = grad(&case.graph, &floats).map_err(|error| error.to_string())?;
+    tracelift_ir::verify(&graph).map_err(|error| format!("{error}\n{graph}"))?;
+    Ok(Case { graph, arguments: case.arguments.clone() })
+}
+
+fn is_float(graph: &Graph, n: usize) -> bool {
+    graph.param_types().nth(n).is_some_and(|ty| ty.is_float())
+}
+
+/// Whether results agree but for the order of their sums.
+fn agree(given: &[Array], expect: &[Array]) -> Result<(), String> {
+    for (n, (given, expect)) in given.iter().zip(expect).enumerate() {
+        for i in 0..expect.len() {
+            let (a, b) = (given.get_f64(i), expect.get_f64(i));
+            if (a - b).abs() > 1e-10 * (1.0 + b.abs()) {
+                return Err(format!("the gradient by parameter {n} is {a} at element {i}; without loops it is {b}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_program(seed: u64, case: &Case) -> Result<Features, String> {
+    check(case)?;
+    let first = gradient(case)?;
+    let given = check(&first).map_err(|fault| format!("gradient: {fault}\n{}", first.graph))?;
+    let given = given.run.results.map_err(|error| error.to_string())?;
+    if case.graph.unknowns().is_empty() {
+        let straight = unroll(&case.graph, &case.arguments).map_err(|error| error.to_string())?;
+        let straight = Case { graph: straight, arguments: case.arguments.clone() };
+        let expect = evaluate(&gradient(&straight)?.graph, &case.arguments).map_err(|error| error.to_string())?;
+        agree(&given, &expect).map_err(|fault| format!("{fault}\n{}", first.graph))?;
+        // The second order costs much: one in eight, on numbers.
+        if seed % 8 == 0 && given.iter().all(|array| array.rank() == 0) {
+            second_order(&first, &straight)?;
+        }
+    }
+    let is_zero = |array: &Array| (0..array.len()).all(|i| array.get_f64(i) == 0.0);
+    Ok(Features::of(case, !given.iter().all(is_zero)))
+}
+
+fn second_order(first: &Case, straight: &Case) -> Result<(), String> {
+    let second = gradient(first).map_err(|fault| format!("second order: {fault}"))?;
+    let given = check(&second).map_err(|fault| format!("second order: {fault}"))?;
+    let given = given.run.results.map_err(|error| error.to_string())?;
+    let expect = gradient(&gradient(straight)?)?;
+    let expect = evaluate(&expect.graph, &expect.arguments).map_err(|error| error.to_string())?;
+    agree(&given, &expect).map_err(|fault| format!("second order: {fault}"))
+}
+
+#[test]
+fn gradients_of_programs_are_those_of_straight_graphs() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let seeds = match setting("TRACELIFT_RANDOM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..setting("TRACELIFT_RANDOM_PROGRAMS").unwrap_or(120),
+    };
+    let (mut counts, mut reports) = (ProgramCounts::default(), vec![]);
+    for seed in seeds.clone() {
+        let case = generate(seed);
+        match check_program(seed, &case) {
+            Ok(features) => counts.add(features),
+            Err(fault) => reports.push(report(seed, &case, &fault)),
+        }
+        if reports.len() == 3 {
+            break;
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    let rare = counts.too_rare();
+    assert!(seeds.end - seeds.start < 100 || rare.is_empty(), "too rare:\n{}\n{counts}", rare.join("\n"));
+}
+
+fn report(seed: u64, case: &Case, fault: &str) -> String {
+    let small = shrink(case, &|case| check_program(seed, case).is_err());
+    let still = check_program(seed, &small).err().unwrap_or_default();
+    format!("seed {seed}: {fault}\n\nshrunk:\n{}\non {:?}\n{still}", small.graph, small.arguments)
+}
