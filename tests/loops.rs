@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 use tracelift_autodiff::{grad, value_and_grad as graph_gradient};
-use tracelift_function::{F64, Function, Tensor, cond, for_range, grad as slope, tensor, value_and_grad, while_loop};
+use tracelift_function::{
+    F64, Function, GradientTape, Tensor, Variable, cond, for_range, grad as slope, recompute, save_residuals, tensor,
+    value_and_grad, value_and_gradients, while_loop,
+};
 use tracelift_ir::{Graph, Op, evaluate};
 use tracelift_passes::Pipeline;
 use tracelift_runtime::{Executable, Options};
@@ -330,4 +333,73 @@ fn every_engine_agrees_on_gradients_of_loops() {
             compare(&graph, &[Array::scalar(0.9f64), Array::scalar(n)]).unwrap();
         }
     }
+}
+
+/// Six times eight steps; each block of eight computed again on the way back, or not.
+fn blocks(x: &Tensor, again: bool) -> Tensor {
+    let block = |y: &Tensor| (0..8).fold(y.clone(), |y, _| (y * 1.1).tanh());
+    (0..6).fold(x.clone(), |y, _| if again { recompute(|| block(&y)) } else { block(&y) }).sum(..)
+}
+
+#[test]
+fn recomputing_gives_equal_bits() {
+    let plain = |x: &Tensor| blocks(x, false);
+    let again = |x: &Tensor| blocks(x, true);
+    assert_eq!(check(plain, &X), check(again, &X));
+    let (plain, again) = (slope(slope(plain)), slope(slope(again)));
+    for (a, b) in plain(&vector(&X)).to_vec::<f64>().unwrap().iter().zip(again(&vector(&X)).to_vec::<f64>().unwrap()) {
+        assert!((a - b).abs() <= 1e-12 * (1.0 + b.abs()), "second order: {a} and {b}");
+    }
+}
+
+#[test]
+fn recomputing_takes_less_memory() {
+    // Products are not fused: each of the 48 results is an array of 32 kB.
+    let w =
+        Tensor::from((0..4096).map(|i| ((i * 37 % 101) as f64 - 50.0) / 300.0).collect::<Vec<_>>()).reshape([64, 64]);
+    let f = move |x: &Tensor, again: bool| {
+        let block = |y: &Tensor| (0..8).fold(y.clone(), |y, _| y.matmul(&w).tanh());
+        (0..6).fold(x.clone(), |y, _| if again { recompute(|| block(&y)) } else { block(&y) }).sum(..)
+    };
+    let options = Options { max_bytes: Some(1_000_000), threads: 1, ..Options::default() };
+    let gradient = |again: bool| {
+        let f = f.clone();
+        Function::new(move |x: &Tensor| slope(|x: &Tensor| f(x, again))(x))
+    };
+    let x = Tensor::from(vec![0.5; 4096]).reshape([64, 64]);
+    let expect = gradient(false)(&x).to_vec::<f64>().unwrap();
+    let given = gradient(true).options(options.clone())(&x).to_vec::<f64>();
+    assert!(given.is_ok_and(|given| given == expect), "equal bits within the limit");
+    let kind = gradient(false).options(options)(&x).to_vec::<f64>().map(drop).map_err(|error| error.kind);
+    assert_eq!(kind, Err(ErrorKind::OutOfMemory));
+}
+
+#[test]
+fn recomputing_under_a_tape_and_with_variables() {
+    let w = Variable::new(Tensor::from(vec![0.3, 0.7]));
+    let x = vector(&[1.5, -0.5]);
+    let f = || recompute(|| (&w * &x).sin().exp().sum(..));
+    let tape = GradientTape::new();
+    let y = f();
+    let dw = tape.gradient(&y, &w);
+    let (_, [expect]) = value_and_gradients(|| (&w * &x).sin().exp().sum(..), [&w]);
+    assert_eq!(dw.to_vec::<f64>().unwrap(), expect.to_vec::<f64>().unwrap());
+    let counter = Variable::new(0);
+    let counting = |x: &Tensor| {
+        recompute(|| {
+            counter.assign_add(1).unwrap();
+            x.square()
+        })
+    };
+    assert_eq!(slope(counting)(&tensor(3.0)).item::<f32>().unwrap(), 6.0);
+    assert_eq!(counter.value().item::<i32>().unwrap(), 1, "what the closure assigns is assigned once");
+}
+
+#[test]
+fn loops_may_save_residuals() {
+    let looped = |x: &Tensor| for_range(4, x * 0.0 + 0.5, |_, y| (&y * x).tanh() + y).sum(..);
+    let saving = move |x: &Tensor| save_residuals(|| looped(x));
+    assert_eq!(check(looped, &X), check(saving, &X));
+    let text = Function::new(saving).concrete(&vector(&X)).unwrap().graph().to_string();
+    assert!(text.contains("save=residuals"), "{text}");
 }

@@ -181,14 +181,14 @@ fn unassigned(regions: &[&Region]) -> Result {
 }
 
 /// That the sizes a function uses are sizes of what it is given.
-fn closed(graph: Arc<Graph>) -> Result<Arc<Graph>> {
+pub(crate) fn closed(graph: Arc<Graph>) -> Result<Arc<Graph>> {
     let known: Vec<_> = graph.unknowns().into_iter().map(|(sym, ..)| sym).collect();
     let used = graph.nodes().flat_map(|(_, node)| &node.types).filter_map(Type::as_tensor);
     let foreign = used.flat_map(|tensor| tensor.shape.syms()).find(|sym| !known.contains(sym));
     match foreign {
         Some(sym) => {
             let message = format!("has a closure that uses the size {sym}, which none of its tensors has");
-            Err(Error::invalid(message).help("put a tensor of that size into what the gradient is by"))
+            Err(Error::invalid(message).help("let it use a tensor of that size"))
         }
         None => Ok(graph),
     }

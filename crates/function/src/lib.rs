@@ -36,6 +36,7 @@ mod once;
 mod tape;
 mod gradient;
 mod custom_gradient;
+mod recompute;
 mod control;
 mod vmap;
 #[doc(hidden)]
@@ -54,6 +55,7 @@ pub use literal::{IntoTensor, tensor};
 pub use operand::Operand;
 pub use ops::{add_n, concat, range, select, stack};
 pub use outcome::Outcome;
+pub use recompute::{recompute, save_residuals};
 pub use retrace::{Difference, Explanation, Retrace, SignatureInfo};
 pub use scope::{LayerScope, layer_path, push_layer, push_layer_at};
 pub use signature::{Signature, Traceable};

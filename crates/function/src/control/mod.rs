@@ -13,7 +13,7 @@ use crate::{
     trace::{self, Region, disagreement, region},
     tree::{Leaves, Tree, poisoned, with_tensors},
 };
-pub(crate) use node::{push_cond, push_while};
+pub(crate) use node::{push_call, push_cond, push_while};
 pub use range::{IntoTensorRange, TensorRange, range_t};
 
 /// `while condition(state) { state = body(state) }` as a loop of the graph.

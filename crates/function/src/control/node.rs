@@ -7,6 +7,8 @@ use tracelift_tensor::{Error, Origin, Result};
 
 use crate::{
     Tensor,
+    custom_gradient::closed,
+    recompute,
     trace::{self, Region, Source, disagreement, shared_sources},
     variable::VariableData,
 };
@@ -21,7 +23,8 @@ pub(crate) fn push_while(initial: &[Tensor], condition: Region, body: Region, or
     let sources = all_sources(&[&condition, &body], &assigned);
     let condition = condition.into_graph(&sources, &[])?;
     let body = body.into_graph(&sources, &assigned)?;
-    push(ops::While::new(condition, body).into(), initial, &sources, &assigned, origin)
+    let op = ops::While { save: recompute::save(), ..ops::While::new(condition, body) };
+    push(op.into(), initial, &sources, &assigned, origin)
 }
 
 /// A branch whose two bodies give values of the same types.
@@ -38,6 +41,14 @@ pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, ori
         otherwise: otherwise.into_graph(&sources, &assigned)?,
     };
     push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
+}
+
+/// A call of a body, which keeps its nodes from the trace around it until calls are inlined.
+pub(crate) fn push_call(body: Region, origin: &Origin) -> Result<Vec<Tensor>> {
+    let assigned = body.assigned();
+    let sources = all_sources(&[&body], &assigned);
+    let callee = closed(body.into_graph(&sources, &assigned)?)?;
+    push(ops::Call::new(callee).into(), &[], &sources, &assigned, origin)
 }
 
 /// What the bodies are given besides their state: the variables they assign, then all else from outside.
