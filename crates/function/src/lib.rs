@@ -53,7 +53,7 @@ pub use function::Function;
 pub use gradient::{Objective, grad, value_and_grad, value_and_gradients};
 pub use literal::{IntoTensor, tensor};
 pub use operand::Operand;
-pub use ops::{add_n, concat, range, select, stack};
+pub use ops::{Cumulation, Norm, add_n, clip_by_global_norm, concat, einsum, range, select, stack};
 pub use outcome::Outcome;
 pub use recompute::{recompute, save_residuals};
 pub use retrace::{Difference, Explanation, Retrace, SignatureInfo};

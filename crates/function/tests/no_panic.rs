@@ -1,7 +1,8 @@
 //! Whatever is asked of tensors, the answer is a tensor or an error: with bad shapes, axes, dtypes, indices and sizes.
 
 use tracelift_function::{
-    DType, Function, Shape, SliceItem, Tensor, Variable, concat, grad, random::Generator, s, stack, tensor,
+    Cumulation, DType, Function, Shape, SliceItem, Tensor, Variable, concat, einsum, grad, random::Generator, s, stack,
+    tensor, vmap,
 };
 
 /// A few thousand numbers in a fixed order that looks random.
@@ -49,7 +50,7 @@ impl Dice {
     /// One thing that can be done with tensors.
     fn act(&mut self, x: &Tensor, y: &Tensor) -> Tensor {
         let (a, b) = (self.int(), self.int());
-        match self.below(34) {
+        match self.below(50) {
             0 => x + y,
             1 => x / y,
             2 => x % y,
@@ -85,7 +86,26 @@ impl Dice {
             29 => x.reverse(a),
             30 => x.swap_axes(a, b).flatten(),
             31 => x.lt(y).any(a),
-            32 => grad(|x: &Tensor| (x * 2).tanh())(x),
+            32 => x.sort(a) + x.sort_descending(b),
+            33 => x.take_along(y, a),
+            34 => x.top_k(self.below(4) as usize).0,
+            35 => x.cumsum(a),
+            36 => x.cumprod_by(a, Cumulation::new().exclusive().reverse()),
+            37 => {
+                let equations = ["ij,jk", "...i,i->...", "ii->i", "i,j->ij", "ab...->...b", "i"];
+                einsum(equations[self.below(6) as usize], &[x, y])
+            }
+            38 => einsum(["ii", "ij->ji", "...->...", "i->", "iij->j"][self.below(5) as usize], &[x]),
+            39 => concat(&x.split(self.below(4) as usize, a).iter().collect::<Vec<_>>(), b),
+            40 => stack(&x.unstack(a).iter().collect::<Vec<_>>(), b),
+            41 => x.tile(&[2, 1]),
+            42 => x.one_hot_with(2, a, 1, 0),
+            43 => x.norm(a, b),
+            44 => x.clip_by_norm(1.5).nan_to_num(),
+            45 => x.diag().diag_part(),
+            46 => x.tril(a.into()) + x.band_part(b.into(), a.into()),
+            47 => vmap(|x: &Tensor| x.cumsum(0) * y).in_axes([Some(a)]).out_axes(b)(x),
+            48 => grad(|x: &Tensor| (x * 2).tanh())(x),
             _ => x.slice(s![..., a]) * 2.5,
         }
     }

@@ -94,6 +94,21 @@ pub fn range(n: impl Operand) -> Tensor {
     }
 }
 
+/// Which class each index says, along a new axis.
+#[track_caller]
+fn is_class(indices: &Tensor, classes: usize, axis: i32) -> Tensor {
+    let indices = indices.expand_dims(axis);
+    if indices.error().is_some() {
+        return indices;
+    }
+    let mut shape: Vec<_> = indices.shape().to_vec();
+    // The place that `expand_dims` has found is one of the new axes.
+    let axis = indices.shape().axis(axis.into()).unwrap_or(0);
+    shape[axis] = classes.into();
+    let class = apply(ops::Iota { dtype: indices.dtype(), shape: Shape::from(shape), axis }, &[]);
+    indices.eq(class)
+}
+
 fn length(n: i64) -> Result<usize> {
     if n > i64::from(i32::MAX) {
         return Err(Error::invalid(format!("cannot count to {n} in i32")));
@@ -108,13 +123,24 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize) -> Tensor {
-        if self.error().is_some() {
-            return self.snapshot();
-        }
-        let shape: Shape = self.shape().iter().cloned().chain([classes.into()]).collect();
-        let axis = shape.rank() - 1;
-        let class = apply(ops::Iota { dtype: self.dtype(), shape, axis }, &[]);
-        self.expand_dims(-1).eq(class).cast(DType::F32)
+        let _here = scope::here();
+        is_class(self, classes, -1).cast(DType::F32)
+    }
+
+    /// `on` where the index says, else `off`, along a new axis of the classes; -1 puts it last.
+    ///
+    /// ```
+    /// use tracelift_function::tensor;
+    ///
+    /// let marked = tensor([1, 0, -1]).one_hot_with(2, 0, 5., -1.);
+    /// assert_eq!(marked.to_vec::<f32>()?, [-1., 5., -1., 5., -1., -1.]);
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
+    #[track_caller]
+    #[must_use]
+    pub fn one_hot_with(&self, classes: usize, axis: i32, on: impl Operand, off: impl Operand) -> Tensor {
+        let _here = scope::here();
+        is_class(self, classes, axis).select(on, off)
     }
 
     /// The data of a host array, or the error of making it.

@@ -3,17 +3,26 @@
 mod activate;
 mod broadcast;
 mod create;
+mod cumulate;
+mod diagonal;
+mod einsum;
 mod elementwise;
 mod index;
 mod join;
 mod matmul;
+mod norm;
+mod pieces;
 mod reduce;
 mod scatter;
 mod shape;
+mod sort;
 
 pub use create::range;
+pub use cumulate::Cumulation;
+pub use einsum::einsum;
 pub use elementwise::select;
 pub use join::{add_n, concat, stack};
+pub use norm::{Norm, clip_by_global_norm};
 pub(crate) use scatter::{scatter_nd, scatter_nd_add, scatter_rows, set_row, update};
 
 pub(crate) use broadcast::broadcast_pair;
