@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use tracelift_function::{F32, F64, I32, I64, Tensor, add_n, concat, range, s, select, stack, tensor};
+use tracelift_ir::{Evaluator, Op};
 
 use crate::rows;
 
@@ -100,5 +101,26 @@ rows! {
         golden.fails("t.ragged_list_error", Tensor::from(vec![vec![1, 2], vec![3]]).ok());
         // A list of integers and floats is refused by the compiler; written as floats, it is f32.
         golden.same("t.mixed_list_promotes", &tensor([1., 2.5]));
+    };
+    t25 => |_| {
+        let mut compared = std::collections::BTreeSet::new();
+        for sample in Op::all_samples().into_iter().filter(|sample| !sample.fails) {
+            let case = tracelift_testkit::samples::case(&sample);
+            let (Ok(graph), true) = (case.graph, sample.types.iter().all(|ty| ty.as_tensor().is_some())) else { continue };
+            // At once, op by op, then as a graph on all engines.
+            let eager = match sample.types.iter().all(|ty| ty.shape().known().is_some()) {
+                true => Evaluator::new().apply(&sample.op, &sample.inputs).unwrap(),
+                false => continue,
+            };
+            // Stacks and tokens exist in graphs alone.
+            if graph.results().len() != eager.len() {
+                continue;
+            }
+            let run = tracelift_testkit::engines::compare(&graph, &case.arguments).unwrap();
+            assert_eq!(run.results.unwrap(), eager, "{}", case.name);
+            compared.insert(sample.op.name());
+        }
+        let others: Vec<&str> = Op::names().filter(|name| !compared.contains(name)).collect();
+        assert!(others.len() < 10, "not compared: {others:?}");
     };
 }

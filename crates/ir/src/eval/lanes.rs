@@ -7,7 +7,7 @@
 use super::with_raw;
 use pulp::Arch;
 use tracelift_kernel::lane::{Fault, LaneOp, Scalar, eval_scalar};
-use tracelift_kernel::meaning::{Lane, LaneOf, Ops, Scalar32, Scalar64, eval};
+use tracelift_kernel::meaning::{Lane, LaneOf, Ops, Scalar32, Scalar64, Support, eval, is_near};
 use tracelift_tensor::{Array, DType, Error, Raw, Result};
 
 /// Runs a scalar operation on operands of equal shapes.
@@ -50,6 +50,9 @@ impl Machine<f64> for Scalar64 {
 
 /// The loops of floats; answers whether there is one for the operation.
 fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool {
+    if op.support(&types::<T>()) == Support::Near && !all_near::<O, T>(&x[0]) {
+        return false;
+    }
     macro_rules! dispatch {
         (unary: $($unary:ident)*; binary: $($binary:ident)*; compare: $($compare:ident)*) => {
             match op {
@@ -66,11 +69,18 @@ fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool
         };
     }
     dispatch! {
-        unary: Neg Abs Sign Exp Expm1 Ln Ln1p Sqrt Rsqrt Tanh Logistic Erf Floor Ceil Round;
-        binary: Add Sub Mul Div Max Min;
+        unary: Neg Abs Sign Exp Expm1 Ln Ln1p Sqrt Rsqrt Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh
+            Logistic Erf ErfInv Floor Ceil Round;
+        binary: Add Sub Mul Div Atan2 Max Min;
         compare: Lt Le Gt Ge Eq Ne
     }
     true
+}
+
+/// Whether all elements are such that an operation of [`Support::Near`] has a form over [`Ops`].
+fn all_near<O: Machine<T>, T: Raw>(x: &Array) -> bool {
+    let mut o = O::default();
+    x.as_slice::<T>().iter().all(|x| O::holds(is_near(&mut o, *x)))
 }
 
 #[inline(always)]
