@@ -11,6 +11,7 @@ use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{Linkage, Module, ModuleError, ModuleReloc, ModuleRelocTarget, default_libcall_names};
 use rustc_hash::FxHashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tracelift_tensor::{Error, Result};
 
@@ -21,6 +22,14 @@ pub struct Code {
     // `JITModule` is `Send` but not `Sync`; the lock is only ever taken to drop it.
     module: Mutex<Option<JITModule>>,
     bytes: usize,
+}
+
+/// Bytes of all code that is alive.
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+/// How many bytes of generated code this process holds: what is dropped is freed.
+pub fn live_code_bytes() -> usize {
+    LIVE.load(Ordering::Relaxed)
 }
 
 impl Code {
@@ -40,6 +49,7 @@ impl Drop for Code {
     fn drop(&mut self) {
         let module = self.module.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(module) = module.take() {
+            LIVE.fetch_sub(self.bytes, Ordering::Relaxed);
             // SAFETY: addresses into this memory are only kept together with an `Arc<Code>`, and this is the last one:
             // nothing can call into it any more.
             unsafe { module.free_memory() }
@@ -92,6 +102,7 @@ pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>
         .finalize_definitions()
         .map_err(|error| Error::internal(format!("making native code executable failed: {error:?}")))?;
     let entries = ids.into_iter().map(|id| Entry(module.get_finalized_function(id) as usize)).collect();
-    let bytes = units.iter().map(|unit| unit.code.len()).sum();
+    let bytes: usize = units.iter().map(|unit| unit.code.len()).sum();
+    LIVE.fetch_add(bytes, Ordering::Relaxed);
     Ok((Arc::new(Code { module: Mutex::new(Some(module)), bytes }), entries))
 }

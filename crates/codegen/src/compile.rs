@@ -172,6 +172,8 @@ pub struct Inspection {
     pub clif: String,
     /// The CLIF after Cranelift's optimisation.
     pub optimized: String,
+    /// The assembly as Cranelift writes it.
+    pub assembly: String,
     /// The machine code, constants at its end included. Addresses of helpers are left 0.
     pub code: Vec<u8>,
 }
@@ -183,5 +185,5 @@ pub fn inspect_kernel(kernel: &Kernel, options: &CodegenOptions) -> Result<Inspe
     let abi = KernelAbi::of(kernel);
     let unit = unit(&mut Compiler::new(), &*isa, kernel, &abi, options, Some(&mut texts))?;
     let unit = wide_unit(kernel, &abi, options).unwrap_or(unit);
-    Ok(Inspection { clif: texts.clif, optimized: texts.optimized, code: unit.code })
+    Ok(Inspection { clif: texts.clif, optimized: texts.optimized, assembly: texts.assembly, code: unit.code })
 }

@@ -92,6 +92,7 @@ pub(crate) struct Compiler {
 pub(crate) struct Texts {
     pub clif: String,
     pub optimized: String,
+    pub assembly: String,
 }
 
 impl Compiler {
@@ -125,16 +126,26 @@ impl Compiler {
         })
     }
 
-    fn finish(&mut self, isa: &dyn TargetIsa, name: &str, imports: Imports, texts: Option<&mut Texts>) -> Result<Unit> {
+    fn finish(
+        &mut self,
+        isa: &dyn TargetIsa,
+        name: &str,
+        imports: Imports,
+        mut texts: Option<&mut Texts>,
+    ) -> Result<Unit> {
         let mut control = ControlPlane::default();
-        if let Some(texts) = texts {
+        if let Some(texts) = &mut texts {
             texts.clif = self.context.func.display().to_string();
             let mut copy = Context::for_function(self.context.func.clone());
             copy.optimize(isa, &mut control).map_err(|error| failed(name, &error))?;
             texts.optimized = copy.func.display().to_string();
         }
+        self.context.set_disasm(texts.is_some());
         self.context.compile(isa, &mut control).map_err(|error| failed(name, &error.inner))?;
         let compiled = self.context.compiled_code().expect("compilation has just succeeded");
+        if let Some(texts) = &mut texts {
+            texts.assembly = compiled.vcode.clone().unwrap_or_default();
+        }
         let names = self.context.func.params.user_named_funcs();
         let relocs = compiled.buffer.relocs().iter().map(|reloc| {
             let FinalizedRelocTarget::ExternalName(ExternalName::User(target)) = reloc.target else {

@@ -45,7 +45,9 @@ mod effects;
 
 pub use backend::Compiled;
 pub use code::{Code, ToCode, display_code};
-pub use concrete::{ArgumentKind, ConcreteFunction, FunctionSignature, SignatureArgument};
+pub use concrete::{
+    ArgumentKind, ConcreteFunction, FunctionSignature, MemoryPlan, PlannedBuffer, Profile, SignatureArgument,
+};
 pub use control::{IntoTensorRange, TensorRange, cond, for_range, range_t, while_loop};
 pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};
@@ -67,6 +69,7 @@ pub use tape::{
 pub use tensor::Tensor;
 pub use tensor_array::TensorArray;
 pub use trace::{eagerly, is_tracing};
+pub use tracelift_codegen::live_code_bytes;
 pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};
 pub use tracelift_tensor::{
     Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8,

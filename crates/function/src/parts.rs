@@ -19,8 +19,10 @@ pub(crate) struct Part {
 pub(crate) enum What {
     /// A tensor or variable: the next leaf.
     Leaf,
-    /// A host value, or the structure, in words.
+    /// A host value, in words.
     Host(String),
+    /// What decides which parts follow, in words: the length of a list, whether an option has a value.
+    Structure(String),
 }
 
 impl Part {
@@ -57,6 +59,10 @@ impl Recorder {
             text = text.chars().take(LONGEST).chain(['…']).collect();
         }
         self.push(What::Host(text));
+    }
+
+    pub(crate) fn structure(&mut self, words: fmt::Arguments<'_>) {
+        self.push(What::Structure(words.to_string()));
     }
 
     /// Goes into a part; gives what [`leave`](Self::leave) wants.
@@ -133,7 +139,7 @@ mod tests {
         let in_graphs: Vec<String> = leaf_names(&parts, &names).into_iter().flatten().collect();
         assert_eq!(in_graphs, ["state_0", "state_1_0", "state_1_1"]);
         assert_eq!(leaf_names(&parts, &[]), [None, None, None]);
-        assert_eq!(parts[1].what, What::Host("a list of 2".to_owned()));
+        assert_eq!(parts[1].what, What::Structure("a list of 2".to_owned()));
         assert_eq!(parts[5].what, What::Host("\"a\"".to_owned()));
     }
 

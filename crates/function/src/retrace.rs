@@ -113,7 +113,7 @@ impl Retrace {
             (None, Some(Kind::DType)) => "cast the argument before the call, so that it has one dtype",
             (None, Some(Kind::Variables)) => "which arguments are the same variable is part of the signature",
             (None, Some(Kind::Structure)) => {
-                "every length of a list is traced: a tensor with one more axis can have any"
+                "every length of a list and every choice of an option is traced: a tensor with one more axis can have any length"
             }
         };
         Some(Retrace {
@@ -145,42 +145,55 @@ fn distance(differences: &[Difference]) -> usize {
 
 fn differences(old: Given<'_>, new: Given<'_>) -> Vec<Difference> {
     let mut differences = Vec::new();
-    let (mut old_types, mut new_types) = (old.types.iter(), new.types.iter());
-    for (a, b) in old.parts.iter().zip(new.parts) {
-        let difference = |old: String, new_text: String, kind| Difference {
-            argument: described(b, new.names),
-            old,
-            new: new_text,
-            kind,
-        };
-        match (&a.what, &b.what) {
-            (What::Leaf, What::Leaf) if a.same_place(b) => {
-                let (Some(a), Some(b)) = (old_types.next(), new_types.next()) else { break };
-                if let Some(kind) = Kind::of(a, b) {
-                    differences.push(difference(type_text(a), type_text(b), kind));
+    for (old, new_parts) in by_argument(old).into_iter().zip(by_argument(new)) {
+        for ((a, a_type), (b, b_type)) in old.into_iter().zip(new_parts) {
+            let difference = |old: String, new_text: String, kind| Difference {
+                argument: described(b, new.names),
+                old,
+                new: new_text,
+                kind,
+            };
+            match (&a.what, &b.what) {
+                (What::Leaf, What::Leaf) if a.same_place(b) => {
+                    if let Some((kind, (a, b))) = Kind::of(a_type, b_type).zip(a_type.zip(b_type)) {
+                        differences.push(difference(type_text(a), type_text(b), kind));
+                    }
                 }
-            }
-            (What::Host(a), What::Host(b_text)) if old.parts.len() == new.parts.len() || a == b_text => {
-                if a != b_text {
-                    differences.push(difference(a.clone(), b_text.clone(), Kind::Value));
+                (What::Host(a), What::Host(b)) if a != b => {
+                    differences.push(difference(a.clone(), b.clone(), Kind::Value));
                 }
-            }
-            // From here on the parts are others: a list is longer, or an option is there.
-            _ => {
-                let text = |part: &Part| match &part.what {
-                    What::Leaf => "a tensor".to_owned(),
-                    What::Host(text) => text.clone(),
-                };
-                differences.push(difference(text(a), text(b), Kind::Structure));
-                break;
+                (What::Host(_), What::Host(_)) => {}
+                (What::Structure(a), What::Structure(b)) if a == b => {}
+                // From here on the parts of the argument are others: a list is longer, or an option is there.
+                _ => {
+                    let text = |part: &Part| match &part.what {
+                        What::Leaf => "a tensor".to_owned(),
+                        What::Host(text) | What::Structure(text) => text.clone(),
+                    };
+                    differences.push(difference(text(a), text(b), Kind::Structure));
+                    break;
+                }
             }
         }
     }
     differences
 }
 
+/// The parts of each argument, with the types of its leaves.
+fn by_argument<'a>(given: Given<'a>) -> Vec<Vec<(&'a Part, Option<&'a ArgType>)>> {
+    let mut types = given.types.iter();
+    let mut arguments: Vec<Vec<(&'a Part, Option<&'a ArgType>)>> = Vec::new();
+    for part in given.parts {
+        arguments.resize_with(arguments.len().max(part.argument + 1), Vec::new);
+        let ty = if part.what == What::Leaf { types.next() } else { None };
+        arguments[part.argument].push((part, ty));
+    }
+    arguments
+}
+
 impl Kind {
-    fn of(old: &ArgType, new: &ArgType) -> Option<Kind> {
+    fn of(old: Option<&ArgType>, new: Option<&ArgType>) -> Option<Kind> {
+        let (old, new) = old.zip(new)?;
         let (a, b) = (old.ty(), new.ty());
         if a.dtype != b.dtype {
             Some(Kind::DType)
@@ -201,7 +214,7 @@ pub(crate) fn signature_text(given: Given<'_>) -> String {
         let name = described(part, given.names).replace('`', "");
         match &part.what {
             What::Leaf => format!("{name}: {}", types.next().map_or_else(String::new, type_text)),
-            What::Host(text) => format!("{name} = {text}"),
+            What::Host(text) | What::Structure(text) => format!("{name} = {text}"),
         }
     });
     format!("({})", parts.collect::<Vec<_>>().join(", "))

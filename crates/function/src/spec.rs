@@ -219,23 +219,23 @@ impl SpecSource {
         match self.specs.next() {
             None => Ok(()),
             Some(_) => {
-                Err(Error::type_(format!("{} more specs were given than there are arguments", self.specs.len() + 1)))
+                Err(Error::type_(format!("was given {} specs more than it has arguments", self.specs.len() + 1)))
             }
         }
     }
 
     pub(crate) fn next(&mut self, wanted: &str) -> Result<SpecItem> {
-        self.specs.next().ok_or_else(|| Error::type_(format!("a spec is missing: {wanted} was expected")))
+        self.specs.next().ok_or_else(|| Error::type_(format!("was given too few specs: {wanted} is missing")))
     }
 
     pub(crate) fn host<T: Clone + 'static>(&mut self) -> Result<T> {
         let wanted = std::any::type_name::<T>();
         match self.next(wanted)? {
             SpecItem::Host(value) => value.downcast_ref::<T>().cloned().ok_or_else(|| {
-                Error::type_(format!("a host value of another type was given where `{wanted}` was expected"))
+                Error::type_(format!("was given a host value of another type where `{wanted}` was expected"))
             }),
             SpecItem::Tensor(_) | SpecItem::Variable(_) => {
-                Err(Error::type_(format!("a tensor was given where a host value of type `{wanted}` was expected")))
+                Err(Error::type_(format!("was given a tensor where a host value of type `{wanted}` was expected")))
             }
         }
     }

@@ -9,6 +9,6 @@ mod options;
 mod variable;
 pub mod exec;
 
-pub use exec::{CallError, Executable};
+pub use exec::{CallError, Executable, Profile, ProfileRow};
 pub use options::{Engine, Options, PrintFn, PrintSink, StopToken, print_line};
 pub use variable::Variable;

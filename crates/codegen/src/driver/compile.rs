@@ -55,7 +55,7 @@ pub fn inspect_driver(program: &Program, options: &CodegenOptions) -> Result<Ins
     let isa = isa::host(options.opt_level)?;
     let mut texts = Texts::default();
     let unit = driver_unit(program, &Layout::of(program), &*isa, Some(&mut texts))?;
-    Ok(Inspection { clif: texts.clif, optimized: texts.optimized, code: unit.code })
+    Ok(Inspection { clif: texts.clif, optimized: texts.optimized, assembly: texts.assembly, code: unit.code })
 }
 
 fn driver_unit(program: &Program, layout: &Layout, isa: &dyn TargetIsa, texts: Option<&mut Texts>) -> Result<Unit> {

@@ -1,6 +1,8 @@
 //! One trace of a function: its graph, and how it is called.
 
+mod inspect;
 mod make;
+mod profile;
 mod run;
 mod signature;
 
@@ -15,7 +17,9 @@ use tracelift_kernel::guard::Guard;
 use tracelift_runtime::{CallError, Variable as Cell};
 use tracelift_tensor::{Array, Error, Result};
 
+pub use inspect::{MemoryPlan, PlannedBuffer};
 pub(crate) use make::Making;
+pub use profile::Profile;
 pub use signature::{ArgumentKind, FunctionSignature, SignatureArgument};
 
 use crate::{
@@ -113,12 +117,6 @@ impl ConcreteFunction {
         made.as_ref().map_err(Clone::clone)
     }
 
-    /// The text of the graph or program after a stage: `trace`, `cse`, `simplify`, `fold`, `inline`, `fuse`, `schedule`,
-    /// `plan`.
-    pub fn text_after(&self, stage: &str) -> Result<String> {
-        backend::text_after(&self.graph, &self.options, stage.parse()?)
-    }
-
     fn tensor_results(&self) -> usize {
         self.graph.results().len() - self.assigned.len()
     }
@@ -176,7 +174,8 @@ impl ConcreteFunction {
     fn check(&self, arguments: &[&Tensor], leaves: &mut Leaves) -> Result {
         let wanted = self.arguments.iter().filter(|argument| matches!(argument, Argument::Tensor(_))).count();
         if wanted != arguments.len() {
-            let message = format!("takes {wanted} tensors, not {}", arguments.len());
+            let message =
+                format!("takes {wanted} {}, not {}", if wanted == 1 { "tensor" } else { "tensors" }, arguments.len());
             return Err(Error::invalid(message).op(self.graph.name()));
         }
         let mut given = arguments.iter();

@@ -18,6 +18,9 @@ use crate::{
     tree::{Leaf, Leaves, Results},
 };
 
+/// The arrays of a call.
+pub(super) type Arrays<'a> = SmallVec<[&'a Array; 8]>;
+
 thread_local! {
     /// An empty list with room for results; nobody looks into it between calls.
     pub(super) static ARRAYS: cell::Cell<Vec<Array>> = const { cell::Cell::new(Vec::new()) };
@@ -134,17 +137,8 @@ impl ConcreteFunction {
             return Err(CallError::Guard(guard));
         }
         // Collected where they stay: moving the list costs as much as a small kernel.
-        let mut arrays: SmallVec<[&Array; 8]> = SmallVec::new();
-        for leaf in &leaves.leaves {
-            if let Leaf::Tensor(tensor) = leaf {
-                arrays.push(array(self.graph.name(), tensor)?);
-            }
-        }
-        for hidden in &self.hidden {
-            if let Hidden::Array(array) = hidden {
-                arrays.push(array);
-            }
-        }
+        let mut arrays = Arrays::new();
+        self.put_arrays(leaves, &mut arrays)?;
         match &self.fixed_cells {
             Some(cells) => compiled.call_into(&arrays, cells, results),
             None => compiled.call_into(&arrays, &self.cells(leaves)?, results),
@@ -162,8 +156,31 @@ impl ConcreteFunction {
         given.chain(hidden).collect()
     }
 
+    /// The tensors of a call, and the arrays that the closure holds.
+    #[inline]
+    fn put_arrays<'a>(&'a self, leaves: &'a Leaves, arrays: &mut Arrays<'a>) -> Result {
+        for leaf in &leaves.leaves {
+            if let Leaf::Tensor(tensor) = leaf {
+                arrays.push(array(self.graph.name(), tensor)?);
+            }
+        }
+        for hidden in &self.hidden {
+            if let Hidden::Array(array) = hidden {
+                arrays.push(array);
+            }
+        }
+        Ok(())
+    }
+
+    /// [`put_arrays`](Self::put_arrays) where time does not matter.
+    pub(super) fn arrays<'a>(&'a self, leaves: &'a Leaves) -> Result<Arrays<'a>> {
+        let mut arrays = Arrays::new();
+        self.put_arrays(leaves, &mut arrays)?;
+        Ok(arrays)
+    }
+
     /// The variables of a call.
-    fn cells(&self, leaves: &Leaves) -> Result<Vec<Cell>> {
+    pub(super) fn cells(&self, leaves: &Leaves) -> Result<Vec<Cell>> {
         let cells = self.hidden.iter().filter_map(|hidden| match hidden {
             Hidden::Array(_) => None,
             Hidden::Variable(variable) => Some(variable),

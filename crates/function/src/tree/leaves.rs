@@ -119,7 +119,15 @@ impl Leaves {
     pub fn length(&mut self, n: usize) {
         match &mut self.recorder {
             None => self.host.push(n as u64),
-            Some(recorder) => recorder.host(format_args!("a list of {n}")),
+            Some(recorder) => recorder.structure(format_args!("a list of {n}")),
+        }
+    }
+
+    /// Shows on what the parts that follow depend, such as whether there are any.
+    pub fn structure(&mut self, bits: u64, words: &str) {
+        match &mut self.recorder {
+            None => self.host.push(bits),
+            Some(recorder) => recorder.structure(format_args!("{words}")),
         }
     }
 

@@ -22,7 +22,7 @@ impl Tree for Tensor {
             SpecItem::Tensor(ty) => Ok(Tensor::placeholder(ty)),
             SpecItem::Variable(variable) => Ok(Tensor::placeholder(variable.ty())),
             SpecItem::Host(_) => {
-                Err(Error::type_("a host value was given where a tensor was expected").help("wrap it: `tensor(…)`"))
+                Err(Error::type_("was given a host value where a tensor was expected").help("wrap it: `tensor(…)`"))
             }
         }
     }
@@ -45,9 +45,9 @@ impl Tree for Variable {
         match specs.next("a variable")? {
             SpecItem::Variable(variable) => Ok(variable),
             SpecItem::Tensor(ty) => {
-                Err(Error::type_(format!("a tensor of {ty} was given where a variable was expected")))
+                Err(Error::type_(format!("was given a tensor of {ty} where a variable was expected")))
             }
-            SpecItem::Host(_) => Err(Error::type_("a host value was given where a variable was expected")),
+            SpecItem::Host(_) => Err(Error::type_("was given a host value where a variable was expected")),
         }
     }
 }
@@ -130,8 +130,7 @@ impl<T: Tree> Tree for Vec<T> {
 
 impl<T: Tree> Tree for Option<T> {
     fn visit(&self, leaves: &mut Leaves) {
-        let words = if self.is_some() { "Some" } else { "None" };
-        leaves.value(self.is_some().into(), &format_args!("{words}"));
+        leaves.structure(self.is_some().into(), if self.is_some() { "Some" } else { "None" });
         self.iter().for_each(|item| item.visit(leaves));
     }
 

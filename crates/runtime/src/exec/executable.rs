@@ -8,6 +8,7 @@ use super::lease::{Lease, Leases};
 use super::lifetimes::{Lifetime, lifetimes};
 use super::native::Native;
 use super::plan::{CallError, Key, Plan, PlanTable};
+use super::profile::Times;
 use super::roles::{Roles, Source};
 use super::states::Held;
 use crate::cpu::Path;
@@ -116,6 +117,18 @@ impl Executable {
         matches!(self.machine, Machine::Native(_))
     }
 
+    /// Sizes, places and peak memory for arguments of these sizes.
+    pub fn plan_for(&self, inputs: &[&Array], states: &[Array]) -> Result<Arc<Plan>, CallError> {
+        self.check_count(inputs)?;
+        let states: Vec<Option<Array>> = states.iter().cloned().map(Some).collect();
+        let key = self.key(inputs, &states)?;
+        self.plans.find(&key, || self.make_plan(key.clone()))
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// How many bytes of machine code it has.
     pub fn code_bytes(&self) -> usize {
         match &self.machine {
@@ -149,18 +162,28 @@ impl Executable {
         states: &[Variable],
         outputs: &mut Vec<Array>,
     ) -> Result<(), CallError> {
+        self.call_timed(inputs, states, outputs, None)
+    }
+
+    pub(super) fn call_timed(
+        &self,
+        inputs: &[&Array],
+        states: &[Variable],
+        outputs: &mut Vec<Array>,
+        times: Option<&Times>,
+    ) -> Result<(), CallError> {
         self.check_count(inputs)?;
         let mut lease = self.leases.take(&self.program, &self.layout);
         let lease = &mut *lease;
         if states.is_empty() && self.program.states.is_empty() {
             let mut nothing = Vec::new();
-            return self.call_held(inputs, &mut Held::nothing(&mut nothing), lease, outputs);
+            return self.call_held(inputs, &mut Held::nothing(&mut nothing), lease, outputs, times);
         }
         // The call's own arrays, so that the lease stays free for the tables.
         let (mut order, mut values) = (std::mem::take(&mut lease.order), std::mem::take(&mut lease.values));
         let done = Held::acquire(&self.name, states, &self.program.states, &mut order, &mut values)
             .map_err(CallError::Failed)
-            .and_then(|mut held| self.call_held(inputs, &mut held, lease, outputs));
+            .and_then(|mut held| self.call_held(inputs, &mut held, lease, outputs, times));
         (lease.order, lease.values) = (order, values);
         done
     }
@@ -171,6 +194,7 @@ impl Executable {
         held: &mut Held<'_>,
         lease: &mut Lease,
         outputs: &mut Vec<Array>,
+        times: Option<&Times>,
     ) -> Result<(), CallError> {
         // Taken out, so that the lease can be written while the plan is read.
         let (plan, settled) = match lease.planned.take() {
@@ -188,7 +212,7 @@ impl Executable {
         if !settled {
             lease.settle(&plan, &self.layout, native)?;
         }
-        let done = self.run(native, inputs, held, &plan, lease, outputs);
+        let done = self.run((native, times), inputs, held, &plan, lease, outputs);
         lease.planned = Some(plan);
         done
     }
@@ -196,7 +220,7 @@ impl Executable {
     /// Runs native code with everything in its place.
     fn run(
         &self,
-        native: &Native,
+        (native, times): (&Native, Option<&Times>),
         inputs: &[&Array],
         held: &mut Held<'_>,
         plan: &Plan,
@@ -210,7 +234,7 @@ impl Executable {
         lease.refresh();
         // SAFETY: arguments have the shapes of the plan, so their bytes are as many as it says; outputs, next values and
         // the arena are this call's alone; inputs stay borrowed, and held variables keep their arrays.
-        let (status, fault) = unsafe { native.run(&self.program, &self.layout, plan, &self.options, lease) };
+        let (status, fault) = unsafe { native.run(&self.program, &self.layout, plan, &self.options, lease, times) };
         outcome(&self.program, &fault, status)?;
         self.finish(inputs, held, plan, lease, outputs)?;
         let made = outputs.iter().zip(&mut lease.kept).zip(&self.roles.results).skip(given);

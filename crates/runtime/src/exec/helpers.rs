@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "helpers receive the addresses that native code works on")]
 
 use super::plan::Plan;
+use super::profile::Times;
 use super::stacks::{Full, Limit, Stacks};
 use crate::cpu::Path;
 use crate::float_mode::FloatMode;
@@ -16,6 +17,7 @@ use smallvec::SmallVec;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use std::{ptr, slice};
 use tracelift_codegen::driver::{Context, Fault, FaultCode, LaunchPlace, Layout};
 use tracelift_codegen::{KernelFn, native_fn};
@@ -32,6 +34,8 @@ pub(super) struct Call<'a> {
     pub(super) entries: &'a [usize],
     /// The memory of stacks.
     pub(super) stacks: Mutex<Stacks>,
+    /// Where launches and library calls note how long they take, if they are asked to.
+    pub(super) times: Option<&'a Times>,
     /// The panic of a user's closure, to be resumed after native code has returned.
     pub(super) panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
@@ -42,6 +46,37 @@ native_fn! {
         // SAFETY: the slots before those of a launch hold its context and its number.
         let (context, index) = unsafe { (*args.sub(LaunchPlace::HEADER) as *mut Context, *args.sub(1)) };
         guarded(context, |host| host.split(index as usize, args))
+    }
+
+    /// Runs a launch, split or not, and notes how long it takes.
+    pub(super) fn timed_launch(args: *mut u64, begin: i64, end: i64) -> i32 {
+        // SAFETY: the slots before those of a launch hold its context and its number; the context's `host` is the
+        // `Call` that `Native::run` put there and keeps alive.
+        let (call, index) = unsafe {
+            (&*(*(*args.sub(LaunchPlace::HEADER) as *mut Context)).host.cast::<Call<'_>>(), *args.sub(1) as usize)
+        };
+        let began = Instant::now();
+        let status = match call.plan.tiles[index] {
+            // SAFETY: the slots are those of this launch.
+            1 => unsafe { call.kernel(&call.layout.launches[index])(args, begin, end) },
+            _ => split(args, begin, end),
+        };
+        if let Some(times) = call.times {
+            times.launch(index, began.elapsed());
+        }
+        status
+    }
+
+    /// Runs library call `index`, and notes how long it takes.
+    pub(super) fn timed_library(context: *mut Context, index: i64) -> i32 {
+        let began = Instant::now();
+        guarded(context, |host| {
+            let code = host.library(index as usize);
+            if let Some(times) = host.call.times {
+                times.library(index as usize, began.elapsed());
+            }
+            code
+        })
     }
 
     /// Runs library call `index`.

@@ -5,6 +5,7 @@
 use super::helpers::{self, Call};
 use super::lease::Lease;
 use super::plan::Plan;
+use super::profile::Times;
 use crate::options::Options;
 use smallvec::SmallVec;
 use std::ptr;
@@ -69,28 +70,38 @@ impl Native {
         plan: &Plan,
         options: &Options,
         lease: &mut Lease,
+        times: Option<&Times>,
     ) -> (i32, Fault) {
         let mut stacks = std::mem::take(&mut lease.stacks);
         let at = |n: usize| lease.table[layout.stacks[n].0 as usize] as *mut u8;
         let states = (0..plan.stacks.len()).map(|n| stacks.clear(n, &plan.stacks[n], at(n)));
         let mut states: SmallVec<[StackState; 4]> = states.collect();
         let (stacks, panic) = (Mutex::new(stacks), Mutex::new(None));
-        let call = Call { program, layout, plan, options, entries: &self.entries, stacks, panic };
+        let call = Call { program, layout, plan, options, entries: &self.entries, stacks, times, panic };
+        let timed: Vec<usize> =
+            times.map_or_else(Vec::new, |_| vec![helpers::timed_launch as KernelFn as usize; layout.launches.len()]);
+        let launchers = if times.is_some() { &timed } else { &lease.launchers };
         let mut context = Context {
             table: lease.table.as_mut_ptr().cast(),
             sizes: plan.sizes.as_ptr(),
             args: lease.args.as_mut_ptr(),
-            launchers: lease.launchers.as_ptr().cast(),
+            launchers: launchers.as_ptr().cast(),
             results: lease.results.as_mut_ptr(),
             stacks: states.as_mut_ptr(),
             stop: options.stop.as_ref().map_or(&RUN, |stop| stop.flag()).as_ptr().cast(),
-            helpers: HELPERS,
+            helpers: if times.is_some() { Helpers { library: helpers::timed_library, ..HELPERS } } else { HELPERS },
             fault: Fault { site: -1, position: -1, ..Fault::default() },
             host: ptr::from_ref(&call).cast_mut().cast(),
         };
         // A launch that is split finds its way back to the context through its argument slots.
         for &launch in &plan.split {
             lease.args[layout.launches[launch].first_slot - LaunchPlace::HEADER] = (&raw mut context) as u64;
+        }
+        // So does one that is timed.
+        if times.is_some() {
+            for launch in &layout.launches {
+                lease.args[launch.first_slot - LaunchPlace::HEADER] = (&raw mut context) as u64;
+            }
         }
         let mode = options.float_mode().enter();
         // SAFETY: the address is that of a driver made for this program and layout, whose code `self` keeps; the
