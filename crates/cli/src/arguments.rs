@@ -53,6 +53,9 @@ pub(crate) struct Show {
     /// Show what the functions become.
     #[arg(long, value_enum, value_name = "WHAT")]
     pub emit: Option<Emit>,
+    /// Show the user's line behind each value, where it is known.
+    #[arg(long)]
+    pub origins: bool,
     /// Do not fuse: one kernel per op.
     #[arg(long)]
     pub unfused: bool,

@@ -5,14 +5,15 @@ use crate::arguments::Run;
 use crate::input::{Input, mistake};
 use std::fmt::Write;
 use std::sync::Arc;
-use tracelift_ir::{Graph, ParamRole, Type, evaluate};
+use tracelift_autodiff::grad;
+use tracelift_ir::{Builder, Graph, ParamRole, Type, Value, evaluate};
 use tracelift_kernel::program::Program;
 use tracelift_kernel::text::{Expected, RunLine, Source, write_array};
 use tracelift_passes::Pipeline;
 use tracelift_runtime::{Engine, Executable, Options, Variable};
 use tracelift_tensor::{Array, DType, Error, Result, Shape};
 
-/// Runs a call, or the `run:` lines of a file.
+/// Runs a call, or the `run:` and `grad:` lines of a file.
 pub(crate) fn run(run: &Run) -> Result<Answer> {
     let input = Input::load(&run.file)?;
     let engines = run.engine.map_or(Engine::ALL.to_vec(), |engine| vec![engine]);
@@ -38,17 +39,20 @@ fn one_call(input: &Input, call: &str, engines: &[Engine]) -> Result<String> {
     Ok(text)
 }
 
-/// Runs every `run:` line and compares with what it says.
+/// Runs every `run:` and `grad:` line and compares with what it says.
 fn all_lines(input: &Input, engines: &[Engine]) -> Result<Answer> {
-    let lines = input.lines("run")?;
-    if lines.is_empty() {
+    let (lines, gradients) = (input.lines("run")?, input.lines("grad")?);
+    if lines.is_empty() && gradients.is_empty() {
         return Err(Error::format(format!("there is no `; run: @f(…) == …` line in {}", input.name))
             .help("give a call: graph-dump run FILE '@f([1.0, 2.0])'"));
     }
     let mut text = String::new();
     let mut wrong = 0;
-    for line in &lines {
+    let gradients = gradients.iter().map(|line| (line, true));
+    let all: Vec<(&RunLine<'_>, bool)> = lines.iter().map(|line| (line, false)).chain(gradients).collect();
+    for (line, is_gradient) in &all {
         let callee = Callee::find(input, &line.function)?;
+        let callee = if *is_gradient { callee.gradient()? } else { callee };
         let case = line.read(&callee.inputs()?, &callee.results()?).map_err(mistake)?;
         let answered = callee.agree(&case.inputs, engines);
         let good = match (&answered, &case.expected) {
@@ -59,7 +63,8 @@ fn all_lines(input: &Input, engines: &[Engine]) -> Result<Answer> {
         if !good {
             wrong += 1;
             let answered = answered.map_or_else(|error| format!("error: {error}"), |results| format!("{results:?}"));
-            let _ = writeln!(text, "{}:{}: @{} answers {answered}", input.name, line.position, line.function);
+            let what = if *is_gradient { "the gradient of " } else { "" };
+            let _ = writeln!(text, "{}:{}: {what}@{} answers {answered}", input.name, line.position, line.function);
         }
     }
     let names: Vec<&str> = engines.iter().map(|engine| engine.name()).collect();
@@ -67,8 +72,8 @@ fn all_lines(input: &Input, engines: &[Engine]) -> Result<Answer> {
         text,
         "{}: {} of {} calls as expected on {}",
         input.name,
-        lines.len() - wrong,
-        lines.len(),
+        all.len() - wrong,
+        all.len(),
         names.join(", ")
     );
     Ok(Answer { text, good: wrong == 0 })
@@ -77,6 +82,8 @@ fn all_lines(input: &Input, engines: &[Engine]) -> Result<Answer> {
 /// Something that can be called.
 enum Callee<'a> {
     Function(&'a Graph),
+    /// The gradient of a function.
+    Gradient(Box<Graph>),
     Program(Arc<Program>),
 }
 
@@ -94,9 +101,36 @@ impl<'a> Callee<'a> {
         }
     }
 
+    /// The function that answers the gradients of the sum of the first result by every parameter of floats.
+    fn gradient(self) -> Result<Callee<'a>> {
+        let Callee::Function(graph) = self else {
+            return Err(Error::value("a `grad:` line names a program or kernel, which cannot be differentiated"));
+        };
+        let mut b = Builder::new(graph.name());
+        let params: Vec<Value> = graph.param_types().map(|ty| b.param("", ty.clone(), ParamRole::Input)).collect();
+        let made = b.splice(graph, &params)?;
+        let first = graph.results().first().map(|result| made[*result]);
+        let first = first.ok_or_else(|| Error::invalid("has no result").op(graph.name()))?;
+        let axes: Vec<usize> = (0..b.ty(first).rank()).collect();
+        let sum = if axes.is_empty() { first } else { b.sum(first, &axes, false)? };
+        let floats: Vec<usize> =
+            graph.param_types().enumerate().filter(|(_, ty)| ty.is_float()).map(|(n, _)| n).collect();
+        Ok(Callee::Gradient(Box::new(grad(&b.finish(&[sum])?, &floats)?)))
+    }
+
+    /// The graph, if it has one.
+    fn graph(&self) -> Option<&Graph> {
+        match self {
+            Callee::Function(graph) => Some(graph),
+            Callee::Gradient(graph) => Some(graph),
+            Callee::Program(_) => None,
+        }
+    }
+
     fn inputs(&self) -> Result<Vec<(DType, Shape)>> {
         match self {
             Callee::Function(graph) => tensors(graph.param_types()),
+            Callee::Gradient(graph) => tensors(graph.param_types()),
             Callee::Program(program) => Ok(program.input_types()),
         }
     }
@@ -104,6 +138,7 @@ impl<'a> Callee<'a> {
     fn results(&self) -> Result<Vec<(DType, Shape)>> {
         match self {
             Callee::Function(graph) => tensors(graph.result_types()),
+            Callee::Gradient(graph) => tensors(graph.result_types()),
             Callee::Program(program) => Ok(program.result_types()),
         }
     }
@@ -132,14 +167,17 @@ impl<'a> Callee<'a> {
 
     fn call(&self, arguments: &[Array], engine: Engine) -> Result<Vec<Array>> {
         let options = Options { engine, ..Options::default() };
-        match (self, engine) {
-            (Callee::Function(graph), Engine::Reference) => evaluate(graph, arguments),
-            (Callee::Function(graph), _) => {
+        match (self.graph(), self) {
+            (Some(graph), _) if engine == Engine::Reference => evaluate(graph, arguments),
+            (Some(graph), _) => {
                 let program = Pipeline { fuse: engine != Engine::Unfused }.lower(graph, &mut |_, _| {})?;
                 call_graph(graph, &Executable::compile(Arc::new(program), options)?, arguments)
             }
             // A program has no graph: its own interpreter is the reference.
-            (Callee::Program(program), _) => Ok(Executable::compile(program.clone(), options)?.call(arguments, &[])?),
+            (None, Callee::Program(program)) => {
+                Ok(Executable::compile(program.clone(), options)?.call(arguments, &[])?)
+            }
+            (None, _) => Err(Error::internal("functions and gradients have graphs")),
         }
     }
 }

@@ -29,7 +29,12 @@ impl Input {
             return Input::parse(name, read(name)?);
         }
         match shipped::function(name) {
-            Some(graph) => Input::parse(name, graph?.to_string()),
+            Some(graph) => {
+                let graph = graph?;
+                let input = Input::parse(name, graph.to_string())?;
+                // The graph itself knows the lines that its text does not have.
+                Ok(Input { functions: vec![Arc::new(graph)], ..input })
+            }
             None => Err(Error::io(format!("there is no file `{name}`"))
                 .help(format!("functions that need no file are {}", shipped::names().join(", ")))),
         }

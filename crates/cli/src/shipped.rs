@@ -1,13 +1,22 @@
 //! Functions that need no file: traced from Rust when they are asked for.
 
-use tracelift_function::{Function, Signature, Specs, Tensor, Traceable, select, spec, while_loop};
+use tracelift_function::{
+    DType, Function, Signature, Specs, Tensor, Traceable, Variable, cond, select, spec, tensor, while_loop,
+};
 use tracelift_ir::Graph;
 use tracelift_tensor::Result;
 
 type Trace = fn() -> Result<Graph>;
 
-const SHIPPED: [(&str, Trace); 5] =
-    [("cube", cube), ("gelu", gelu), ("huber", huber), ("newton", newton), ("softmax", softmax)];
+const SHIPPED: [(&str, Trace); 7] = [
+    ("collatz", collatz),
+    ("counter", counter),
+    ("cube", cube),
+    ("gelu", gelu),
+    ("huber", huber),
+    ("newton", newton),
+    ("softmax", softmax),
+];
 
 /// The names, in order.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -18,6 +27,22 @@ pub(crate) fn names() -> Vec<&'static str> {
 pub(crate) fn function(name: &str) -> Option<Result<Graph>> {
     let (name, trace) = SHIPPED.iter().find(|(known, _)| *known == name)?;
     Some(trace().map(|graph| graph.renamed(*name)))
+}
+
+/// How many steps of halving and tripling lead to 1: a branch in a loop.
+fn collatz() -> Result<Graph> {
+    let steps = |n: &Tensor| {
+        let next = |n: &Tensor| cond(&(n % 2).eq(0), || (n / 2).cast(DType::I32), || n * 3 + 1);
+        while_loop((n.clone(), tensor(0)), |(n, _)| n.gt(1), |(n, steps)| (next(&n), steps + 1)).1
+    };
+    traced(steps, ["n"], spec!(i32[]))
+}
+
+/// A variable that a function changes: a state parameter, and its next value among the results.
+fn counter() -> Result<Graph> {
+    let counter = Variable::new(0).named("counter");
+    let count = move |x: &Tensor| -> Result<Tensor> { counter.assign_add(x.sum(..)) };
+    traced(count, ["x"], spec!(i32[None]))
 }
 
 fn cube() -> Result<Graph> {

@@ -88,7 +88,7 @@ fn parts_of(graph: &Graph, show: &Show) -> Result<Vec<String>> {
     }
     let mut parts = vec![];
     watch(graph, show, &mut |stage, made| {
-        let text = made_text(show.format, stage, made)?;
+        let text = made_text(show, stage, made)?;
         parts.push(match show.format {
             Format::Text => format!("; after {stage}:\n{text}"),
             Format::Dot => format!("// after {stage}:\n{text}"),
@@ -102,12 +102,12 @@ fn parts_of(graph: &Graph, show: &Show) -> Result<Vec<String>> {
 /// What one stage makes of a function.
 fn after(graph: &Graph, show: &Show, wanted: Stage) -> Result<String> {
     if wanted == Stage::Trace {
-        return made_text(show.format, Stage::Trace, Made::Graph(graph));
+        return made_text(show, Stage::Trace, Made::Graph(graph));
     }
     let mut text = String::new();
     watch(graph, show, &mut |stage, made| {
         if stage == wanted {
-            text = made_text(show.format, stage, made)?;
+            text = made_text(show, stage, made)?;
         }
         Ok(())
     })?;
@@ -129,8 +129,10 @@ fn pipeline(show: &Show) -> Pipeline {
     Pipeline { fuse: !show.unfused }
 }
 
-fn made_text(format: Format, stage: Stage, made: Made<'_>) -> Result<String> {
+fn made_text(show: &Show, stage: Stage, made: Made<'_>) -> Result<String> {
+    let format = show.format;
     match made {
+        Made::Graph(graph) if show.origins && format == Format::Text => Ok(graph.text_with_origins()),
         Made::Graph(graph) if format == Format::Dot => Ok(graph.to_dot()),
         Made::Graph(graph) => structured(format, stage, &graph.to_string(), graph),
         Made::Program(program) => structured(format, stage, &program.to_string(), program),

@@ -163,5 +163,36 @@ fn the_program_itself() {
     let answer = program.args(["print", "huber", "--after", "nonsense"]).output().unwrap();
     assert_eq!(answer.status.code(), Some(2));
     let errors = String::from_utf8(answer.stderr).unwrap();
-    assert!(errors.contains("[possible values: trace, cse, simplify, fold, inline, fuse, schedule, plan]"), "{errors}");
+    assert!(
+        errors.contains("[possible values: trace, cse, simplify, fold, inline, fuse, schedule, epilogue, plan]"),
+        "{errors}"
+    );
+}
+
+#[test]
+fn lines_of_the_user_are_shown_if_asked_for() {
+    let plain = text("collatz");
+    assert!(plain.contains(" = while (") && plain.contains(" = cond "), "{plain}");
+    assert!(!plain.contains("shipped.rs"));
+    let with = text("collatz --origins");
+    assert!(with.contains("  ; crates/cli/src/shipped.rs:"), "{with}");
+    let lines = |text: &str| text.lines().filter(|line| !line.trim().starts_with(';')).count();
+    assert_eq!(lines(&with), lines(&plain));
+    assert!(text("collatz --origins --after simplify").contains("shipped.rs:"), "passes keep the lines");
+    assert!(text("counter").contains("state %counter: i32[]"));
+}
+
+#[test]
+fn gradient_lines_are_run() {
+    let file = std::env::temp_dir().join(format!("tracelift-grad-{}.tl", std::process::id()));
+    let function = "func @square(%x: f32[2]) -> f32[2] {\n  %0 = mul %x, %x : f32[2]\n  return %0\n}\n";
+    let run = |line: &str| {
+        std::fs::write(&file, format!("{function}; run: @square([1, 2]) == [1, 4]\n{line}\n")).unwrap();
+        graph_dump::run(["graph-dump".into(), "run".into(), file.clone().into_os_string()])
+    };
+    let good = run("; grad: @square([1, 2]) == [2, 4]");
+    assert!(good.code == 0 && good.text.contains("2 of 2 calls as expected"), "{good:?}");
+    let bad = run("; grad: @square([1, 2]) == [2, 5]");
+    assert!(bad.code == 1 && bad.text.contains("the gradient of @square answers"), "{bad:?}");
+    std::fs::remove_file(&file).unwrap();
 }

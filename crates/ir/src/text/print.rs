@@ -10,24 +10,31 @@ use smallvec::SmallVec;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use tracelift_kernel::text::{quote, write_array, write_name};
-use tracelift_tensor::Array;
+use tracelift_tensor::{Array, Origin};
 
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&function_text(self))
+        f.write_str(&function_text(self, false))
+    }
+}
+
+impl Graph {
+    /// The text, with the user's line behind each value that has one; it reads back as the same graph.
+    pub fn text_with_origins(&self) -> String {
+        function_text(self, true)
     }
 }
 
 /// The functions that a graph calls, each once, then the graph.
-fn function_text(graph: &Graph) -> String {
+fn function_text(graph: &Graph, origins: bool) -> String {
     let mut callees = Callees::default();
     callees.collect(graph);
     let mut text = String::new();
     for (callee, name) in &callees.list {
-        text += &Printer::new(&callees).function(callee, name);
+        text += &Printer::new(&callees, origins).function(callee, name);
         text.push('\n');
     }
-    text + &Printer::new(&callees).function(graph, graph.name())
+    text + &Printer::new(&callees, origins).function(graph, graph.name())
 }
 
 /// Called functions with their names in the text; of different functions of one name the later ones get `.n`.
@@ -63,17 +70,24 @@ impl Callees {
     }
 }
 
+/// An origin as a comment that ends with its line.
+fn one_line(origin: &Origin) -> String {
+    origin.to_string().replace(['\n', '\r'], " ")
+}
+
 pub(super) struct Printer<'c> {
     callees: &'c Callees,
     pub(super) out: String,
     indent: usize,
+    /// Whether lines of the user's are shown.
+    origins: bool,
     /// The number of the next value without a name.
     pub(super) counter: usize,
 }
 
 impl<'c> Printer<'c> {
-    fn new(callees: &'c Callees) -> Self {
-        Printer { callees, out: String::new(), indent: 1, counter: 0 }
+    fn new(callees: &'c Callees, origins: bool) -> Self {
+        Printer { callees, out: String::new(), indent: 1, origins, counter: 0 }
     }
 
     fn function(mut self, graph: &Graph, name: &str) -> String {
@@ -173,6 +187,7 @@ impl<'c> Printer<'c> {
             }
             (op, _) => {
                 if let Some(owner) = RegionOwner::of(op) {
+                    self.origins_before(node);
                     return self.regions(graph, node, &owner, &operands);
                 }
                 self.out += if operands.is_empty() { "" } else { " " };
@@ -184,7 +199,22 @@ impl<'c> Printer<'c> {
         }
         self.out += " : ";
         self.types(node.types.iter());
+        if self.origins && !node.origin.is_unknown() {
+            let _ = write!(self.out, "  ; {}", one_line(&node.origin));
+        }
         self.out += "\n";
+    }
+
+    /// The line of a loop or branch stands before it, since its text goes on.
+    fn origins_before(&mut self, node: &Node) {
+        if !self.origins || node.origin.is_unknown() {
+            return;
+        }
+        let begun = self.out.rfind('\n').map_or(0, |at| at + 1);
+        let line = self.out.split_off(begun);
+        self.line();
+        let _ = writeln!(self.out, "; {}", one_line(&node.origin));
+        self.out += &line;
     }
 }
 
