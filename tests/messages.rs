@@ -278,3 +278,60 @@ fn what_variables_refuse() {
     ]));
     assert_eq!(v.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0, 4.0]);
 }
+
+#[test]
+fn functions_say_why_they_are_traced_again() {
+    let f = Function::new(|x: &Tensor, layers: &Vec<Tensor>, n: &i32, mode: &Option<&'static str>| {
+        let sum = layers.iter().fold(x.clone(), |sum, layer| sum + layer);
+        if mode.is_some() { sum * *n } else { sum }
+    });
+    let f = f.argument_names(&["x", "layers", "n", "mode"]);
+    let one = tensor(1.0);
+    let call = |x: &Tensor, layers: usize, n: i32, mode: Option<&'static str>| {
+        f(x, &vec![one.clone(); layers], &n, &mode).ok().unwrap();
+    };
+    call(&one, 1, 2, None);
+    call(&tensor([1.0, 2.0]), 1, 2, None);
+    call(&tensor([1.0, 2.0, 3.0]), 1, 2, None);
+    call(&one, 3, 2, None);
+    call(&one, 1, 5, None);
+    call(&one, 1, 2, Some("fast"));
+    let told: Vec<String> = f.retraces().iter().map(|retrace| retrace.to_string()).collect();
+    let told: Vec<String> = told.iter().map(|told| unplaced(told)).collect();
+    insta::assert_snapshot!(list(&told));
+    let explained = f.explain().to_string();
+    let head: Vec<&str> = explained.lines().take(3).collect();
+    assert!(head[0].ends_with("6 traces, 6 signatures") && head[2].contains("signature"), "{explained}");
+}
+
+/// `tests/messages.rs:L:C` for lines and columns of this file.
+fn unplaced(told: &str) -> String {
+    let parts: Vec<&str> = told.split("tests/messages.rs:").collect();
+    let rest = parts[1..].iter().map(|part| {
+        format!("tests/messages.rs:L:C{}", part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ':'))
+    });
+    parts[0].to_owned() + &rest.collect::<String>()
+}
+
+#[test]
+fn concrete_functions_refuse_other_arguments_and_names() {
+    let cube = Function::new(|x: &Tensor| x.powi(3)).argument_names(&["x"]);
+    let concrete = cube.concrete(spec!(f32[])).unwrap();
+    let reference = Function::new(|x: &Tensor| x.powi(3));
+    let reference = reference.options(Options { engine: tracelift_function::Engine::Reference, ..Options::default() });
+    let reference = reference.concrete(spec!(f32[])).unwrap();
+    let shrink = Function::new(|x: &Tensor| x.slice((.., ..2))).input_signature([spec!(f32[None, 28])]);
+    insta::assert_snapshot!(list(&[
+        of(concrete.call([&tensor(2)])),
+        of(concrete.call([&tensor([1.0, 2.0])])),
+        of(concrete.call([])),
+        of(concrete.operation("nope").map(|_| ())),
+        of(concrete.tensor("identity:7")),
+        of(concrete.tensor("identity")),
+        of(reference.profile(&[&tensor(1.0)], 1)),
+        carried(&shrink(&Tensor::ones([2, 2]))),
+        carried(&shrink(&Tensor::full([2, 28], 1))),
+        of(cube.concrete((spec!(f32[]), spec!(f32[])))),
+        of(cube.concrete(3)),
+    ]));
+}

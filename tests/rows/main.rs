@@ -5,10 +5,13 @@ mod conversions;
 mod functions;
 mod golden;
 mod gradients;
+mod graphs;
 mod loops;
+mod machinery;
 mod resources;
 mod table;
 mod tensors;
+mod tracing;
 mod variables;
 
 /// A test per row, and the list of them all for the check that no row goes without.
@@ -33,9 +36,12 @@ fn every_row_has_a_test_and_every_test_a_row() {
         variables::ROWS,
         arrays::ROWS,
         functions::ROWS,
+        graphs::ROWS,
+        tracing::ROWS,
         resources::ROWS,
         gradients::ROWS,
         loops::ROWS,
+        machinery::ROWS,
     ]
     .concat();
     let rows = table::rows();

@@ -1,0 +1,163 @@
+//! Rows GR: the operations of a traced function, compared with TensorFlow's by `tf_names.toml`.
+
+use serde_json::{Value, json};
+use tracelift_function::{ConcreteFunction, Function, Tensor, spec, tensor};
+use tracelift_ir::{Graph, NamedTensor, ParamRole};
+
+use crate::{golden::Golden, rows};
+
+fn cube() -> std::sync::Arc<ConcreteFunction> {
+    Function::new(|x: &Tensor| x.powi(3)).concrete(spec!(f32[])).unwrap()
+}
+
+rows! {
+    gr01 => |golden| {
+        let concrete = cube();
+        same_graph(golden, "cube.scalar_f32", concrete.graph());
+        same_graph(golden, "cube.scalar_i32", Function::new(|x: &Tensor| x.powi(3)).concrete(&tensor(2)).unwrap().graph());
+        let x = concrete.graph().params()[0];
+        assert_eq!(concrete.graph().users(x).len(), 1);
+    };
+    gr02 => |golden| {
+        let concrete = cube();
+        let names: Vec<String> = concrete.operations().iter().map(|operation| operation.name().to_owned()).collect();
+        // TensorFlow's Pow takes its exponent as a constant operand; ours is an attribute.
+        let theirs = operations(golden, "cube.scalar_f32");
+        let theirs: Vec<String> = theirs.iter().map(|operation| our_name(operation)).collect();
+        assert_eq!(names, theirs);
+    };
+    gr03 => |golden| {
+        let concrete = cube();
+        let theirs = &operations(golden, "cube.scalar_f32")[1];
+        let inputs: Vec<String> = concrete.operation("powi").unwrap().inputs().iter().map(|x| x.name.clone()).collect();
+        assert_eq!(json!(inputs), json!([theirs["inputs"][0]]));
+    };
+    gr04 => |golden| {
+        let concrete = cube();
+        let theirs = &operations(golden, "cube.scalar_f32")[1]["outputs"];
+        let outputs = concrete.operation("powi").unwrap().outputs();
+        assert_eq!(theirs.as_array().unwrap().len(), outputs.len());
+        assert_eq!(outputs[0].ty.to_string(), type_text(&theirs[0]));
+    };
+    gr05 => |golden| {
+        let concrete = cube();
+        assert_eq!(golden.output("fn.op_by_name")[0], concrete.operation("x").unwrap().name());
+        let error = golden.fails("fn.op_by_name_missing", concrete.operation("nope").map(|_| ()));
+        assert!(error.to_string().contains("its operations are x, powi, identity"), "{error}");
+    };
+    gr06 => |golden| {
+        let concrete = cube();
+        let tensor = concrete.tensor("identity:0").unwrap();
+        assert_eq!(golden.output("fn.tensor_by_name")[0].as_str().unwrap().to_lowercase(), tensor.name);
+        golden.fails("fn.tensor_by_name_missing", concrete.tensor("identity:7").map(|_| ()));
+        golden.fails("fn.tensor_by_name_malformed", concrete.tensor("identity").map(|_| ()));
+    };
+    gr07 => |golden| {
+        let signature = cube().signature();
+        let list = |arguments: &[tracelift_function::SignatureArgument]| {
+            let list: Vec<Value> = arguments.iter().map(|one| json!([one.name, one.spec.dtype.to_string().replace('f', "float")])).collect();
+            json!(list)
+        };
+        for expect in [golden.output("fn.signature"), &golden.graph("cube.scalar_f32")["signature"]] {
+            assert_eq!((&list(&signature.inputs), &list(&signature.outputs)), (&expect["inputs"], &expect["outputs"]));
+        }
+    };
+    gr08 => |golden| {
+        let add_10 = Function::new(|x: &Tensor| (0..10).fold(x.clone(), |x, _| x + 1)).concrete(&tensor(0)).unwrap();
+        same_graph(golden, "add_10_static", add_10.graph());
+        assert_eq!(add_10.operation("add_9").unwrap().inputs()[0].name, "add_8:0");
+        let renamed = Function::new(|x: &Tensor, y: &Tensor| x + y).argument_names(&["add", "add"]);
+        let renamed = renamed.concrete((&tensor(0), &tensor(0))).unwrap();
+        let names: Vec<String> = renamed.operations().iter().map(|operation| operation.name().to_owned()).collect();
+        assert_eq!(names, ["add", "add_1", "add_2", "identity"]);
+    };
+}
+
+/// TensorFlow's operations that have a counterpart.
+fn operations<'g>(golden: &'g Golden, key: &str) -> Vec<&'g Value> {
+    let list = golden.graph(key)["operations"].as_array().unwrap();
+    list.iter().filter(|operation| !our_kind(operation).is_empty() && !is_resource(operation)).collect()
+}
+
+fn is_resource(operation: &Value) -> bool {
+    operation["outputs"][0][1] == "resource"
+}
+
+fn our_kind(operation: &Value) -> &'static str {
+    let theirs = operation["type"].as_str().unwrap();
+    let lines = include_str!("tf_names.toml").lines().filter_map(|line| line.split_once(" = "));
+    let mut found = lines.filter(|(name, _)| *name == theirs).map(|(_, kind)| kind.trim_matches('"'));
+    found.next().unwrap_or_else(|| panic!("tf_names.toml lacks {theirs}"))
+}
+
+/// An argument's name is kept; other operations are called by their kind, with TensorFlow's number.
+fn our_name(operation: &Value) -> String {
+    let (kind, name) = (our_kind(operation), operation["name"].as_str().unwrap());
+    let number = name.rsplit_once('_').filter(|(_, n)| n.bytes().all(|b| b.is_ascii_digit()));
+    match (kind, number) {
+        ("parameter", _) => name.to_owned(),
+        (_, Some((_, n))) => format!("{kind}_{n}"),
+        (_, None) => kind.to_owned(),
+    }
+}
+
+/// `f32[None, 3]` of `["x:0", "float32", [null, 3]]`.
+fn type_text(output: &Value) -> String {
+    let dtype = match output[1].as_str().unwrap() {
+        "float32" => "f32",
+        "int32" => "i32",
+        other => panic!("{other}"),
+    };
+    let dims: Vec<String> =
+        output[2].as_array().unwrap().iter().map(|n| n.as_u64().map_or("None".to_owned(), |n| n.to_string())).collect();
+    format!("{dtype}[{}]", dims.join(", "))
+}
+
+/// That a graph has TensorFlow's operations: kinds, names, what feeds what, types.
+pub(crate) fn same_graph(golden: &Golden, key: &str, graph: &Graph) {
+    let theirs = operations(golden, key);
+    let left_out = ["const", "broadcast", "cast"];
+    let ours = graph.operations();
+    let variables = graph.params().iter().zip(graph.roles()).filter(|(_, role)| **role == ParamRole::State);
+    let variables: Vec<_> = variables.map(|(param, _)| param.node).collect();
+    let state = |name: &str| ours.iter().any(|one| one.name() == name && variables.contains(&one.index()));
+    let kept: Vec<_> =
+        ours.iter().filter(|operation| !left_out.contains(&operation.kind()) && !state(operation.name())).collect();
+    let kinds: Vec<&str> = kept.iter().map(|operation| operation.kind()).collect();
+    assert_eq!(kinds, theirs.iter().map(|operation| our_kind(operation)).collect::<Vec<_>>(), "{key}");
+    // What a value is, looking through what methods insert.
+    let source = |input: &NamedTensor| -> Option<String> {
+        let mut input = input.clone();
+        loop {
+            let name = input.name.rsplit_once(':').unwrap().0.to_owned();
+            let operation = ours.iter().find(|operation| operation.name() == name).unwrap();
+            match operation.kind() {
+                "const" => return None,
+                "broadcast" | "cast" => input = operation.inputs()[0].clone(),
+                _ => return (!state(&name)).then_some(input.name),
+            }
+        }
+    };
+    for (own, their) in kept.iter().zip(&theirs) {
+        assert_eq!(own.name(), our_name(their), "{key}");
+        let inputs: Vec<String> = own.inputs().iter().filter_map(source).collect();
+        let from = |name: &Value| {
+            let (operation, result) = name.as_str().unwrap().rsplit_once(':').unwrap();
+            let found = theirs.iter().find(|other| other["name"] == operation)?;
+            Some(format!("{}:{result}", our_name(found)))
+        };
+        let expect: Vec<String> = their["inputs"].as_array().unwrap().iter().filter_map(from).collect();
+        assert_eq!(inputs, expect, "{key}: {}", own.name());
+        let outputs: Vec<String> = own.outputs().iter().map(|output| named_type(output)).collect();
+        let expect: Vec<String> = their["outputs"].as_array().unwrap().iter().map(type_text).collect();
+        assert_eq!(outputs, expect, "{key}: {}", own.name());
+    }
+}
+
+/// The type with `None` for unknown sizes.
+fn named_type(output: &NamedTensor) -> String {
+    let ty = output.ty.as_tensor().unwrap();
+    let dims: Vec<String> =
+        ty.shape.iter().map(|dim| dim.known().map_or("None".to_owned(), |n| n.to_string())).collect();
+    format!("{}[{}]", ty.dtype, dims.join(", "))
+}

@@ -1,0 +1,187 @@
+//! Rows Z: what traces become, stage by stage, and that it means the same.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tracelift_function::{
+    ConcreteFunction, Engine, Function, I32, Options, Result, Tensor, Variable, cond, random, spec, tensor,
+    value_and_gradients, while_loop,
+};
+
+use crate::{graphs::same_graph, rows};
+
+/// A traced function of one tensor and its concrete function for a spec.
+fn concrete(
+    name: &str,
+    f: impl Fn(&Tensor) -> Tensor + Send + Sync + 'static,
+    spec: tracelift_function::TensorSpec,
+) -> Arc<ConcreteFunction> {
+    Function::new(f).named(name).argument_names(&["x"]).concrete(spec).unwrap()
+}
+
+/// That a function gives equal bits at once and on every engine; the eager result.
+fn everywhere(x: &Tensor, f: impl Fn(&Tensor) -> Tensor + Clone + Send + Sync + 'static) -> Vec<f64> {
+    let eager = f(x).to_array().unwrap();
+    for engine in Engine::ALL {
+        let compiled = Function::new(f.clone()).options(Options { engine, ..Options::default() });
+        let given = compiled(x).to_array().unwrap();
+        assert!(eager.bit_eq(&given), "{eager} eager, {given} on {}", engine.name());
+    }
+    (0..eager.len()).map(|i| eager.get_f64(i)).collect()
+}
+
+/// The text after each stage, as one.
+fn stages(concrete: &ConcreteFunction) -> String {
+    let stages = concrete.stages().unwrap();
+    stages.iter().map(|(stage, text)| format!("; after {stage}:\n{text}")).collect::<Vec<_>>().join("\n")
+}
+
+/// Two layers, as `mlp_forward` of the golden graphs.
+struct Mlp {
+    weights: [Variable; 4],
+}
+
+impl Mlp {
+    fn new() -> Mlp {
+        let full = |sizes: &[usize], value: f32| Variable::new(Tensor::full(sizes, value));
+        Mlp {
+            weights: [
+                full(&[3, 4], 0.5).named("w1"),
+                full(&[4], 0.25).named("b1"),
+                full(&[4, 1], -0.5).named("w2"),
+                full(&[1], 0.125).named("b2"),
+            ],
+        }
+    }
+
+    fn forward(&self, x: &Tensor) -> Tensor {
+        let [w1, b1, w2, b2] = &self.weights;
+        (x.matmul(w1) + b1).relu().matmul(w2) + b2
+    }
+}
+
+rows! {
+    z01 => |golden| {
+        let cube = |x: &Tensor| x.powi(3);
+        same_graph(golden, "cube.matrix_f32", concrete("cube", cube, spec!(f32[2, 2])).graph());
+        same_graph(golden, "cube.unknown_batch_f32", concrete("cube", cube, spec!(f32[None, 3])).graph());
+        let mlp = Mlp::new();
+        same_graph(golden, "mlp_forward", concrete("mlp", move |x| mlp.forward(x), spec!(f32[None, 3])).graph());
+    };
+    z02 => |_| {
+        let f = Function::new(|x: &Tensor| x + 1);
+        let of = |x: &Tensor| f.concrete(x).unwrap();
+        let (a, b, c) = (of(&tensor(1.0)), of(&tensor([1.0])), of(&tensor(2.0)));
+        assert!(Arc::ptr_eq(&a, &c) && !Arc::ptr_eq(&a, &b));
+        drop(f(&tensor(5.0)));
+        assert_eq!((f.trace_count(), f.signatures().len()), (2, 2));
+        assert!(Arc::ptr_eq(&f.signatures()[0], &a));
+    };
+    z03 => |_| {
+        let hard = tensor([-1000.0, -100.0, -1.0, -0.0, 0.0, 1e-40, 1.0, 100.0, 1000.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
+        // The naive form overflows, on every engine in the same way.
+        let naive = everywhere(&hard, |x| (x.exp() + 1.0).log());
+        assert!(naive[8].is_infinite() && naive[9].is_infinite() && naive[11].is_nan() && naive[0] == 0.0);
+        let chain = everywhere(&hard, |x| ((x * 2.0 - 1.0).tanh() + x.abs()).maximum(0.25) / (x.square() + 1.0));
+        assert!(chain[11].is_nan());
+        let kernels = concrete("chain", |x| (x.exp() + 1.0).log() * 2.0, spec!(f32[None])).kernels().unwrap().len();
+        assert_eq!(kernels, 1, "the chain is one kernel");
+    };
+    z04 => |golden| {
+        let f = concrete("f", |x| {
+            let _dead = x.exp();
+            let (a, b) = (x * 2.0, x * 2.0);
+            (a + b) * (tensor(2.0) + tensor(3.0))
+        }, spec!(f32[]));
+        let text = f.text_after("fold").unwrap();
+        assert!(!text.contains("exp") && text.contains("const 5.0"), "{text}");
+        assert_eq!(text.matches("mul %x").count(), 1, "{text}");
+        let generator = random::Generator::new(1);
+        let draws = Function::new(move || generator.uniform([4], 0.0, 1.0) - generator.uniform([4], 0.0, 1.0));
+        assert!(draws().to_vec::<f32>().unwrap().iter().any(|x| *x != 0.0), "two draws are not one");
+        let v = Variable::new(0.0);
+        let order = Function::new(move || -> Result<(Tensor, Tensor, Tensor)> {
+            Ok((v.assign(2.0)?, v.assign_add(5.0)?, v.assign(&v * 10.0)?))
+        });
+        let (a, b, c) = order().unwrap();
+        golden.same_list("res.stateful_order_kept", &[&a, &b, &c]);
+    };
+    z05 => |_| {
+        let collatz = |x: &Tensor| {
+            let next = |n: &Tensor| cond(&(n % 2).eq(0), || (n / 2).cast(I32), || n * 3 + 1);
+            while_loop((x.clone(), tensor(0)), |(n, _)| n.gt(1), |(n, steps)| (next(&n), steps + 1)).1
+        };
+        assert_eq!(everywhere(&tensor(27), collatz), [111.0]);
+        let text = concrete("collatz", collatz, spec!(i32[])).text_after("plan").unwrap();
+        assert!(text.contains("loop ") && text.contains("if "), "{text}");
+    };
+    z06 => |_| {
+        let second = |x: &Tensor| {
+            let first = tracelift_function::grad(|x: &Tensor| (x.powi(3) * 2.0).sum(..));
+            tracelift_function::grad(move |x: &Tensor| first(x).sum(..))(x)
+        };
+        assert_eq!(everywhere(&tensor([1.0, -2.0, 0.5]), second), [12.0, -24.0, 6.0]);
+        let text = concrete("second", second, spec!(f32[None])).text_after("simplify").unwrap();
+        assert!(!text.contains("grad"), "{text}");
+    };
+    z07 => |_| {
+        let f = |x: &Tensor| (x * 1.5 + 0.25).exp().tanh() + x;
+        let one_code = Function::new(f).input_signature(spec!(f32[None]));
+        for n in [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000] {
+            let x = Tensor::from((0..n).map(|i| (i as f32 - 7.0) * 0.37).collect::<Vec<f32>>());
+            everywhere(&x, f);
+            assert!(f(&x).to_array().unwrap().bit_eq(&one_code(&x).to_array().unwrap()), "{n}");
+        }
+        assert_eq!(one_code.trace_count(), 1);
+    };
+    z08 => |golden| {
+        let x = tensor([1.0, -1.0, 0.0]);
+        golden.everywhere("t.div_by_zero_float", &x, |x| x / Tensor::zeros([3]));
+        let top = tensor(i32::MAX);
+        golden.everywhere("t.int_overflow_wraps", &top, |x| x + 1);
+        let zeros = everywhere(&tensor([-0.0, 0.0]), |x| x * 1.0 + -0.0);
+        assert!(zeros[0].is_sign_negative() && zeros[1].is_sign_positive());
+        assert_eq!(everywhere(&tensor([1e-40]), |x| x * 1.0), [f64::from(1e-40f32)]);
+        assert!(everywhere(&tensor([f32::INFINITY, f32::NAN]), |x| x - x).iter().all(|x| x.is_nan()));
+        let big = everywhere(&tensor([1e8]), |x| (x + 1.0) - x);
+        assert_eq!(big, [0.0], "sums are not reordered");
+    };
+    z09 => |_| {
+        let f = concrete("f", |x| cond(&x.gt(0.0), || x * 2.0, || -x), spec!(f32[]));
+        let graph = f.graph();
+        insta::assert_snapshot!("z09_text", graph.to_string());
+        insta::assert_snapshot!("z09_dot", graph.to_dot());
+        insta::assert_snapshot!("z09_json", serde_json::to_string_pretty(graph).unwrap());
+        let again = concrete("f", |x| cond(&x.gt(0.0), || x * 2.0, || -x), spec!(f32[]));
+        assert_eq!((graph.to_string(), graph.to_dot()), (again.graph().to_string(), again.graph().to_dot()));
+        let origins = graph.text_with_origins();
+        assert!(origins.contains("; tests/rows/machinery.rs:"), "{origins}");
+        assert_eq!(tracelift_ir::Graph::parse(&origins).unwrap().to_string(), graph.to_string());
+    };
+    z10 => |_| {
+        insta::assert_snapshot!("z10_cube", stages(&concrete("cube", |x| x.powi(3), spec!(f32[None]))));
+        let unrolled = |x: &Tensor| (0..10).fold(x.clone(), |x, _| x + 1);
+        insta::assert_snapshot!("z10_add_10_unrolled", stages(&concrete("add_10", unrolled, spec!(i32[]))));
+        let looped = |x: &Tensor| while_loop((tensor(0), x.clone()), |(i, _)| i.lt(10), |(i, x)| (i + 1, x + 1)).1;
+        insta::assert_snapshot!("z10_add_10_while", stages(&concrete("add_10", looped, spec!(i32[]))));
+        let ranged = |x: &Tensor| tracelift_function::for_range(10, x.clone(), |_, x| x + 1);
+        insta::assert_snapshot!("z10_add_10_range", stages(&concrete("add_10", ranged, spec!(i32[]))));
+        let increment = Function::new(|counter: &Variable, c: &i32| -> Result<Tensor> { counter.assign_add(*c) });
+        let increment = increment.named("increment").argument_names(&["counter", "c"]);
+        let counter = Variable::new(0);
+        insta::assert_snapshot!("z10_increment_argument", stages(&increment.concrete((&counter, 1)).unwrap()));
+        let counter = counter.clone();
+        let captured = Function::new(move |c: &i32| -> Result<Tensor> { counter.assign_add(*c) }).named("increment");
+        insta::assert_snapshot!("z10_increment_captured", stages(&captured.concrete(1).unwrap()));
+        let mlp = Arc::new(Mlp::new());
+        let step = Function::new(move |x: &Tensor, y: &Tensor| {
+            let [w1, b1, w2, b2] = &mlp.weights;
+            let (loss, gradients) = value_and_gradients(|| (mlp.forward(x) - y).square().mean(..), [w1, b1, w2, b2]);
+            (loss, gradients)
+        });
+        let step = step.named("mlp").argument_names(&["x", "y"]);
+        let step = step.concrete([spec!(f32[None, 3]), spec!(f32[None, 1])]).unwrap();
+        insta::assert_snapshot!("z10_mlp", stages(&step));
+        assert_eq!(json!(step.signature().outputs.len()), json!(5));
+    };
+}
