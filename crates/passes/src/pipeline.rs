@@ -39,6 +39,8 @@ stages! {
     Fold "fold";
     /// Before fusion, which does not look into calls.
     Inline "inline";
+    /// After inlining, which shows what calls in loops do; before fusion, which joins what stays with what goes.
+    Hoist "hoist";
     /// The last rewriting of graphs: what it makes is opaque to the passes above.
     Fuse "fuse";
     /// From here on a program.
@@ -138,11 +140,12 @@ impl Pipeline {
     pub fn optimize(self, graph: &Graph, observe: Observer<'_>) -> Result<Graph> {
         type Pass = fn(&Graph) -> Result<Graph>;
         let unfused: Pass = |graph| Ok(graph.clone());
-        let passes: [(Stage, Pass); 5] = [
+        let passes: [(Stage, Pass); 6] = [
             (Stage::Cse, crate::cse),
             (Stage::Simplify, crate::simplify),
             (Stage::Fold, crate::fold),
             (Stage::Inline, crate::inline),
+            (Stage::Hoist, crate::hoist),
             (Stage::Fuse, if self.fuse { crate::fuse } else { unfused }),
         ];
         observe(Stage::Trace, Made::Graph(graph));
