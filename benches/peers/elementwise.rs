@@ -79,11 +79,6 @@ fn five(settings: &Settings, name: &str, n: usize) {
 fn measure(settings: &Settings, workload: &str, bytes: f64, call: impl FnMut()) {
     if settings.wants(workload) {
         let times = time_calls(settings, call);
-        let median = {
-            let mut sorted = times.seconds.clone();
-            sorted.sort_by(f64::total_cmp);
-            sorted[sorted.len() / 2]
-        };
-        times.report(settings, workload, "call_into", json!({ "gb_s": bytes / median / 1e9 }));
+        times.report(settings, workload, "call_into", json!({ "gb_s": bytes / times.median() / 1e9 }));
     }
 }

@@ -32,7 +32,11 @@ impl Settings {
 
     /// Whether one workload is wanted.
     pub(crate) fn wants(&self, workload: &str) -> bool {
-        let matches = |pattern: &String| pattern == "all" || workload.starts_with(pattern.as_str());
+        // `W1` is not the beginning of `W10`.
+        let group = |pattern: &str| workload.split('.').next() == Some(pattern);
+        let matches = |pattern: &String| {
+            pattern == "all" || group(pattern) || (pattern.contains('.') && workload.starts_with(pattern.as_str()))
+        };
         self.patterns.is_empty() || self.patterns.iter().any(matches)
     }
 
@@ -86,6 +90,13 @@ impl Times {
     /// The shortest time of an iteration.
     pub(crate) fn least(&self) -> f64 {
         self.seconds.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+
+    /// Seconds per iteration of the repetition in the middle.
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.seconds.clone();
+        sorted.sort_by(f64::total_cmp);
+        sorted[sorted.len() / 2]
     }
 
     /// Prints the result line.
