@@ -10,6 +10,8 @@ const SCRATCH: u8 = 31;
 const SECOND_SCRATCH: u8 = 30;
 /// Says which lanes of a turn's first vector exist; that of the second is one lower.
 const TAIL: u8 = 7;
+/// No mask.
+const ALL: (u8, bool) = (0, false);
 /// Bytes of a vector.
 const BYTES: i32 = 64;
 /// The pointers of streams, those first that are not the caller's.
@@ -104,15 +106,33 @@ impl Writer<'_> {
         };
         let (head, end) = (find(begin, Item::Head), find(begin, Item::EndWide));
         let done = self.a.label();
-        self.range(&wide.range);
-        self.a.gpr(&[0x39], RDX, RSI);
-        self.a.jump_if(When::NotLess, done);
+        match known(&wide.range) {
+            // Nothing to do at all.
+            Some(0) => return end + 1,
+            // xor esi, esi
+            Some(_) => self.a.raw(&[0x31, 0xF6]),
+            None => {
+                self.range(&wide.range);
+                self.a.gpr(&[0x39], RDX, RSI);
+                self.a.jump_if(When::NotLess, done);
+            }
+        }
         l.items[begin + 1..head].iter().for_each(|item| self.item(item, &[]));
         for (stream, pointer) in wide.streams.iter().zip(POINTERS) {
             self.address(stream, pointer, RAX);
         }
-        let step = 16 * wide.vectors as i32;
         let body = &l.items[head + 1..end];
+        match known(&wide.range) {
+            Some(n) => self.known_turns(wide, body, n),
+            None => self.turns(wide, body, done),
+        }
+        self.a.place(done);
+        end + 1
+    }
+
+    /// The turns of a wide loop from rsi to rdx.
+    fn turns(&mut self, wide: &Wide, body: &[Item], done: Label) {
+        let step = 16 * wide.vectors as i32;
         let (again, rest) = (self.a.label(), self.a.label());
         // rax: where the whole turns end.
         self.a.gpr(&[0x89], RDX, RAX);
@@ -129,17 +149,44 @@ impl Writer<'_> {
         self.a.place(rest);
         self.a.gpr(&[0x29], RSI, RDX);
         self.a.jump_if(When::NotGreater, done);
-        // mov eax, -1; bzhi eax, eax, edx: as many low bits as elements are left; kmovw k7, eax.
-        self.a.raw(&[0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xC4, 0xE2, 0x68, 0xF5, 0xC0, 0xC5, 0xF8, 0x92, 0xF8]);
+        // mov eax, -1; bzhi eax, eax, edx: as many low bits as elements are left.
+        self.a.raw(&[0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xC4, 0xE2, 0x68, 0xF5, 0xC0]);
+        self.tail_turn(wide, body);
+    }
+
+    /// The turns of a wide loop over a known number of elements, from rsi = 0.
+    fn known_turns(&mut self, wide: &Wide, body: &[Item], n: i64) {
+        let step = 16 * wide.vectors as i64;
+        let (whole, left) = (n / step * step, n % step);
+        if whole > 0 {
+            let again = self.a.label();
+            self.a.place(again);
+            body.iter().for_each(|item| self.item(item, &wide.streams));
+            self.a.gpr_with(RSI, 0, step as i32);
+            if whole > step {
+                self.a.gpr_with(RSI, 7, whole as i32);
+                self.a.jump_if(When::Less, again);
+            }
+        }
+        if left > 0 {
+            // mov eax, the mask
+            self.a.raw(&[0xB8]);
+            self.a.immediate((1i32 << left).wrapping_sub(1));
+            self.tail_turn(wide, body);
+        }
+    }
+
+    /// The last turn, of the lanes whose bits are set in eax.
+    fn tail_turn(&mut self, wide: &Wide, body: &[Item]) {
+        // kmovw k7, eax
+        self.a.raw(&[0xC5, 0xF8, 0x92, 0xF8]);
         if wide.vectors > 1 {
-            // shr eax, 16; kmovw k6, eax.
+            // shr eax, 16; kmovw k6, eax
             self.a.raw(&[0xC1, 0xE8, 16, 0xC5, 0xF8, 0x92, 0xF0]);
         }
         self.tail = true;
         body.iter().for_each(|item| self.item(item, &wide.streams));
         self.tail = false;
-        self.a.place(done);
-        end + 1
     }
 
     /// The range of a loop to rsi and rdx. A given one is there already, before anything else has been written.
@@ -177,8 +224,12 @@ impl Writer<'_> {
         self.a.gpr_memory(&[0x8B], to, RDI, 8 * address.slot as i32);
         for (counter, step) in &address.terms {
             self.a.gpr_memory(&[0x8B], spare, RSP, 16 * *counter as i32);
-            self.multiply(spare, step);
-            self.multiply(spare, &Size::Known(bytes));
+            if let Size::Known(known) = step {
+                self.multiply(spare, &Size::Known(known * bytes));
+            } else {
+                self.multiply(spare, step);
+                self.multiply(spare, &Size::Known(bytes));
+            }
             self.a.gpr(&[0x01], spare, to);
         }
         match &address.offset {
@@ -249,12 +300,12 @@ impl Writer<'_> {
             Item::StoreOne { value, to } => {
                 let value = self.in_register(*value, SCRATCH);
                 self.address(to, RAX, RCX);
-                self.masked(opcode(1, 2, 0x11), value, Rm::At(RAX, 0), 0, false, Length::L128);
+                self.masked(opcode(1, 2, 0x11), value, Rm::At(RAX, 0), ALL, Length::L128);
             }
             Item::Assign { dst, value, part } => {
                 let value = self.in_register(*value, SCRATCH);
                 let mask = self.lanes_of(*part);
-                self.masked(opcode(1, 0, 0x28), self.register(*dst), Rm::Register(value), mask, false, Length::L512);
+                self.masked(opcode(1, 0, 0x28), self.register(*dst), Rm::Register(value), (mask, false), Length::L512);
             }
             Item::Begin { .. } | Item::End { .. } | Item::BeginWide(_) | Item::Head | Item::EndWide => {
                 unreachable!("loops are written by themselves")
@@ -267,7 +318,7 @@ impl Writer<'_> {
         if self.tail { TAIL - part as u8 } else { 0 }
     }
 
-    fn masked(&mut self, opcode: Opcode, reg: u8, rm: Rm, mask: u8, zeroing: bool, length: Length) {
+    fn masked(&mut self, opcode: Opcode, reg: u8, rm: Rm, (mask, zeroing): (u8, bool), length: Length) {
         self.a.evex(&Evex { opcode, reg, other: 0, rm, broadcast: false, mask, zeroing, length, imm: None });
     }
 
@@ -279,7 +330,7 @@ impl Writer<'_> {
             DType::U8 => (WIDEN_BYTES, dst),
             _ => (WIDEN_BYTES, SCRATCH),
         };
-        self.masked(opcode, to, memory, mask, mask != 0, Length::L512);
+        self.masked(opcode, to, memory, (mask, mask != 0), Length::L512);
         if dtype == DType::Bool {
             self.vector(TEST, dst, SCRATCH, (Rm::Register(SCRATCH), false), None);
         }
@@ -289,14 +340,14 @@ impl Writer<'_> {
         let mask = self.lanes_of(part);
         let value = self.in_register(value, SCRATCH);
         match dtype {
-            DType::F32 | DType::I32 => self.masked(opcode(1, 0, 0x11), value, memory, mask, false, Length::L512),
-            DType::U8 => self.masked(opcode(2, 2, 0x31), value, memory, mask, false, Length::L512),
+            DType::F32 | DType::I32 => self.masked(opcode(1, 0, 0x11), value, memory, (mask, false), Length::L512),
+            DType::U8 => self.masked(opcode(2, 2, 0x31), value, memory, (mask, false), Length::L512),
             _ => {
                 // Bytes of all ones where the mask is set, their magnitudes, and 16 of those.
                 let scratch = Rm::Register(SCRATCH);
-                self.masked(opcode(2, 2, 0x28), SCRATCH, Rm::Register(value), 0, false, Length::L128);
-                self.masked(opcode(2, 1, 0x1C), SCRATCH, scratch, 0, false, Length::L128);
-                self.masked(opcode(1, 3, 0x7F), SCRATCH, memory, mask, false, Length::L128);
+                self.masked(opcode(2, 2, 0x28), SCRATCH, Rm::Register(value), ALL, Length::L128);
+                self.masked(opcode(2, 1, 0x1C), SCRATCH, scratch, ALL, Length::L128);
+                self.masked(opcode(1, 3, 0x7F), SCRATCH, memory, (mask, false), Length::L128);
             }
         }
     }
@@ -382,6 +433,15 @@ const SHIFT: Opcode = opcode(1, 1, 0x72);
 const BLEND: Opcode = opcode(2, 1, 0x65);
 const FMA_213: Opcode = opcode(2, 1, 0xA8);
 const FMA_231: Opcode = opcode(2, 1, 0xB8);
+
+/// How many elements a loop runs over, where that is known.
+fn known(range: &Range) -> Option<i64> {
+    let Range::Whole(factors) = range else { return None };
+    factors.iter().try_fold(1i64, |n, size| match size {
+        Size::Known(known) => n.checked_mul(*known).filter(|n| i32::try_from(*n).is_ok()),
+        Size::Slot(..) => None,
+    })
+}
 
 /// The `part`-th vector of a stream in this turn.
 fn in_stream(streams: &[Address], stream: usize, part: usize) -> Rm {
