@@ -6,15 +6,15 @@ use tracelift_tensor::{DType, Dim};
 
 /// A native kernel: `fn(args, begin, end) -> status`.
 ///
-/// `args` points at an array of 8-byte slots laid out by [`KernelAbi`]. `begin..end` is the range of the kernel's
-/// outermost `par` loop ([`Kernel::outer_par`]) and is ignored if it has none. The status is 0, or a `FAULT_*` code.
+/// `args` points at an array of 8-byte slots laid out by [`KernelAbi`]. `begin..end` is a part of the kernel's
+/// range ([`Kernel::range`]), of a reduction one that begins at a block border; it is ignored if there is none. The status is 0, or a `FAULT_*` code.
 #[cfg(target_arch = "x86_64")]
 pub type KernelFn = unsafe extern "sysv64" fn(args: *mut u64, begin: i64, end: i64) -> i32;
 
 /// A native kernel: `fn(args, begin, end) -> status`.
 ///
-/// `args` points at an array of 8-byte slots laid out by [`KernelAbi`]. `begin..end` is the range of the kernel's
-/// outermost `par` loop ([`Kernel::outer_par`]) and is ignored if it has none. The status is 0, or a `FAULT_*` code.
+/// `args` points at an array of 8-byte slots laid out by [`KernelAbi`]. `begin..end` is a part of the kernel's
+/// range ([`Kernel::range`]), of a reduction one that begins at a block border; it is ignored if there is none. The status is 0, or a `FAULT_*` code.
 #[cfg(not(target_arch = "x86_64"))]
 pub type KernelFn = unsafe extern "C" fn(args: *mut u64, begin: i64, end: i64) -> i32;
 

@@ -10,14 +10,11 @@ use tracelift_tensor::{Array, Binding, Error, Result};
 impl NativeKernel {
     /// Runs the kernel on buffers of its parameters' types and sizes; answers its rank-0 results.
     pub fn run(&self, buffers: &mut [Array], scalars: &[Scalar], sizes: &Binding) -> Result<Vec<Scalar>> {
-        let end = match self.kernel.outer_par() {
-            Some(outer) => outer.axes[0].1.eval(sizes)?,
-            None => 0,
-        };
+        let end = self.kernel.range().map_or(Ok(0), |extent| extent.eval(sizes))?;
         self.run_part(buffers, scalars, sizes, 0..end)
     }
 
-    /// Runs a part of the kernel's outermost `par` loop.
+    /// Runs a part of the kernel's range: see [`Kernel::range`](tracelift_kernel::loops::Kernel::range).
     pub fn run_part(
         &self,
         buffers: &mut [Array],
@@ -80,8 +77,8 @@ impl NativeKernel {
         if types != self.abi.scalars {
             return wrong(format!("takes scalars of {:?}, not {types:?}", self.abi.scalars));
         }
-        if let Some(outer) = kernel.outer_par() {
-            let extent = outer.axes[0].1.eval(sizes)?;
+        if let Some(extent) = kernel.range() {
+            let extent = extent.eval(sizes)?;
             if part.start < 0 || part.end > extent {
                 return wrong(format!("has {extent} iterations; {part:?} is not part of them"));
             }

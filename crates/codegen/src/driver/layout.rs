@@ -65,7 +65,7 @@ pub struct LaunchPlace {
     pub buffers: Vec<BufferId>,
     /// Its rows among [`Layout::scratch`].
     pub scratch_rows: std::ops::Range<usize>,
-    /// The extent of the outermost loop if it may be split.
+    /// How far the range goes that may be split ([`Kernel::range`](tracelift_kernel::loops::Kernel::range)).
     pub outer: Option<Dim>,
 }
 
@@ -190,7 +190,7 @@ impl Layout {
         for (dtype, extent) in &abi.scratch {
             self.scratch.push(ScratchRow { launch: number as u32, dtype: *dtype, extent: extent.clone() });
         }
-        let outer = program.kernel(id).outer_par().map(|outer| outer.axes[0].1.clone());
+        let outer = program.kernel(id).range();
         if let Some(extent) = &outer {
             self.number(extent);
         }

@@ -72,6 +72,10 @@ pub(crate) struct Emitter<'k, 'f> {
     varying: Option<Vec<bool>>,
     /// Where an operation that cannot go on jumps to, with its place.
     fault: Option<ClifBlock>,
+    /// The part of a reduction that is asked for, if the reduction is the whole kernel.
+    range: Option<(Value, Value)>,
+    /// The element that the blocks of the reduction under way are counted from; none is the first.
+    first: Option<Value>,
 }
 
 /// Emits a whole kernel.
@@ -106,11 +110,16 @@ pub(crate) fn emit_kernel(
         wide: None,
         varying: None,
         fault: None,
+        range: None,
+        first: None,
     };
     emitter.load_arguments();
     match kernel.outer_par() {
         Some(outer) => emitter.par(outer, Some((begin, end)))?,
-        None => emitter.stmts(&kernel.body)?,
+        None => {
+            emitter.range = kernel.whole_reduce().map(|_| (begin, end));
+            emitter.stmts(&kernel.body)?;
+        }
     }
     emitter.finish();
     Ok(emitter.done())

@@ -2,6 +2,7 @@
 
 use super::Emitter;
 use super::lanes::Lanes;
+use super::tree::BLOCK;
 use cranelift_codegen::ir::types::I64;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use smallvec::{SmallVec, smallvec};
@@ -61,18 +62,6 @@ impl Reducer {
             ReduceKind::ArgMin => smallvec![largest(self.dtype), Scalar::I64(i64::MAX)],
         }
     }
-
-    /// The operation that joins two results.
-    fn op(&self) -> LaneOp {
-        match self.kind {
-            ReduceKind::Sum => LaneOp::Add,
-            ReduceKind::Prod => LaneOp::Mul,
-            ReduceKind::Min | ReduceKind::ArgMin => LaneOp::Min,
-            ReduceKind::Max | ReduceKind::ArgMax => LaneOp::Max,
-            ReduceKind::Any => LaneOp::Or,
-            ReduceKind::All => LaneOp::And,
-        }
-    }
 }
 
 /// A whole number in any numeric type.
@@ -130,7 +119,12 @@ impl Emitter<'_, '_> {
             })
             .collect();
         let axes = self.merged_axes(inner);
-        let (n, known) = self.extent_of(&axes);
+        let (mut n, mut known) = self.extent_of(&axes);
+        // A reduction of a single block is never asked for in parts.
+        if let Some((begin, end)) = self.range.take().filter(|_| known.is_none_or(|n| n > BLOCK)) {
+            (n, known) = (self.builder.ins().isub(end, begin), None);
+            self.first = Some(begin);
+        }
         let result = match order {
             ReduceOrder::Chain => self.blocks(n, known, &reducers, &mut |this, start, end| {
                 let first = this.identities(&reducers);
@@ -144,6 +138,7 @@ impl Emitter<'_, '_> {
             })?,
             ReduceOrder::Lanes => self.reduce_lanes(inner, &reducers, &axes, n, known)?,
         };
+        self.first = None;
         let mut parts = result.0.into_iter();
         for (reducer, dst) in reducers.iter().zip(&inner.results) {
             let mut value = parts.next().expect("every reduction has a part");
@@ -278,7 +273,7 @@ impl Emitter<'_, '_> {
                     parts.push(self.lane_op(LaneOp::Select, &[DType::Bool, dtype, dtype], &args)?);
                 }
             } else {
-                parts.push(self.lane_op(reducer.op(), &[reducer.dtype; 2], &[a.clone(), b.clone()])?);
+                parts.push(self.lane_op(reducer.kind.join_op(), &[reducer.dtype; 2], &[a.clone(), b.clone()])?);
             }
         }
         Ok(Accumulators(parts))

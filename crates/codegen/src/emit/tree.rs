@@ -61,6 +61,10 @@ impl Emitter<'_, '_> {
             let from = this.builder.ins().ishl_imm_u(number, i64::from(BLOCK.trailing_zeros()));
             let to = this.builder.ins().iadd_imm_s(from, BLOCK);
             let to = this.builder.ins().smin(to, n);
+            let [from, to] = match this.first {
+                Some(first) => [from, to].map(|at| this.builder.ins().iadd(at, first)),
+                None => [from, to],
+            };
             let result = block(this, from, to)?;
             this.push_block(number, &result, &frames, reducers)?;
             Ok(SmallVec::new())

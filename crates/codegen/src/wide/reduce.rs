@@ -56,16 +56,17 @@ impl Lister<'_> {
 
 /// What joins two results, and what changes nothing.
 fn operation(kind: ReduceKind, dtype: DType) -> Option<(LaneOp, u32)> {
-    Some(match (kind, dtype) {
+    let identity = match (kind, dtype) {
         // −0.0 + x is x for every x; 0.0 + −0.0 is not.
-        (ReduceKind::Sum, DType::F32) => (LaneOp::Add, (-0.0f32).to_bits()),
-        (ReduceKind::Sum, DType::I32) => (LaneOp::Add, 0),
-        (ReduceKind::Prod, DType::F32) => (LaneOp::Mul, 1.0f32.to_bits()),
-        (ReduceKind::Prod, DType::I32) => (LaneOp::Mul, 1),
-        (ReduceKind::Max, DType::F32) => (LaneOp::Max, f32::NEG_INFINITY.to_bits()),
-        (ReduceKind::Max, DType::I32) => (LaneOp::Max, i32::MIN as u32),
-        (ReduceKind::Min, DType::F32) => (LaneOp::Min, f32::INFINITY.to_bits()),
-        (ReduceKind::Min, DType::I32) => (LaneOp::Min, i32::MAX as u32),
+        (ReduceKind::Sum, DType::F32) => (-0.0f32).to_bits(),
+        (ReduceKind::Sum, DType::I32) => 0,
+        (ReduceKind::Prod, DType::F32) => 1.0f32.to_bits(),
+        (ReduceKind::Prod, DType::I32) => 1,
+        (ReduceKind::Max, DType::F32) => f32::NEG_INFINITY.to_bits(),
+        (ReduceKind::Max, DType::I32) => i32::MIN as u32,
+        (ReduceKind::Min, DType::F32) => f32::INFINITY.to_bits(),
+        (ReduceKind::Min, DType::I32) => i32::MAX as u32,
         _ => return None,
-    })
+    };
+    Some((kind.join_op(), identity))
 }

@@ -244,6 +244,24 @@ impl Kernel {
         }
     }
 
+    /// The reduction that a kernel consists of, with nothing but its results handed out, if ranges of it that begin and
+    /// end at block borders may be computed by themselves and joined: by the tree over block numbers, since each is a
+    /// subtree of it.
+    pub fn whole_reduce(&self) -> Option<&Loop> {
+        let [Stmt::Loop(whole)] = self.body.stmts.as_slice() else { return None };
+        let LoopKind::Reduce { kinds, .. } = &whole.kind else { return None };
+        let results = whole.results.iter().map(|reg| Operand::Reg(*reg));
+        let joins = !kinds.iter().any(|kind| kind.answers_position());
+        (joins && results.eq(self.body.yields.iter().copied()) && !self.can_fault()).then_some(whole)
+    }
+
+    /// How far the range goes of which a caller may ask for a part: the iterations of the outermost `par` loop, or the
+    /// elements of a reduction that is all there is.
+    pub fn range(&self) -> Option<Dim> {
+        let whole = || self.whole_reduce().map(|whole| whole.axes.iter().map(|(_, extent)| extent.clone()).product());
+        self.outer_par().map(|outer| outer.axes[0].1.clone()).or_else(whole)
+    }
+
     /// Whether running it may fail (an integer division by zero).
     pub fn can_fault(&self) -> bool {
         let mut faults = false;

@@ -1,5 +1,6 @@
 //! The kinds of reductions and the two orders in which they combine.
 
+use crate::lane::LaneOp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -38,6 +39,18 @@ pub enum ReduceOrder {
 }
 
 impl ReduceKind {
+    /// The operation that joins two results; of places, the one that joins what they are the places of.
+    pub fn join_op(self) -> LaneOp {
+        match self {
+            ReduceKind::Sum => LaneOp::Add,
+            ReduceKind::Prod => LaneOp::Mul,
+            ReduceKind::Min | ReduceKind::ArgMin => LaneOp::Min,
+            ReduceKind::Max | ReduceKind::ArgMax => LaneOp::Max,
+            ReduceKind::Any => LaneOp::Or,
+            ReduceKind::All => LaneOp::And,
+        }
+    }
+
     /// All kinds.
     pub const ALL: [ReduceKind; 8] = [
         ReduceKind::Sum,

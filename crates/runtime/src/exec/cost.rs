@@ -2,28 +2,52 @@
 
 use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Kernel, Stmt};
+use tracelift_kernel::meaning::BLOCK;
 use tracelift_tensor::{Binding, Dim};
 
 /// Launches with less work than this stay on one thread: about four microseconds, ten times a fork-join.
 const WORTH_SPLITTING: u64 = 1 << 16;
+
+/// The most results that the tiles of a reduction have together.
+pub(super) const MOST_PARTIAL_RESULTS: usize = 64;
 
 /// No tile has less work than this.
 const TILE_WORK: u64 = 1 << 14;
 
 /// How many tiles a launch is cut into on `threads` threads; 1 if splitting does not pay.
 ///
-/// Tiles are ranges of the outermost `par` loop, so a kernel without one is never cut.
+/// Tiles are ranges of the outermost `par` loop, or runs of blocks of a reduction; a kernel without either is never cut.
 pub(super) fn tiles(kernel: &Kernel, sizes: &Binding, threads: usize) -> usize {
-    let Some(outer) = kernel.outer_par() else { return 1 };
-    if threads < 2 || !kernel.results.is_empty() {
+    let Some(range) = kernel.range() else { return 1 };
+    if threads < 2 {
         return 1;
     }
     let work = work(kernel, sizes);
     if work < WORTH_SPLITTING {
         return 1;
     }
+    if kernel.outer_par().is_none() {
+        // Runs are powers of two long, so that the last one may be much shorter: more of them are more even.
+        let most =
+            (work / TILE_WORK).min(threads as u64 * 16).min((MOST_PARTIAL_RESULTS / kernel.results.len()) as u64);
+        let length = run_length(extent(&range, sizes) as i64, most.max(1) as usize);
+        return extent(&range, sizes).div_ceil(length as u64).max(1) as usize;
+    }
+    if !kernel.results.is_empty() {
+        return 1;
+    }
     let most = (work / TILE_WORK).min(threads as u64 * 4);
-    most.min(extent(&outer.axes[0].1, sizes)).max(1) as usize
+    most.min(extent(&range, sizes)).max(1) as usize
+}
+
+/// How many elements a run of blocks has, if a reduction of `extent` elements is cut into at most `tiles` runs: each is
+/// a subtree of the tree over block numbers.
+pub(super) fn run_length(extent: i64, tiles: usize) -> i64 {
+    let mut length = BLOCK as i64;
+    while extent > length.saturating_mul(tiles as i64) {
+        length = length.saturating_mul(2);
+    }
+    length
 }
 
 /// The number of scalar operations, weighted by what they cost beside an addition.
@@ -107,5 +131,18 @@ mod tests {
             ROWS.replace("OP", "exp").replace("%0", "%2").replace("%1", "%3")
         ));
         assert_eq!(tiles(&two.kernels[0], &sizes(1000, 1000), 2), 1);
+    }
+
+    #[test]
+    fn a_large_reduction_is_cut_into_runs_of_blocks() {
+        let text = "kernel @k(%x: f32[N]) -> (f32) {
+            %s = reduce sum lanes %i in 0..N { %0 = load %x[%i] %1 = exp %0 yield %1 } yield %s
+        }";
+        let sum = Module::parse(Source::new("test", text)).unwrap_or_else(|mistake| panic!("{mistake}"));
+        let tiles_for = |n, threads| tiles(&sum.kernels[0], &sizes(1, n), threads);
+        assert_eq!((tiles_for(1000, 2), tiles_for(100_000, 1), tiles_for(0, 2)), (1, 1, 1));
+        assert_eq!(tiles_for(100_000, 2), 25, "a run for each block");
+        assert_eq!(tiles_for(10_000_000, 2), 20, "runs of 128 blocks");
+        assert_eq!((run_length(100_000, 25), run_length(10_000_000, 20)), (4096, 128 * 4096));
     }
 }
