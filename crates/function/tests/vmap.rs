@@ -112,3 +112,25 @@ fn mistakes_say_what_is_wrong() {
     let noisy = vmap(|x: &Tensor| x + generator.uniform((), 0., 1.));
     assert!(message(&noisy(&x)).contains("draw random numbers outside"), "{}", message(&noisy(&x)));
 }
+
+#[test]
+fn gradients_of_loops_for_each_element() {
+    // x^(2^3), by squaring in a loop whose values the gradient needs.
+    let power = |x: &Tensor| tracelift_function::for_range(3, x.clone(), |_, x| &x * &x);
+    let x = tensor([1., 2., -1.5]);
+    let slopes = vmap(grad(power));
+    assert_eq!(floats(&slopes(&x)), floats(&one_by_one(grad(power), &x)));
+    // A number of rounds of its own for each element.
+    let halvings = |x: &Tensor| while_loop(x.clone(), |x| x.gt(1), |x| &x * &x / 4);
+    let x = tensor([3., 0.5, 2., 3.5]);
+    let refused = vmap(grad(halvings))(&x);
+    assert!(refused.error().unwrap().to_string().contains("help: differentiate after batching"), "{refused:?}");
+    let slopes = grad(|x: &Tensor| vmap(halvings)(x).sum(..));
+    assert_eq!(floats(&slopes(&x)), floats(&one_by_one(grad(halvings), &x)));
+    let all = tracelift_function::jacobian(move |x: &Tensor| {
+        tracelift_function::for_range(2, x.clone(), |_, x| &x * x.sum(..))
+    });
+    let found = all(&tensor([1., 2.]));
+    // y = x s · (s s), s = x₀ + x₁: dy/dx by hand.
+    assert_eq!(floats(&found), [54., 27., 54., 81.]);
+}

@@ -49,7 +49,9 @@ fn masked(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Resul
     if loop_.stacks > 0 || carries_stack {
         let why =
             "cannot be done for a batch: it keeps values of iterations, and each element ends at a time of its own";
-        return Err(Error::invalid(why).op("while").at(b.origin().clone()));
+        // Elements do not mix, so that the gradient of the sum holds those of all.
+        let help = "differentiate after batching: the gradient of the sum of `vmap(f)` is that of each element";
+        return Err(Error::invalid(why).op("while").at(b.origin().clone()).help(help));
     }
     if x.iter().take(carried).any(|x| !matches!(b.ty(x.value), Type::Tensor(_))) {
         return Err(Error::invalid("has effects in a loop that ends at a time of its own for each element of a batch")

@@ -21,9 +21,11 @@ pub(super) fn pull_rows(
 ) -> Result<Vec<Option<Value>>> {
     // What the rows are put in the place of.
     let hole = b.zeros_like(target)?;
-    let found = pull(b, seen, &[(target, hole)], sources)?;
+    // The walk is a draft: what it leaves behind would use the stacks of loops that are meant for the rows.
+    let mut draft = b.clone();
+    let found = pull(&mut draft, seen, &[(target, hole)], sources)?;
     let wanted: Vec<Value> = found.iter().flatten().copied().collect();
-    let (graph, outside) = cut(b, hole, &wanted)?;
+    let (graph, outside) = cut(&draft, hole, &wanted)?;
     let rows = BatchValue { value: cotangents, batched: true };
     let single = outside.into_iter().map(|value| BatchValue { value, batched: false });
     let arguments: Vec<BatchValue> = std::iter::once(rows).chain(single).collect();

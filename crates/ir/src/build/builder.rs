@@ -35,7 +35,7 @@ pub const MAX_DEPTH: u32 = 32;
 /// assert_eq!(graph.len(), 2);
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Builder {
     name: Arc<str>,
     nodes: DiGraph<Node, u32, u32>,
