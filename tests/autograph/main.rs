@@ -2,4 +2,7 @@
 
 mod branches;
 mod check;
+mod control;
+mod errors;
+mod host;
 mod loops;

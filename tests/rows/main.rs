@@ -1,6 +1,7 @@
 //! The promised behaviours, one test a row: `rows.toml` says what and which golden values; the tests read them.
 
 mod arrays;
+mod autograph;
 mod conversions;
 mod functions;
 mod golden;
@@ -42,6 +43,7 @@ fn every_row_has_a_test_and_every_test_a_row() {
         gradients::ROWS,
         loops::ROWS,
         machinery::ROWS,
+        autograph::ROWS,
     ]
     .concat();
     let rows = table::rows();

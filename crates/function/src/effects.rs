@@ -31,6 +31,23 @@ pub fn print(message: &str, values: &[&Tensor]) -> Result {
     effect(ops::Print { message: message.to_owned() }.into(), values, scope::origin())
 }
 
+/// Prints values at each run, also in loops of the graph; `{}` in the message stands for them in turn.
+///
+/// ```
+/// use tracelift_function::{print_t, tensor};
+///
+/// let (i, x) = (tensor(3), tensor([1.5, 2.0]));
+/// print_t!("round {}: {}", i, &x * 2);
+/// print_t!("x is", x);
+/// ```
+#[macro_export]
+macro_rules! print_t {
+    ($message:literal $(, $value:expr)* $(,)?) => {
+        // A mistake is in the trace already.
+        let _ = $crate::print($message, &[$(&$crate::IntoTensor::into_tensor(&$value)),*]);
+    };
+}
+
 /// Fails the call unless a bool, or every bool of a tensor, is true; variables are then left as they were.
 ///
 /// ```

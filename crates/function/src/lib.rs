@@ -48,7 +48,9 @@ pub use code::{Code, ToCode, display_code};
 pub use concrete::{
     ArgumentKind, ConcreteFunction, FunctionSignature, MemoryPlan, PlannedBuffer, Profile, SignatureArgument,
 };
-pub use control::{IntoTensorRange, TensorRange, cond, for_range, range_t, while_loop};
+pub use control::{
+    IntoTensorRange, TensorRange, WhileLoop, cond, for_range, map_fn, range_t, scan, switch_case, while_loop,
+};
 pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};
 pub use function::Function;

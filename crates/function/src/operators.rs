@@ -1,4 +1,4 @@
-//! `+ - * / %` and unary minus on tensors, variables and numbers.
+//! `+ - * / %`, unary minus and `!` on tensors, variables and numbers.
 
 use crate::{Tensor, Variable};
 
@@ -31,6 +31,13 @@ pub mod arithmetic {
         divide(a, b)
     }
 
+    /// The opposite truth value, or all bits flipped.
+    #[track_caller]
+    #[must_use]
+    pub fn not(x: &Tensor) -> Tensor {
+        apply(ops::Not, &[x])
+    }
+
     /// The negative.
     #[track_caller]
     #[must_use]
@@ -52,6 +59,13 @@ macro_rules! __operators {
             #[track_caller]
             fn neg(self) -> $crate::Tensor {
                 $crate::__rt::arithmetic::neg(&self)
+            }
+        }
+        impl ::std::ops::Not for $t {
+            type Output = $crate::Tensor;
+            #[track_caller]
+            fn not(self) -> $crate::Tensor {
+                $crate::__rt::arithmetic::not(&self)
             }
         }
     )*};

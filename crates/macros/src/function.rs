@@ -146,6 +146,7 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<Toke
     let (body, code) = traced_body(item, None)?;
     let (inner, calls) = (&body.sig.ident, &options.calls);
     let text = unraw(name);
+    let shown = options.name.clone().unwrap_or_else(|| parse_quote!(#text));
     let about = format!("The traced function behind [`{text}`](fn@{text}).");
     Ok(quote! {
         #(#attrs)*
@@ -164,7 +165,7 @@ fn free(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<Toke
                 #body
                 static FUNCTION: ::std::sync::LazyLock<#function_type> = ::std::sync::LazyLock::new(|| {
                     ::tracelift::__rt::Function::new(|#(#parameters),*| #output { #inner(#(#received),*) })
-                        .named(#text).rewritten_to(#code) #names #calls
+                        .named(#shown).rewritten_to(#code) #names #calls
                 });
                 &FUNCTION
             }
@@ -181,6 +182,7 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<To
     let (inner, calls) = (&body.sig.ident, &options.calls);
     let maker = format_ident!("{}_function", unraw(name), span = name.span());
     let text = unraw(name);
+    let shown = options.name.clone().unwrap_or_else(|| parse_quote!(#text));
     let about = format!("The traced function behind [`{text}`](Self::{text}), for this object.");
     Ok(quote! {
         #(#attrs)*
@@ -193,7 +195,7 @@ fn method(options: &Options, item: &ItemFn, arguments: &[Argument]) -> Result<To
         #vis fn #maker(&self) -> #function_type {
             ::tracelift::__rt::method(self, |this: Self| {
                 ::tracelift::__rt::Function::new(move |#(#parameters),*| #output { this.#inner(#(#received),*) })
-                    .named(#text).rewritten_to(#code) #names #calls
+                    .named(#shown).rewritten_to(#code) #names #calls
             })
         }
 

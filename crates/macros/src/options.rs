@@ -13,13 +13,32 @@ use syn::{
 pub(crate) struct Options {
     /// `.input_signature(…).no_retrace()`
     pub(crate) calls: TokenStream,
+    /// `name("…")`
+    pub(crate) name: Option<Expr>,
 }
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let options = Punctuated::<Expr, Token![,]>::parse_terminated(input)?;
-        let calls = options.iter().map(call).collect::<Result<Vec<_>>>()?;
-        Ok(Options { calls: quote!(#(#calls)*) })
+        let mut name = None;
+        let mut calls = Vec::new();
+        for option in &options {
+            match named(option) {
+                Some(given) => name = Some(given),
+                None => calls.push(call(option)?),
+            }
+        }
+        Ok(Options { calls: quote!(#(#calls)*), name })
+    }
+}
+
+/// The argument of `name("…")`.
+fn named(option: &Expr) -> Option<Expr> {
+    let Expr::Call(call) = option else { return None };
+    let is_name = matches!(&*call.func, Expr::Path(path) if path.path.is_ident("name"));
+    match call.args.first() {
+        Some(name) if is_name && call.args.len() == 1 => Some(name.clone()),
+        _ => None,
     }
 }
 
@@ -27,7 +46,7 @@ fn call(option: &Expr) -> Result<TokenStream> {
     let unknown = |span| {
         Error::new(
             span,
-            "an option of `#[function]` is `input_signature([spec!(…)])`, `reduce_retracing` or `no_retrace`",
+            "an option of `#[function]` is `input_signature([spec!(…)])`, `reduce_retracing`, `no_retrace` or `name(\"…\")`",
         )
     };
     match option {
@@ -73,6 +92,8 @@ mod tests {
             ". no_retrace () . input_signature ([spec ! (f32 [None])])"
         );
         assert_eq!(parsed(""), "");
+        let named: Options = syn::parse_str("name(\"loss\"), no_retrace").unwrap();
+        assert!(named.name.is_some() && named.calls.to_string() == ". no_retrace ()");
     }
 
     #[test]

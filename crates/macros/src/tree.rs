@@ -25,6 +25,9 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let (generics, arguments, conditions) = item.generics.split_for_impl();
     Ok(quote! {
         #[automatically_derived]
+        impl #generics ::tracelift::__rt::ag::Carried for #name #arguments #conditions {}
+
+        #[automatically_derived]
         impl #generics ::tracelift::__rt::Tree for #name #arguments #conditions {
             fn visit(&self, #leaves: &mut ::tracelift::__rt::Leaves) {
                 let _ = &#leaves;

@@ -179,6 +179,12 @@ impl Operand for Weight {
     }
 }
 
+impl tracelift_function::autograph::TensorLike for Weight {
+    fn like(&self) -> &Tensor {
+        self
+    }
+}
+
 impl IntoTensor for &Weight {
     fn into_tensor(self) -> Tensor {
         self.value()

@@ -176,8 +176,14 @@ impl PrintSink {
     }
 }
 
-/// The line that a `print` writes: the message and the values, with a space between neighbours.
+/// The line that a `print` writes: the message with the values for its `{}`, or else the values after it, with a space
+/// between neighbours.
 pub fn print_line(message: &str, values: &[Array]) -> String {
+    let parts: Vec<&str> = message.split("{}").collect();
+    if parts.len() == values.len() + 1 && !values.is_empty() {
+        let values = values.iter().map(Array::to_string).chain([String::new()]);
+        return parts.iter().zip(values).flat_map(|(part, value)| [(*part).to_owned(), value]).collect();
+    }
     let texts = (!message.is_empty()).then(|| message.to_string()).into_iter();
     texts.chain(values.iter().map(Array::to_string)).collect::<Vec<_>>().join(" ")
 }

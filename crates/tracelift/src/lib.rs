@@ -50,6 +50,9 @@ mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
 
+    #[doc = include_str!("../../../docs/AUTOGRAPH.md")]
+    struct Autograph;
+
     #[doc = include_str!("../../../docs/ERRORS.md")]
     struct Errors;
 

@@ -6,6 +6,7 @@ use tracelift_tensor::{Error, Result};
 use super::{
     Condition, Truth,
     errors::{Site, quoted},
+    late::FALLIBLE,
     slot::{Group, Parts, Saved, Slots, restore, save},
 };
 use crate::{
@@ -121,14 +122,14 @@ impl If {
             State::Failed(error, _) => Joined::Failed(error),
             State::Else { condition, then, branch } => {
                 let otherwise = branch.and_then(|open| self.close(open, &slots, value));
-                let joined = then.and_then(|then| join(&self.site, &condition, then, otherwise?, slots));
-                joined.map_or_else(
-                    |error| {
+                match then.and_then(|then| join(&self.site, &condition, then, otherwise?, slots)) {
+                    Ok(tensors) => Joined::Tensors(tensors),
+                    Err(error) => {
                         trace::record(&error);
+                        slots.iter_mut().for_each(|slot| slot.fail(&error));
                         Joined::Failed(error)
-                    },
-                    Joined::Tensors,
-                )
+                    }
+                }
             }
             State::Host(_) | State::Then { .. } | State::Done => Joined::One,
         }
@@ -210,6 +211,9 @@ impl Join<'_> {
     /// Both branches' values of one variable; how many results it takes, or that it is the same in both.
     fn parts(&mut self, name: &str, then: &Parts, otherwise: &Parts) -> Result<Option<usize>> {
         match (then, otherwise) {
+            (Parts::Late(Some(group)), _) | (_, Parts::Late(Some(group))) if group.host == FALLIBLE => {
+                Err(self.site.fallible())
+            }
             (Parts::Tree(a), Parts::Tree(b)) => self.groups(name, a, b).map(Some),
             (Parts::Late(Some(a)), Parts::Late(Some(b))) => self.groups(name, a, b).map(Some),
             (Parts::Late(Some(a)), Parts::Late(None)) => {

@@ -59,6 +59,12 @@ impl Site {
         self.error(Error::type_, message, "branches give tensors, or trees of tensors: `tensor(0)`")
     }
 
+    /// That only one branch, or some round of a loop, fails.
+    pub(crate) fn fallible(&self) -> Error {
+        let message = "depends on a tensor and returns an error, which is decided while tracing".to_owned();
+        self.error(Error::type_, message, "`assert!` on a tensor fails the call when it runs")
+    }
+
     /// That a branch or loop was left on the way.
     pub(crate) fn left(&self) -> Error {
         let message =

@@ -2,10 +2,10 @@
 
 use tracelift_tensor::{Error, Result};
 
-use super::slot::Group;
+use super::{Carried, slot::Group};
 use crate::{
     Tensor,
-    tree::{Tree, poisoned, with_tensors},
+    tree::{poisoned, with_tensors},
 };
 
 /// What a function returns or a `loop` gives, once it is decided.
@@ -46,7 +46,10 @@ pub trait Returned: Clone + 'static {
     fn failed(&self, error: &Error) -> Self;
 }
 
-impl<T: Tree> Returned for T {
+/// What an error is made of, which is no value of a graph.
+pub(crate) const FALLIBLE: [u64; 2] = [u64::MAX; 2];
+
+impl<T: Carried> Returned for T {
     fn group(&self) -> Group {
         Group::of(self)
     }
@@ -60,12 +63,11 @@ impl<T: Tree> Returned for T {
     }
 }
 
-impl<T: Tree> Returned for Result<T> {
+impl<T: Carried> Returned for Result<T> {
     fn group(&self) -> Group {
         match self {
             Ok(tree) => Group::of(tree),
-            // An error is no value of a graph; the trace fails with it.
-            Err(error) => Group { host: vec![u64::MAX], tensors: vec![Tensor::failed(error.clone())] },
+            Err(_) => Group { host: FALLIBLE.to_vec(), tensors: Vec::new() },
         }
     }
 

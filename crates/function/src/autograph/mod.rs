@@ -12,6 +12,7 @@ mod truth;
 mod compare;
 mod logic;
 mod late;
+mod carried;
 mod slot;
 mod errors;
 mod branch;
@@ -22,6 +23,7 @@ mod each;
 mod keep;
 
 pub use branch::{If, Joined};
+pub use carried::Carried;
 pub use compare::{Compare, TensorLike};
 pub use each::{Each, EachTensor, Over, Rounds, assert_tensor, tensor_of};
 pub use keep::{Keep, Kept};

@@ -7,6 +7,7 @@ use super::{
     Truth,
     branch::zeros,
     errors::{Site, quoted},
+    late::FALLIBLE,
     slot::{Group, Parts, Saved, Slots, restore, save},
 };
 use crate::{
@@ -243,6 +244,9 @@ impl<'a> Loop<'a> {
     }
 
     fn initial_results(&self, before: Option<&Group>, after: &Group, name: &str) -> Result<Vec<Option<Tensor>>> {
+        if after.host == FALLIBLE {
+            return Err(self.site.fallible());
+        }
         match before {
             None => Ok(vec![None; after.tensors.len()]),
             Some(before) if before.host == after.host && before.tensors.len() == after.tensors.len() => {

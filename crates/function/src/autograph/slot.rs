@@ -5,7 +5,7 @@ use std::{any::Any, cell::RefCell};
 use tracelift_tensor::Error;
 
 use super::{
-    Truth,
+    Carried, Truth,
     late::{Late, Returned},
 };
 use crate::{
@@ -120,7 +120,7 @@ pub trait ProbeTree<'a> {
     fn slot(&self) -> Self::Slot;
 }
 
-impl<'a, T: Tree> ProbeTree<'a> for &&Probe<'a, T> {
+impl<'a, T: Carried> ProbeTree<'a> for &&Probe<'a, T> {
     type Slot = TreeSlot<'a, T>;
     fn slot(&self) -> TreeSlot<'a, T> {
         TreeSlot(self.take(), self.1)
@@ -164,7 +164,7 @@ impl<T: ?Sized> ProbeOpaque for Probe<'_, T> {
 /// See [`ProbeTree`].
 pub struct TreeSlot<'a, T>(&'a mut T, &'static str);
 
-impl<T: Tree> Slot for TreeSlot<'_, T> {
+impl<T: Carried> Slot for TreeSlot<'_, T> {
     fn name(&self) -> &'static str {
         self.1
     }

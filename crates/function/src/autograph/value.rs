@@ -5,12 +5,12 @@ use std::cell::RefCell;
 use tracelift_tensor::Array;
 
 use super::{
-    Joined,
+    Carried, Joined,
     slot::{Group, Parts},
 };
 use crate::{
     Tensor, trace,
-    tree::{Tree, poisoned, with_tensors},
+    tree::{poisoned, with_tensors},
 };
 
 /// Places for the values of both branches, of one type.
@@ -32,7 +32,7 @@ pub trait GivenTree {
     fn parts(&self) -> Parts;
 }
 
-impl<T: Tree> GivenTree for &Given<'_, T> {
+impl<T: Carried> GivenTree for &Given<'_, T> {
     fn parts(&self) -> Parts {
         self.0.as_ref().map_or(Parts::Absent, |value| Parts::Tree(Group::of(value)))
     }
@@ -70,7 +70,7 @@ pub trait JoinTree<T> {
     fn join(&self, joined: Joined) -> T;
 }
 
-impl<T: Tree> JoinTree<T> for &&Join<T, T> {
+impl<T: Carried> JoinTree<T> for &&Join<T, T> {
     fn join(&self, joined: Joined) -> T {
         let (then, otherwise) = self.take();
         let value = one(then, otherwise);
@@ -126,7 +126,7 @@ pub trait MixedNumber {
     fn parts(&self) -> Parts;
 }
 
-impl<T: Number + Tree> MixedNumber for &&Mixed<'_, T> {
+impl<T: Number + Carried> MixedNumber for &&Mixed<'_, T> {
     fn parts(&self) -> Parts {
         self.0.map_or(Parts::Absent, |number| Parts::Number(number.tensor(), Group::of(&number)))
     }
@@ -138,13 +138,13 @@ pub trait MixedTree {
     fn parts(&self) -> Parts;
 }
 
-impl<T: Tree> MixedTree for &Mixed<'_, T> {
+impl<T: Carried> MixedTree for &Mixed<'_, T> {
     fn parts(&self) -> Parts {
         Given(self.0).tree_parts()
     }
 }
 
-impl<T: Tree> Given<'_, T> {
+impl<T: Carried> Given<'_, T> {
     fn tree_parts(&self) -> Parts {
         self.0.as_ref().map_or(Parts::Absent, |value| Parts::Tree(Group::of(value)))
     }

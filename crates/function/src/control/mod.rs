@@ -1,7 +1,9 @@
 //! Loops and branches on tensors.
 
 mod node;
+mod options;
 mod range;
+mod scan;
 
 use tracelift_ir::TensorType;
 use tracelift_tensor::{DType, Error, Origin, Result};
@@ -14,7 +16,9 @@ use crate::{
     tree::{Leaves, Tree, poisoned, with_tensors},
 };
 pub(crate) use node::{push_call, push_cond, push_while};
+pub use options::{WhileLoop, switch_case};
 pub use range::{IntoTensorRange, TensorRange, range_t};
+pub use scan::{map_fn, scan};
 
 /// `while condition(state) { state = body(state) }` as a loop of the graph.
 ///

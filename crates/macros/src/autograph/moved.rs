@@ -41,8 +41,15 @@ impl Moved {
 }
 
 impl<'ast> Visit<'ast> for Moved {
+    fn visit_expr_call(&mut self, call: &'ast syn::ExprCall) {
+        self.place(&call.func);
+        call.args.iter().for_each(|argument| self.visit_expr(argument));
+    }
+
     fn visit_expr_path(&mut self, path: &'ast syn::ExprPath) {
-        if let Some(name) = path.path.get_ident().filter(|name| !self.declared.contains(name)) {
+        // Constants and variants are no variables.
+        let variable = |name: &&Ident| !name.to_string().starts_with(char::is_uppercase) && *name != "self";
+        if let Some(name) = path.path.get_ident().filter(variable).filter(|name| !self.declared.contains(name)) {
             self.names.insert(name.clone());
         }
     }
