@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use tracelift::{
-    Array, Options, PrintSink, Tensor, WhileLoop, autograph, function, map_fn, print_line, print_t, range_t, scan, spec,
-    switch_case, tensor,
+    Array, Options, PrintSink, Tensor, WhileLoop, autograph, function, map_fn, print_line, print_t, range_t, scan,
+    spec, switch_case, tensor,
 };
 
 use crate::check::everywhere;
@@ -37,7 +37,8 @@ fn scan_takes_trees_and_unknown_sizes() {
 
 #[test]
 fn map_fn_maps_rows() {
-    let given = everywhere(|x: &Tensor| map_fn(|row: Tensor| row.square().sum(..).sqrt(), x), &tensor([[3., 4.], [6., 8.]]));
+    let given =
+        everywhere(|x: &Tensor| map_fn(|row: Tensor| row.square().sum(..).sqrt(), x), &tensor([[3., 4.], [6., 8.]]));
     assert_eq!(given[0].to_vec::<f32>().unwrap(), [5., 10.]);
     let uneven = map_fn(|(a, b): (Tensor, Tensor)| a + b, &(tensor([1., 2.]), tensor([1.])));
     let error = uneven.ok().unwrap_err().to_string();

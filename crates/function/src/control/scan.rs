@@ -31,12 +31,12 @@ pub fn scan<S: Tree, X: Tree, Y: Tree>(init: S, xs: &X, body: impl Fn(S, X) -> (
     let origin = scope::origin();
     in_trace("scan", || {
         // The structure of what a row gives, and its types.
-        let row = trace::discarded(|| first_row(xs).map(|x| body(init.clone(), x).1));
+        let row = unseen(|| first_row(xs).map(|x| body(init.clone(), x).1));
         match row.and_then(|row| rows(&init, xs, &row, &body, &origin)) {
             Ok(given) => given,
             Err(error) => {
                 trace::record(&error);
-                let (state, row) = trace::discarded(|| body(init.clone(), poisoned(xs, &error)));
+                let (state, row) = unseen(|| body(init.clone(), poisoned(xs, &error)));
                 (poisoned(&state, &error), poisoned(&row, &error))
             }
         }
@@ -55,6 +55,12 @@ pub fn scan<S: Tree, X: Tree, Y: Tree>(init: S, xs: &X, body: impl Fn(S, X) -> (
 #[track_caller]
 pub fn map_fn<X: Tree, Y: Tree>(f: impl Fn(X) -> Y, xs: &X) -> Y {
     scan((), xs, |(), x| ((), f(x))).1
+}
+
+/// Runs a body whose graph, and whose mistakes, nobody wants, inside of the trace under way.
+fn unseen<R>(body: impl FnOnce() -> R) -> R {
+    let _open = trace::open("unseen", &[]);
+    body()
 }
 
 /// The row that any row is like.
@@ -125,11 +131,8 @@ fn rows<S: Tree, X: Tree, Y: Tree>(
                 let error = Error::type_("gives rows of different structures or host values");
                 changed = Some(error.op("scan").at(origin.clone()));
             }
-            let at = i.expand_dims(0);
             let rows = leaves.into_tensors();
-            let collected =
-                collected.iter().zip(&rows).map(|(all, row)| ops::scatter_rows(all, &at, &row.expand_dims(0)));
-            let collected = collected.collect();
+            let collected = collected.iter().zip(&rows).map(|(all, row)| ops::set_row(all, &i, row)).collect();
             (range.next(&i), state, collected)
         },
     );

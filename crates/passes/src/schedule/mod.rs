@@ -14,7 +14,7 @@ mod stack;
 use nest::Group;
 pub(crate) use nest::lowering;
 use program::{Parts, Place};
-use tracelift_ir::{Graph, Lowering, NodeIndex, Op, ParamRole, Value, ValueMap};
+use tracelift_ir::{Graph, Lowering, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
 use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::program::{
     BufferId, Launch, Program, ResultPlace, Role, ScalarArg, SiteId, State, Step, Unknown,
@@ -169,7 +169,9 @@ impl<'g, 'p> Region<'g, 'p> {
         let graph = self.graph;
         let node = graph.node(id);
         let value = id.value();
-        let scalar = graph.ty(value).as_tensor().is_some_and(|ty| ty.shape.rank() == 0);
+        // A branch or loop that only prints has no result.
+        let ty = node.types.first().and_then(Type::as_tensor);
+        let scalar = ty.is_some_and(|ty| ty.shape.rank() == 0);
         match lowering(graph, id) {
             Lowering::Parameter => {}
             Lowering::Const => self.constant(value),
