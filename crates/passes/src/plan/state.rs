@@ -23,8 +23,28 @@ pub(super) fn write_directly(program: &mut Program) {
     for (from, to) in direct.iter().flatten() {
         program.buffers.swap(from.0 as usize, to.0 as usize);
     }
-    let mut commits = direct.into_iter();
+    let mut commits = direct.iter();
     program.steps.retain(|_| commits.next().expect("one entry for each step").is_none());
+    if direct.iter().any(Option::is_some) {
+        drop_unused(program);
+    }
+}
+
+/// Forgets the arena buffers that no step speaks of any more.
+fn drop_unused(program: &mut Program) {
+    let mut kept: Vec<bool> = program.buffers.iter().map(|buffer| buffer.role != Role::Arena).collect();
+    program.for_each_buffer_mut(&mut |id| kept[id.0 as usize] = true);
+    let mut next = 0;
+    let numbers: Vec<u32> = kept
+        .iter()
+        .map(|kept| {
+            next += u32::from(*kept);
+            next.saturating_sub(1)
+        })
+        .collect();
+    program.for_each_buffer_mut(&mut |id| id.0 = numbers[id.0 as usize]);
+    let mut kept = kept.into_iter();
+    program.buffers.retain(|_| kept.next().expect("one entry for each buffer"));
 }
 
 fn is_direct(
