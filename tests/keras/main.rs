@@ -3,6 +3,7 @@
 mod golden;
 mod activations;
 mod layers;
+mod loop_l2;
 mod losses;
 mod metrics;
 mod models;

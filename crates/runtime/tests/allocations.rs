@@ -118,3 +118,45 @@ fn calls_after_the_first_allocate_nothing() {
     }
     assert_eq!(snapshot.shape(), [8, 30]);
 }
+
+#[test]
+fn stacks_keep_their_memory_for_the_next_call() {
+    let text = "program @keep {
+      site \"while\"
+      buffer $n : i32[] input 0
+      buffer $x : f32[100] input 1
+      buffer $s : i32[] stack
+      buffer $t : f32[100] stack
+      buffer $y : f32[100] output 0
+      %n = read $n
+      stack new $s
+      stack new $t
+      %end = loop (%i = 0) while {
+        %more = scalar lt %i, %n
+        yield %more
+      } do {
+        stack push $s, %i at 0
+        stack push $t, $x at 0
+        %next = scalar add %i, 1
+        yield %next
+      }
+      %last = stack pop $s
+      %height = stack len $t
+      stack pop $t -> $y
+      result $y, %last, %height
+    }";
+    let module = Module::parse(Source::new("test", text)).unwrap_or_else(|mistake| panic!("{mistake}"));
+    let keep = Executable::compile(Arc::new(module.programs[0].clone()), Options::default()).unwrap();
+    let x = Array::full(tracelift_tensor::F32, [100], 2.5).unwrap();
+    let mut outputs = vec![];
+    for turn in 0..4 {
+        for n in [1000i32, 100_000] {
+            let inputs = [Array::scalar(n), x.clone()];
+            let before = COUNT.get();
+            keep.call_into(&inputs, &[], &mut outputs).unwrap();
+            assert_eq!(COUNT.get() == before, turn > 0, "allocations in turn {turn}");
+            assert_eq!(outputs[0].to_vec::<f32>().unwrap(), [2.5; 100]);
+            assert_eq!((outputs[1].item::<i32>().unwrap(), outputs[2].item::<i64>().unwrap()), (n - 1, i64::from(n)));
+        }
+    }
+}

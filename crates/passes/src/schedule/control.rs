@@ -133,6 +133,7 @@ fn repeat(region: &mut Region<'_, '_>, id: NodeIndex, op: &While) -> Result {
     }
     let first_new = region.parts.buffers.len() as u32;
     let (mut steps, mut places) = block(region, &op.body, &arguments)?;
+    let site = (op.stacks > 0).then(|| region.site(id));
     for (n, kept) in places.split_off(count).into_iter().enumerate() {
         let Place::Stack(stack) = region.place(id.result(count + n))? else { unreachable!("it was made above") };
         let item = match kept {
@@ -140,7 +141,6 @@ fn repeat(region: &mut Region<'_, '_>, id: NodeIndex, op: &While) -> Result {
             Place::Scalar(value) => StackItem::Scalar(value),
             other => return Err(Error::internal(format!("a loop cannot keep {other:?}"))),
         };
-        let site = Some(region.site(id));
         steps.push(Step::Stack(StackStep { stack, op: StackOp::Push(item), site }));
     }
     let yields = scalars(&places);
