@@ -86,7 +86,9 @@ impl TensorArray {
     /// An array of rows that are not written yet.
     #[track_caller]
     pub fn new(dtype: DType, size: usize) -> TensorArray {
-        let (rows, made) = (Ok(Rows::Listed(vec![Row::Unwritten; size])), scope::origin());
+        let made = scope::origin();
+        let rows = few(size).map(|()| Rows::Listed(vec![Row::Unwritten; size]));
+        let rows = rows.map_err(|error| placed("new", error));
         TensorArray { dtype, dynamic: false, clear_after_read: true, row: None, rows, made, stacked: OnceLock::new() }
     }
 
@@ -227,6 +229,7 @@ impl TensorArray {
                         .help("`.dynamic(true)` makes an array that grows")
                 })?;
                 if at >= rows.len() {
+                    few(at)?;
                     rows.resize(at + 1, Row::Unwritten);
                 }
                 rows[at] = Row::Written(value);
@@ -386,6 +389,12 @@ impl TensorArray {
         })?;
         Tensor::zeros(shape).cast(self.dtype).ok()
     }
+}
+
+/// That an array of this size is no mistake.
+fn few(size: usize) -> Result {
+    const MAX_ROWS: usize = 1 << 24;
+    if size <= MAX_ROWS { Ok(()) } else { Err(Error::out_of_range(format!("has {MAX_ROWS} rows at most, not {size}"))) }
 }
 
 #[track_caller]

@@ -1,9 +1,17 @@
 //! Whatever is asked of tensors, the answer is a tensor or an error: with bad shapes, axes, dtypes, indices and sizes.
 
 use tracelift_function::{
-    Cumulation, DType, Function, Shape, SliceItem, Tensor, Variable, concat, einsum, grad, random::Generator, s, stack,
-    tensor, vmap,
+    Cumulation, DType, F32, Function, GradientTape, Shape, SliceItem, Tensor, TensorArray, Variable, concat,
+    custom_gradient, einsum, grad, jacobian, random::Generator, s, stack, tensor, vmap,
 };
+
+/// The gradient of something by a tape, from given output gradients.
+fn by_tape(x: &Tensor, y: &Tensor) -> Tensor {
+    let tape = GradientTape::new();
+    tape.watch(x);
+    let z = (x * y).tanh();
+    tape.output_gradients(y).gradient(&z, x)
+}
 
 /// A few thousand numbers in a fixed order that looks random.
 struct Dice(u64);
@@ -50,7 +58,7 @@ impl Dice {
     /// One thing that can be done with tensors.
     fn act(&mut self, x: &Tensor, y: &Tensor) -> Tensor {
         let (a, b) = (self.int(), self.int());
-        match self.below(50) {
+        match self.below(55) {
             0 => x + y,
             1 => x / y,
             2 => x % y,
@@ -106,6 +114,11 @@ impl Dice {
             46 => x.tril(a.into()) + x.band_part(b.into(), a.into()),
             47 => vmap(|x: &Tensor| x.cumsum(0) * y).in_axes([Some(a)]).out_axes(b)(x),
             48 => grad(|x: &Tensor| (x * 2).tanh())(x),
+            50 => by_tape(x, y),
+            51 => jacobian(|x: &Tensor| (x * 2).sum(a))(x),
+            52 => custom_gradient(x, |x| x * y, |x, _, dy| x * dy.sum(..)),
+            53 => TensorArray::new(x.dtype(), 3).write(a, x).write(b, y).stack(),
+            54 => TensorArray::new(F32, 2).unstack(x).gather(y.clone()),
             _ => x.slice(s![..., a]) * 2.5,
         }
     }
@@ -179,5 +192,7 @@ fn odd_sizes_are_refused() {
     assert!(tensor(vec![tensor([1.0]), tensor([1, 2])]).error().is_some());
     assert!(tracelift_function::add_n(&[]).error().is_some());
     assert!(concat(&[], 0).error().is_some() && stack(&[], 0).error().is_some());
+    assert!(TensorArray::new(F32, usize::MAX).write(0, 1.0).error().is_some());
+    assert!(TensorArray::new(F32, 0).dynamic(true).write(i32::MAX, 1.0).error().is_some());
     assert!(Tensor::zeros([usize::MAX, 2]).error().is_some());
 }

@@ -2,7 +2,8 @@
 //!
 //! Outside of traces a tape keeps a *record* ([`record`]): the graph of all operations on watched values, with their
 //! results. Inside a trace the graph that is being built is the record ([`traced`]). The walk back ([`walk`]) is the same,
-//! and the same as that of [`grad`](crate::grad): all three give equal bits.
+//! and the same as that of [`grad`](crate::grad): all three give equal bits. (Except that a loop which is run at once is a
+//! call to the record: what flows through it in second order is added in the order of calls.)
 
 mod gradient_tape;
 mod inner;

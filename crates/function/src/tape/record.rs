@@ -5,14 +5,14 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
-use tracelift_ir::{Builder, Graph, Op, ParamRole, Type, Value, ValueMap, ops};
+use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value, ValueMap, ops};
 use tracelift_tensor::{Array, DType, Dims, Error, Origin, Result};
 
 use super::{
@@ -126,6 +126,16 @@ pub(super) fn len() -> u32 {
     with_record(|record| record.len()).unwrap_or(0)
 }
 
+/// How many arrays are held.
+#[cfg(test)]
+pub(super) fn held() -> usize {
+    let values = |record: &mut Record| {
+        let nodes = (0..record.len()).map(NodeIndex);
+        nodes.filter(|node| record.arrays.contains(node.value())).count()
+    };
+    with_record(values).unwrap_or(0)
+}
+
 /// Watches a tensor from now on; its leaf, or the variable if it is one's.
 pub(super) fn watch(tensor: &Tensor) -> Option<Value> {
     with_record(|record| match &tensor.handle {
@@ -224,7 +234,7 @@ impl Record {
         // What no living tape can walk back to is needed as an operand at most.
         let mut kept: ValueMap<()> = ValueMap::with_capacity(self.builder.len());
         for n in first..self.len() {
-            for operand in &self.builder.node(tracelift_ir::NodeIndex(n)).operands {
+            for operand in &self.builder.node(NodeIndex(n)).operands {
                 kept.insert(*operand, ());
             }
         }
@@ -233,15 +243,19 @@ impl Record {
             kept.insert(*leaf, ());
         }
         for n in 0..first {
-            for result in 0..self.builder.node(tracelift_ir::NodeIndex(n)).types.len() {
-                let value = tracelift_ir::NodeIndex(n).result(result);
-                if !kept.contains(value) {
-                    self.arrays.remove(value);
-                }
-            }
+            self.forget_unless(NodeIndex(n), &kept);
         }
         let arrays = &self.arrays;
         self.constants.retain(|_, value| arrays.contains(*value));
+    }
+
+    /// Lets go of the results of a node, except those that are kept.
+    fn forget_unless(&mut self, index: NodeIndex, kept: &ValueMap<()>) {
+        for result in 0..self.builder.node(index).types.len() {
+            if !kept.contains(index.result(result)) {
+                self.arrays.remove(index.result(result));
+            }
+        }
     }
 
     fn param(&mut self, array: &Array) -> Value {
@@ -375,7 +389,7 @@ impl Record {
             },
         };
         let wanted: Vec<Value> = found.iter().flatten().copied().collect();
-        self.run(before, &wanted)?;
+        self.run(&wanted)?;
         window.pause_between(before, self.len());
         // Whether another tape is to see the gradients as what was computed from its own values.
         let others = is_recording() && self.tapes.iter().any(|living| living.tape != tape);
@@ -386,7 +400,7 @@ impl Record {
         });
         let tensors = tensors.collect();
         if !others {
-            (before..self.len()).for_each(|n| drop(self.arrays.remove(tracelift_ir::NodeIndex(n).value())));
+            (before..self.len()).for_each(|n| self.forget_unless(NodeIndex(n), &ValueMap::new()));
         }
         Ok(tensors)
     }
@@ -413,28 +427,20 @@ impl Record {
         seen
     }
 
-    /// Evaluates what was pushed since, as far as some values need it.
-    fn run(&mut self, since: u32, wanted: &[Value]) -> Result {
-        let end = self.len();
-        let mut needed = vec![false; (end - since) as usize];
-        let need = |value: &Value, needed: &mut Vec<bool>| {
-            if value.node.0 >= since {
-                needed[(value.node.0 - since) as usize] = true;
-            }
-        };
-        wanted.iter().for_each(|value| need(value, &mut needed));
-        for n in (since..end).rev() {
-            if needed[(n - since) as usize] {
-                self.builder.node(tracelift_ir::NodeIndex(n)).operands.iter().for_each(|x| need(x, &mut needed));
+    /// Evaluates some values, and what they need that has no data yet.
+    fn run(&mut self, wanted: &[Value]) -> Result {
+        let (mut pending, mut needed) = (wanted.to_vec(), BTreeSet::new());
+        while let Some(value) = pending.pop() {
+            if !self.arrays.contains(value) && needed.insert(value.node) {
+                pending.extend(&self.builder.node(value).operands);
             }
         }
-        for n in since..end {
-            let index = tracelift_ir::NodeIndex(n);
-            if !needed[(n - since) as usize] || self.arrays.contains(index.value()) {
-                continue;
-            }
+        // Operands stand before their users.
+        for index in needed {
             let node = self.builder.node(index);
-            let operands: Vec<Array> = node.operands.iter().map(|x| self.arrays[*x].clone()).collect();
+            let operands: Option<Vec<Array>> = node.operands.iter().map(|x| self.arrays.get(*x).cloned()).collect();
+            let operands = operands.filter(|_| !matches!(node.op, Op::Parameter(_)));
+            let operands = operands.ok_or_else(|| Error::internal("the record of a tape has lost a value"))?;
             let results = eager::apply(&node.op, &operands)
                 .map_err(|error| if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error })?;
             for (result, array) in results.into_iter().enumerate() {

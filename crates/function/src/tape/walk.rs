@@ -94,8 +94,7 @@ impl Seen {
             if self.leaves.contains(index.value()) || !node.operands.iter().any(depends) {
                 continue;
             }
-            for (result, ty) in node.types.iter().enumerate().filter(|(_, ty)| ty.is_float()) {
-                debug_assert!(ty.is_float());
+            for (result, _) in node.types.iter().enumerate().filter(|(_, ty)| ty.has_cotangent()) {
                 values.insert(index.result(result), ());
                 through.insert(index.value(), ());
             }
