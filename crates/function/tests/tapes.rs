@@ -2,7 +2,7 @@
 
 use tracelift_function::{
     ErrorKind, Function, GradientTape, Tensor, Unconnected, Variable, cond, custom_gradient, grad, hessian, jacobian,
-    jvp, tensor, value_and_gradients, while_loop,
+    jvp, tensor, value_and_gradients, vmap, while_loop,
 };
 
 fn numbers(tensor: &Tensor) -> Vec<f32> {
@@ -289,6 +289,15 @@ fn custom_gradients_of_any_order() {
     let branch = Function::new(|x: &Tensor| cond(&x.gt(0), || grad(steep)(x), || x.clone()));
     assert_eq!(number(&branch(&x)), 60.);
     assert_eq!(numbers(&jacobian(steep)(&tensor([1., 2.]))), [20., 0., 0., 40.]);
+    // The gradient of a batch of them: of what all share, it is the sum.
+    let (x, w) = (tensor([1., 2., 3.]), tensor(5.));
+    assert_eq!(numbers(&grad(|x: &Tensor| vmap(steep)(x).sum(..))(&x)), [20., 40., 60.]);
+    let product = |x: &Tensor, w: &Tensor| {
+        let pair = (x.clone(), w.clone());
+        custom_gradient(&pair, |(x, w)| x * w, |(x, w), _, dy| (dy * w * 10, dy * x * 10))
+    };
+    let shared = |w: &Tensor| vmap(|x: &Tensor| product(x, w))(&x).sum(..);
+    assert_eq!(number(&grad(shared)(&w)), 60.);
 }
 
 #[test]
