@@ -30,10 +30,16 @@ fn everywhere(x: &Tensor, f: impl Fn(&Tensor) -> Tensor + Clone + Send + Sync + 
     (0..eager.len()).map(|i| eager.get_f64(i)).collect()
 }
 
-/// The text after each stage, as one.
+/// The text after each stage that changes it, as one.
 fn stages(concrete: &ConcreteFunction) -> String {
-    let stages = concrete.stages().unwrap();
-    stages.iter().map(|(stage, text)| format!("; after {stage}:\n{text}")).collect::<Vec<_>>().join("\n")
+    let (mut shown, mut before) = (String::new(), String::new());
+    for (stage, text) in concrete.stages().unwrap() {
+        if text != before {
+            shown += &format!("; after {stage}:\n{text}\n");
+        }
+        before = text;
+    }
+    shown
 }
 
 /// Two layers, as `mlp_forward` of the golden graphs.
