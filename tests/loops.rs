@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use tracelift_autodiff::{grad, value_and_grad as graph_gradient};
 use tracelift_function::{
-    F64, Function, GradientTape, Tensor, Variable, cond, for_range, grad as slope, recompute, save_residuals, tensor,
-    value_and_grad, value_and_gradients, while_loop,
+    F64, Function, GradientTape, Tensor, Variable, cond, for_range, grad as slope, jacobian, recompute, save_residuals,
+    tensor, value_and_grad, value_and_gradients, while_loop,
 };
 use tracelift_ir::{Graph, Op, evaluate};
 use tracelift_passes::Pipeline;
@@ -402,4 +402,58 @@ fn loops_may_save_residuals() {
     assert_eq!(check(looped, &X), check(saving, &X));
     let text = Function::new(saving).concrete(&vector(&X)).unwrap().graph().to_string();
     assert!(text.contains("save=residuals"), "{text}");
+}
+
+/// A tape around a loop, and one around the tape.
+fn by_tapes(w: &Variable, x: &Tensor) -> (Tensor, Tensor) {
+    let outer = GradientTape::new();
+    let inner = GradientTape::new();
+    let y = for_range(4, x * 0.0 + 0.5, |_, y| (&y * w).tanh() + x).sum(..);
+    let first = inner.gradient(&y, w);
+    let second = outer.gradient(&first, w);
+    (first, second)
+}
+
+#[test]
+fn tapes_see_through_loops() {
+    let (w, x) = (Variable::new(Tensor::from(vec![0.8, -0.3])), vector(&[0.2, 1.1]));
+    let (first, second) = by_tapes(&w, &x);
+    let f = {
+        let x = x.clone();
+        move |w: &Tensor| for_range(4, &x * 0.0 + 0.5, |_, y| (&y * w).tanh() + &x).sum(..)
+    };
+    let expect = slope(&f)(&w.value());
+    assert_eq!(first.to_vec::<f64>().unwrap(), expect.to_vec::<f64>().unwrap());
+    let expect = slope(slope(&f))(&w.value()).to_vec::<f64>().unwrap();
+    let close = |given: &Tensor| {
+        for (given, expect) in given.to_vec::<f64>().unwrap().iter().zip(&expect) {
+            assert!((given - expect).abs() <= 1e-12 * (1.0 + expect.abs()), "{given} and {expect}");
+        }
+    };
+    close(&second);
+    let own = w.clone();
+    let traced = Function::new(move |x: &Tensor| by_tapes(&own, x));
+    let (traced_first, traced_second) = traced(&x);
+    assert_eq!(traced_first.to_vec::<f64>().unwrap(), first.to_vec::<f64>().unwrap());
+    close(&traced_second);
+}
+
+#[test]
+fn jacobians_of_loops_are_the_gradients_of_their_elements() {
+    let f = |x: &Tensor| for_range(3, x.clone(), |i, y| (&y * x.sum(..)).sin() + i.cast(F64) * x);
+    let rows = jacobian(f)(&vector(&X)).to_vec::<f64>().unwrap();
+    for n in 0..3 {
+        let row = slope(move |x: &Tensor| f(x).slice(n..n + 1).sum(..))(&vector(&X)).to_vec::<f64>().unwrap();
+        for (given, expect) in rows[3 * n as usize..].iter().zip(&row) {
+            assert!((given - expect).abs() <= 1e-12 * (1.0 + expect.abs()), "row {n}: {given} and {expect}");
+        }
+    }
+    let compiled = Function::new(move |x: &Tensor| jacobian(f)(x));
+    assert_eq!(compiled(&vector(&X)).to_vec::<f64>().unwrap(), rows);
+    // Of a gradient: what goes back over the loop that goes back, for all rows at once.
+    let curvature = jacobian(slope(move |x: &Tensor| f(x).square().sum(..)))(&vector(&X)).to_vec::<f64>().unwrap();
+    for (n, m) in [(0, 1), (0, 2), (1, 2)] {
+        let (a, b) = (curvature[3 * n + m], curvature[3 * m + n]);
+        assert!((a - b).abs() <= 1e-10 * (1.0 + a.abs()), "the hessian is symmetric: {a} and {b}");
+    }
 }
