@@ -214,6 +214,18 @@ fn mistakes_are_reported_with_their_place() {
             ],
         ),
         (
+            "lib argsort $x -> $x TAIL",
+            &[
+                "@p 0: `lib argsort $x -> $x`: the order of f32[B] is no f32[B]",
+                "@p 0: `lib argsort $x -> $x`: `$x` is overwritten while it is sorted",
+                "@p 0: `lib argsort $x -> $x`: `$x` is an input and cannot be written",
+            ],
+        ),
+        (
+            "buffer $i : i32[2] arena lib argsort $k, $k -> $i TAIL",
+            &["@p 0: `lib argsort $k, $k -> $i`: sorting has one operand, not 2"],
+        ),
+        (
             "buffer $v : f32[B] view of $a copy $x -> $a launch @double($a, $v) copy $a -> $b TAIL",
             &["@p 2: `copy $a -> $b`: `$a` is read after `$v` has taken its place"],
         ),

@@ -136,7 +136,7 @@ pub fn clip_by_global_norm(tensors: &[Tensor], length: f64) -> (Vec<Tensor>, Ten
     let _here = scope::here();
     let squares: Vec<Tensor> = tensors.iter().map(|tensor| tensor.square().sum(..)).collect();
     let norm = root(&super::add_n(&squares));
-    // 1/x - 1/x is 0, or NaN where x is not finite.
-    let scale = norm.reciprocal().minimum(1.0 / length) * length + (&norm - &norm);
+    let scale = norm.reciprocal().minimum(1.0 / length) * length;
+    let scale = select(&norm.is_finite(), scale, f64::NAN);
     (tensors.iter().map(|tensor| tensor * &scale).collect(), norm)
 }
