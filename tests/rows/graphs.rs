@@ -148,7 +148,7 @@ pub(crate) fn same_graph(golden: &Golden, key: &str, graph: &Graph) {
         };
         let expect: Vec<String> = their["inputs"].as_array().unwrap().iter().filter_map(from).collect();
         assert_eq!(inputs, expect, "{key}: {}", own.name());
-        let outputs: Vec<String> = own.outputs().iter().map(|output| named_type(output)).collect();
+        let outputs: Vec<String> = own.outputs().iter().map(named_type).collect();
         let expect: Vec<String> = their["outputs"].as_array().unwrap().iter().map(type_text).collect();
         assert_eq!(outputs, expect, "{key}: {}", own.name());
     }

@@ -6,7 +6,7 @@ use super::fault::outcome;
 use super::helpers::set_scalar;
 use super::lease::{Lease, Leases};
 use super::lifetimes::{Lifetime, lifetimes};
-use super::native::Native;
+use super::native::{Native, Run};
 use super::plan::{CallError, Key, Plan, PlanTable};
 use super::profile::Times;
 use super::roles::{Roles, Source};
@@ -212,7 +212,9 @@ impl Executable {
         if !settled {
             lease.settle(&plan, &self.layout, native)?;
         }
-        let done = self.run((native, times), inputs, held, &plan, lease, outputs);
+        let (program, layout, options) = (&*self.program, &self.layout, &self.options);
+        let run = Run { native, program, layout, plan: &plan, options, times };
+        let done = self.run(&run, inputs, held, lease, outputs);
         lease.planned = Some(plan);
         done
     }
@@ -220,23 +222,22 @@ impl Executable {
     /// Runs native code with everything in its place.
     fn run(
         &self,
-        (native, times): (&Native, Option<&Times>),
+        run: &Run<'_>,
         inputs: &[&Array],
         held: &mut Held<'_>,
-        plan: &Plan,
         lease: &mut Lease,
         outputs: &mut Vec<Array>,
     ) -> Result<(), CallError> {
         let given = outputs.len();
         self.place_inputs(inputs, lease);
         self.place_states(held.values, lease)?;
-        self.place_outputs(plan, lease, outputs)?;
+        self.place_outputs(run.plan, lease, outputs)?;
         lease.refresh();
         // SAFETY: arguments have the shapes of the plan, so their bytes are as many as it says; outputs, next values and
         // the arena are this call's alone; inputs stay borrowed, and held variables keep their arrays.
-        let (status, fault) = unsafe { native.run(&self.program, &self.layout, plan, &self.options, lease, times) };
+        let (status, fault) = unsafe { run.start(lease) };
         outcome(&self.program, &fault, status)?;
-        self.finish(inputs, held, plan, lease, outputs)?;
+        self.finish(inputs, held, run.plan, lease, outputs)?;
         let made = outputs.iter().zip(&mut lease.kept).zip(&self.roles.results).skip(given);
         for ((output, kept), source) in made {
             let own = matches!(source, Source::Scalar | Source::Output(_));

@@ -147,6 +147,7 @@ pub(super) struct Leases {
     /// The one that calls which follow each other share; locked while a call uses it.
     first: Mutex<Option<Box<Lease>>>,
     /// Those of calls that found the first one in use.
+    #[expect(clippy::vec_box, reason = "they are taken out and given back: moving one costs more than a small kernel")]
     others: Mutex<Vec<Box<Lease>>>,
 }
 

@@ -53,7 +53,20 @@ impl Native {
             _ => helpers::split as KernelFn as usize,
         })
     }
+}
 
+/// One run of native code, apart from the memory that its lease has.
+pub(super) struct Run<'a> {
+    pub(super) native: &'a Native,
+    pub(super) program: &'a Program,
+    pub(super) layout: &'a Layout,
+    pub(super) plan: &'a Plan,
+    pub(super) options: &'a Options,
+    /// Where the times of kernels are noted, if somebody wants them.
+    pub(super) times: Option<&'a Times>,
+}
+
+impl Run<'_> {
     /// Runs the program on the addresses in the lease's table; answers status and fault.
     ///
     /// # Safety
@@ -63,21 +76,14 @@ impl Native {
     ///
     /// # Panics
     /// With the panic of a user's closure, after native code has returned.
-    pub(super) unsafe fn run(
-        &self,
-        program: &Program,
-        layout: &Layout,
-        plan: &Plan,
-        options: &Options,
-        lease: &mut Lease,
-        times: Option<&Times>,
-    ) -> (i32, Fault) {
+    pub(super) unsafe fn start(&self, lease: &mut Lease) -> (i32, Fault) {
+        let Run { native, program, layout, plan, options, times } = *self;
         let mut stacks = std::mem::take(&mut lease.stacks);
         let at = |n: usize| lease.table[layout.stacks[n].0 as usize] as *mut u8;
         let states = (0..plan.stacks.len()).map(|n| stacks.clear(n, &plan.stacks[n], at(n)));
         let mut states: SmallVec<[StackState; 4]> = states.collect();
         let (stacks, panic) = (Mutex::new(stacks), Mutex::new(None));
-        let call = Call { program, layout, plan, options, entries: &self.entries, stacks, times, panic };
+        let call = Call { program, layout, plan, options, entries: &native.entries, stacks, times, panic };
         let timed: Vec<usize> =
             times.map_or_else(Vec::new, |_| vec![helpers::timed_launch as KernelFn as usize; layout.launches.len()]);
         let launchers = if times.is_some() { &timed } else { &lease.launchers };
@@ -104,10 +110,10 @@ impl Native {
             }
         }
         let mode = options.float_mode().enter();
-        // SAFETY: the address is that of a driver made for this program and layout, whose code `self` keeps; the
+        // SAFETY: the address is that of a driver made for this program and layout, whose code `native` keeps; the
         // context is complete, and the caller vouches for the memory behind its table.
         let status = unsafe {
-            let driver = std::mem::transmute::<*const u8, DriverFn>(self.driver.address());
+            let driver = std::mem::transmute::<*const u8, DriverFn>(native.driver.address());
             clear_upper_halves();
             driver(&raw mut context)
         };
