@@ -12,6 +12,7 @@ mod list;
 mod reduce;
 mod allocate;
 mod write;
+mod operations;
 
 use crate::abi::KernelAbi;
 use crate::options::CodegenOptions;
