@@ -123,6 +123,14 @@ fn calls_loops_and_closures_are_seen_through() {
     let y = cube(&x).square();
     let (dx, dw) = tape.gradient(&y, (&x, &w));
     assert_eq!((number(&dx), number(&dw)), (2. * 24. * 36., 2. * 24. * 8.));
+    // Also through what a function or loop has captured.
+    let twice = &w * 2;
+    let scaled = Function::new({
+        let twice = twice.clone();
+        move |x: &Tensor| x * &twice
+    });
+    let y = scaled(&x) + while_loop(tensor(0.), |n| n.lt(3), |n| n + &twice);
+    assert_eq!(number(&tape.gradient(&y, &w)), 4. + 2.);
     let slope = grad(|x: &Tensor| x.powi(3) * &w)(&x);
     let (dx, dw) = tape.gradient(&slope, (&x, &w));
     assert_eq!((number(&dx), number(&dw)), (36., 12.));

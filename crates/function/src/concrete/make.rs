@@ -63,12 +63,12 @@ impl Making<'_> {
             .captures
             .into_iter()
             .map(|source| match source {
-                Source::Array(array) => Ok(Hidden::Array(array)),
+                Source::Array(array) => Ok(Hidden::Array(array, None)),
                 Source::Variable(variable) => Ok(match argument_of(variable.id()) {
                     Some(position) => Hidden::Argument(position),
                     None => Hidden::Variable(Variable::of_data(variable)),
                 }),
-                Source::Recorded(recorded) => Ok(Hidden::Array(recorded.array.clone())),
+                Source::Recorded(recorded) => Ok(Hidden::Array(recorded.array.clone(), Some(recorded))),
                 Source::Outer(traced) => Err(trace::leaked(name, &traced, Origin::default())),
             })
             .collect::<Result<_>>()?;
@@ -94,7 +94,7 @@ impl Making<'_> {
         });
         let guards = finished.graph.guards().cloned().collect();
         let cells = hidden.iter().filter_map(|hidden| match hidden {
-            Hidden::Array(_) => None,
+            Hidden::Array(..) => None,
             Hidden::Variable(variable) => Some(variable.data().and_then(|data| data.cell().cloned()).ok()),
             Hidden::Argument(_) => Some(None),
         });

@@ -27,7 +27,7 @@ use crate::{
     backend::{self, Compiled},
     parts::Part,
     tape,
-    tensor::Handle,
+    tensor::{Handle, Recorded},
     trace,
     tree::{Leaf, Leaves, Results},
 };
@@ -78,7 +78,8 @@ enum Argument {
 
 /// Where a hidden parameter's value comes from.
 enum Hidden {
-    Array(Array),
+    /// An array, and what tapes know of it.
+    Array(Array, Option<Arc<Recorded>>),
     Variable(Variable),
     /// The variable that is this leaf of the arguments.
     Argument(usize),

@@ -1,6 +1,6 @@
 //! Calls of a concrete function: at once, or as a node of the trace under way.
 
-use std::cell;
+use std::{cell, sync::Arc};
 
 use smallvec::SmallVec;
 use tracelift_ir::ops;
@@ -13,7 +13,7 @@ use crate::{
     Tensor, Variable,
     key::ArgType,
     tape,
-    tensor::Handle,
+    tensor::{Handle, Recorded},
     trace,
     tree::{Leaf, Leaves, Results},
 };
@@ -149,7 +149,7 @@ impl ConcreteFunction {
     fn operands(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
         let given = leaves.leaves.iter().filter_map(|leaf| leaf.as_tensor().cloned().map(Ok));
         let hidden = self.hidden.iter().map(|hidden| match hidden {
-            Hidden::Array(array) => Ok(Tensor::eager(array.clone())),
+            Hidden::Array(array, recorded) => Ok(captured(array, recorded.as_ref())),
             Hidden::Variable(variable) => tape::read(variable.data()?),
             Hidden::Argument(position) => tape::read(argument(leaves, *position).data()?),
         });
@@ -165,7 +165,7 @@ impl ConcreteFunction {
             }
         }
         for hidden in &self.hidden {
-            if let Hidden::Array(array) = hidden {
+            if let Hidden::Array(array, _) = hidden {
                 arrays.push(array);
             }
         }
@@ -182,7 +182,7 @@ impl ConcreteFunction {
     /// The variables of a call.
     pub(super) fn cells(&self, leaves: &Leaves) -> Result<Vec<Cell>> {
         let cells = self.hidden.iter().filter_map(|hidden| match hidden {
-            Hidden::Array(_) => None,
+            Hidden::Array(..) => None,
             Hidden::Variable(variable) => Some(variable),
             Hidden::Argument(position) => Some(argument(leaves, *position)),
         });
@@ -201,7 +201,7 @@ impl ConcreteFunction {
             }
             for hidden in &self.hidden {
                 operands.push(match hidden {
-                    Hidden::Array(array) => stack.lift(&Tensor::eager(array.clone()), &origin)?,
+                    Hidden::Array(array, recorded) => stack.lift(&captured(array, recorded.as_ref()), &origin)?,
                     Hidden::Variable(variable) => stack.read(variable.data()?)?,
                     Hidden::Argument(position) => stack.read(argument(leaves, *position).data()?)?,
                 });
@@ -213,7 +213,7 @@ impl ConcreteFunction {
                 match &self.hidden[*hidden] {
                     Hidden::Variable(variable) => stack.assign(variable.data()?, *value),
                     Hidden::Argument(position) => stack.assign(argument(leaves, *position).data()?, *value),
-                    Hidden::Array(_) => unreachable!("only variables are assigned"),
+                    Hidden::Array(..) => unreachable!("only variables are assigned"),
                 }
             }
             Ok(results.iter().map(|value| stack.top_frame().tensor(*value)).collect())
@@ -239,6 +239,14 @@ fn syms(guard: &Guard) -> Vec<Sym> {
     let mut syms = guard.lhs.syms();
     syms.extend(guard.rhs.syms());
     syms
+}
+
+/// A tensor that the closure holds.
+fn captured(array: &Array, recorded: Option<&Arc<Recorded>>) -> Tensor {
+    match recorded {
+        Some(recorded) => Tensor { handle: Handle::Recorded(recorded.clone()) },
+        None => Tensor::eager(array.clone()),
+    }
 }
 
 fn argument(leaves: &Leaves, position: usize) -> &Variable {

@@ -79,7 +79,7 @@ impl ConcreteFunction {
         }
         for (hidden, &param) in self.hidden.iter().zip(params) {
             let kind = match hidden {
-                Hidden::Array(_) => ArgumentKind::CapturedTensor,
+                Hidden::Array(..) => ArgumentKind::CapturedTensor,
                 // An argument, too, and the trace is for no other variable.
                 Hidden::Variable(variable) if self.is_argument(variable) => continue,
                 Hidden::Variable(_) => ArgumentKind::CapturedVariable,
