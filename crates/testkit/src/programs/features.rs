@@ -74,6 +74,12 @@ impl ProgramCounts {
         }
     }
 
+    /// Adds what others have shown.
+    pub fn join(&mut self, other: &ProgramCounts) {
+        self.programs += other.programs;
+        self.seen.iter_mut().zip(other.seen).for_each(|(seen, more)| *seen += more);
+    }
+
     /// What was shown too rarely.
     pub fn too_rare(&self) -> Vec<String> {
         let rare = |(seen, (name, floor)): (&usize, (&str, usize))| {
