@@ -3,6 +3,7 @@
 mod branches;
 mod check;
 mod control;
+mod corpus;
 mod errors;
 mod host;
 mod loops;

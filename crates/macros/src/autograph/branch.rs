@@ -7,7 +7,7 @@ use quote::quote_spanned;
 use syn::{Block, Expr, ExprIf, Stmt, Type, parse_quote, parse_quote_spanned, visit_mut::VisitMut};
 
 use super::{
-    moved::{mentioned, moved},
+    moved::{clones, mentioned, moved},
     names::{assigned_names, has_let},
     operators::is_literal,
     rewrite::Rewrite,
@@ -43,7 +43,7 @@ impl Rewrite {
         let Parts { cond, mut then, otherwise } = self.parts(branch);
         let mut otherwise = otherwise.unwrap_or_else(|| parse_quote!({}));
         let slots = self.slots(&[&parse_quote!(#then), &parse_quote!(#otherwise)], span);
-        keep(&mut then, &otherwise);
+        self.keep(&mut then, &otherwise);
         self.unit(&mut then);
         self.unit(&mut otherwise);
         end(&mut then);
@@ -85,7 +85,7 @@ impl Rewrite {
         let mut otherwise = otherwise.unwrap_or_else(|| parse_quote!({}));
         let slots = self.slots(&[&parse_quote!(#then), &parse_quote!(#otherwise)], span);
         let mixed = expected.is_none() && ends_in_literal(&then) != ends_in_literal(&otherwise);
-        keep(&mut then, &otherwise);
+        self.keep(&mut then, &otherwise);
         let expected = expected.filter(|_| !mixed);
         self.body(&mut then, expected.clone());
         self.body(&mut otherwise, expected.clone());
@@ -104,6 +104,15 @@ impl Rewrite {
             if #name.takes_else() { #second = ::core::option::Option::Some(#otherwise); }
             ::tracelift::__rt::join!(#name.end(#slots, ::tracelift::__rt::#given!(#second)), #first, #second)
         }}
+    }
+
+    /// Gives the first branch clones of what it moves and the other one needs.
+    fn keep(&self, then: &mut Block, otherwise: &Block) {
+        let assigned: BTreeSet<Ident> = assigned_names(&[&parse_quote!(#otherwise)]);
+        let (moved, needed) = (moved(then), mentioned(otherwise));
+        let shared = moved.intersection(&needed).filter(|name| !assigned.contains(name));
+        let kept = clones(then, shared.filter(|name| !self.references.contains(name)));
+        then.stmts.splice(0..0, kept);
     }
 
     fn parts(&mut self, branch: ExprIf) -> Parts {
@@ -140,15 +149,6 @@ fn tidy(block: Block) -> Expr {
         [Stmt::Expr(value, None)] if !matches!(value, Expr::Let(_)) => value.clone(),
         _ => parse_quote!(#block),
     }
-}
-
-/// Gives the first branch clones of what it moves and the other one needs.
-fn keep(then: &mut Block, otherwise: &Block) {
-    let assigned: BTreeSet<Ident> = assigned_names(&[&parse_quote!(#then), &parse_quote!(#otherwise)]);
-    let shared: Vec<Ident> = moved(then).intersection(&mentioned(otherwise)).cloned().collect();
-    let kept = shared.into_iter().filter(|name| !assigned.contains(name));
-    let kept: Vec<Stmt> = kept.map(|name| parse_quote!(let #name = ::tracelift::__rt::keep!(#name);)).collect();
-    then.stmts.splice(0..0, kept);
 }
 
 /// Makes the last statement of a block give no value.

@@ -15,8 +15,8 @@ use syn::{
 
 use super::{
     loop_value::{NativeBreaks, gives_value},
-    moved::{mentioned, moved},
-    names::has_let,
+    moved::{clones, mentioned, moved},
+    names::{bound, conditions, declared, has_let, mutable_references},
     own,
     returns::{has_return, is_loop, is_opaque, returnify},
 };
@@ -24,7 +24,8 @@ use super::{
 /// Lowers the jumps of a function.
 pub(crate) fn lower(item: &mut ItemFn) {
     let mut trial = item.block.clone();
-    let mut lower = Lower::default();
+    let references = mutable_references(item);
+    let mut lower = Lower { references: references.clone(), ..Lower::default() };
     lower.function(&mut trial);
     if !lower.returns_found {
         item.block = trial;
@@ -37,7 +38,7 @@ pub(crate) fn lower(item: &mut ItemFn) {
     };
     let unit = matches!(&output, Type::Tuple(tuple) if tuple.elems.is_empty());
     returnify(&mut item.block, unit);
-    Lower { returns: true, ..Lower::default() }.function(&mut item.block);
+    Lower { returns: true, references, ..Lower::default() }.function(&mut item.block);
     let annotation = (!is_opaque(&output)).then(|| quote::quote!(: ::tracelift::__rt::ag::Late<#output>));
     let (result, returned) = (result(), returned());
     let before: [Stmt; 2] = [
@@ -81,10 +82,14 @@ struct Around {
     lowered: bool,
     /// Whether it is a `loop` that gives a value.
     value: bool,
+    /// The variables of one round.
+    declared: BTreeSet<Ident>,
 }
 
 #[derive(Default)]
 struct Lower {
+    /// The variables that are mutable references.
+    references: BTreeSet<Ident>,
     loops: Vec<Around>,
     made: usize,
     /// Whether returns are lowered, too.
@@ -172,6 +177,11 @@ impl Lower {
         }
     }
 
+    /// Whether a variable is declared outside of the innermost loop.
+    fn outlives_round(&self, name: &Ident) -> bool {
+        self.loops.last().is_some_and(|around| !around.declared.contains(name))
+    }
+
     /// Does something under an `if`.
     fn crossing<R>(&mut self, run: impl FnOnce(&mut Self) -> R) -> R {
         let here = match self.loops.last_mut() {
@@ -215,7 +225,7 @@ impl Lower {
         match block.stmts.last() {
             Some(Stmt::Expr(Expr::Break(jump), _)) => self.target(jump.label.as_ref()).is_some(),
             Some(Stmt::Expr(Expr::Continue(jump), _)) => self.target(jump.label.as_ref()).is_some(),
-            Some(Stmt::Expr(Expr::Return(_), _)) => self.returns && self.within_function,
+            Some(Stmt::Expr(Expr::Return(_), _)) => self.within_function,
             _ => false,
         }
     }
@@ -255,11 +265,16 @@ impl Lower {
             }
             last.extend(ended(rest));
             goes = if rest_goes == Goes::Away { Goes::Away } else { Goes::Perhaps };
-        } else {
-            // The code behind is run after the jump, too, if the condition is a tensor; moved values are cloned.
-            let later: BTreeSet<Ident> = rest.iter().flat_map(mentioned).collect();
-            keep(&mut then, &unlowered.0, &later);
-            keep(&mut other, &unlowered.1, &later);
+        }
+        // What is behind, and the next round of a loop, may be run after the jump: what is moved here is cloned.
+        let later: BTreeSet<Ident> = rest.iter().flat_map(mentioned).collect();
+        for (lowered, branch, goes) in [(&mut then, &unlowered.0, then_goes), (&mut other, &unlowered.1, other_goes)] {
+            if goes != Goes::On {
+                let moved = moved(branch);
+                let kept = moved.iter().filter(|name| later.contains(name) || self.outlives_round(name));
+                let kept = clones(branch, kept.filter(|name| !self.references.contains(name)));
+                lowered.splice(0..0, kept);
+            }
         }
         let (then, other) = (braced(then), braced(other));
         (vec![Stmt::Expr(parse_quote_spanned!(span=> if #cond #then else #other), None)], goes)
@@ -328,16 +343,18 @@ impl Lower {
             }
             Expr::While(mut repeat) => {
                 self.values(&mut repeat.cond);
-                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, false);
+                let pattern = conditions(&repeat.cond);
+                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, Some(pattern));
                 (vec![Stmt::Expr(Expr::While(repeat), semi)], goes)
             }
             Expr::ForLoop(mut repeat) => {
                 self.values(&mut repeat.expr);
-                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, false);
+                let pattern = bound(&repeat.pat);
+                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, Some(pattern));
                 (vec![Stmt::Expr(Expr::ForLoop(repeat), semi)], goes)
             }
             Expr::Loop(mut repeat) => {
-                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, true);
+                let goes = self.repeat(&mut repeat.body, repeat.label.as_ref(), &mut repeat.attrs, None);
                 (vec![Stmt::Expr(Expr::Loop(repeat), semi)], goes)
             }
             mut other => {
@@ -347,19 +364,21 @@ impl Lower {
         }
     }
 
-    /// Lowers the body of a loop; says whether code behind the loop may be skipped.
+    /// Lowers the body of a loop, a `loop` if it has no pattern; says whether code behind the loop may be skipped.
     fn repeat(
         &mut self,
         body: &mut Block,
         label: Option<&syn::Label>,
         attributes: &mut Vec<Attribute>,
-        endless: bool,
+        pattern: Option<BTreeSet<Ident>>,
     ) -> Goes {
         self.made += 1;
         let number = self.made;
-        let value = endless && gives_value(body);
+        let value = pattern.is_none() && gives_value(body);
+        let mut declared = declared(body);
+        declared.extend(pattern.into_iter().flatten());
         let label = label.map(|label| label.name.clone());
-        self.loops.push(Around { number, label, crossed: false, lowered: false, value });
+        self.loops.push(Around { number, label, crossed: false, lowered: false, value, declared });
         let outer: Vec<bool> = self.loops.iter().map(|around| around.lowered).collect();
         let has_returns = has_return(body);
         let stmts = std::mem::take(&mut body.stmts);
@@ -380,12 +399,13 @@ impl Lower {
 
     /// Lowers the loops within a value; nothing jumps out of one.
     fn values(&mut self, expr: &mut Expr) {
-        struct Values<'a>(&'a mut usize);
+        struct Values<'a>(&'a mut usize, &'a BTreeSet<Ident>);
         impl VisitMut for Values<'_> {
             fn visit_expr_mut(&mut self, expr: &mut Expr) {
                 match expr {
                     Expr::While(_) | Expr::ForLoop(_) | Expr::Loop(_) => {
-                        let mut lower = Lower { made: *self.0, ..Lower::default() };
+                        let (made, references) = (*self.0, self.1.clone());
+                        let mut lower = Lower { made, references, ..Lower::default() };
                         let (mut stmts, _) = lower.statement(expr.clone(), None);
                         *self.0 = lower.made;
                         if let Some(Stmt::Expr(lowered, _)) = stmts.pop() {
@@ -398,7 +418,7 @@ impl Lower {
             }
             fn visit_item_mut(&mut self, _: &mut syn::Item) {}
         }
-        Values(&mut self.made).visit_expr_mut(expr);
+        Values(&mut self.made, &self.references).visit_expr_mut(expr);
     }
 
     /// The loop that a jump leaves.
@@ -477,13 +497,4 @@ fn ended(mut stmts: Vec<Stmt>) -> Vec<Stmt> {
         }
     }
     stmts
-}
-
-/// Clones what a branch moves and later code mentions.
-fn keep(lowered: &mut Vec<Stmt>, branch: &Block, later: &BTreeSet<Ident>) {
-    let kept: Vec<Stmt> = moved(branch)
-        .intersection(later)
-        .map(|name| parse_quote!(let #name = ::tracelift::__rt::keep!(#name);))
-        .collect();
-    lowered.splice(0..0, kept);
 }

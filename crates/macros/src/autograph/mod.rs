@@ -17,12 +17,13 @@ mod operators;
 mod source;
 
 use proc_macro2::Span;
-use syn::{Ident, ItemFn, Result, Stmt, parse_quote};
+use syn::{Expr, Ident, ItemFn, Result, Stmt, parse_quote, visit_mut::VisitMut};
 
 pub(crate) use source::source;
 
 /// Rewrites the body of a function; gives whether there was anything to rewrite.
 pub(crate) fn rewrite(item: &mut ItemFn) -> Result<bool> {
+    ungroup(item);
     refuse::check(item)?;
     let before = item.block.clone();
     operators::match_on_bool(&mut item.block);
@@ -45,7 +46,28 @@ pub(crate) fn rewrite(item: &mut ItemFn) -> Result<bool> {
     Ok(true)
 }
 
+/// Takes code that a `macro_rules` passed on out of its invisible brackets.
+fn ungroup(item: &mut ItemFn) {
+    struct Groups;
+    impl VisitMut for Groups {
+        fn visit_expr_mut(&mut self, expr: &mut Expr) {
+            if let Expr::Group(group) = expr {
+                let inner = (*group.expr).clone();
+                let single = matches!(
+                    inner,
+                    Expr::Path(_) | Expr::Lit(_) | Expr::Block(_) | Expr::If(_) | Expr::Match(_) | Expr::Group(_)
+                );
+                *expr = if single { inner } else { parse_quote!((#inner)) };
+                return self.visit_expr_mut(expr);
+            }
+            syn::visit_mut::visit_expr_mut(self, expr);
+        }
+    }
+    Groups.visit_block_mut(&mut item.block);
+}
+
 /// A variable of the macro's own: no user's name begins like this.
 fn own(name: &str, number: usize, span: Span) -> Ident {
-    Ident::new(&format!("__{name}{number}"), span)
+    // One scope for all of them, also where a `macro_rules` wrote the function.
+    Ident::new(&format!("__{name}{number}"), span.resolved_at(Span::call_site()))
 }

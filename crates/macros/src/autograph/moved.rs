@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    BinOp, Block, Expr, ExprAssign, ExprBinary, ExprClosure, ExprMethodCall, Ident, Item, Local, Macro, UnOp,
-    visit::Visit,
+    BinOp, Block, Expr, ExprAssign, ExprBinary, ExprClosure, ExprMethodCall, Ident, Item, Local, Macro, Stmt, UnOp,
+    parse_quote, visit::Visit,
 };
 
-use super::names::{bound, is_assigning};
+use super::names::{assigned_names, bound, is_assigning};
 
 /// The variables that code may move: they stand where a value is wanted, not only a place.
 pub(crate) fn moved(block: &Block) -> BTreeSet<Ident> {
@@ -122,6 +122,15 @@ impl<'ast> Visit<'ast> for Moved {
     }
 
     fn visit_item(&mut self, _: &'ast Item) {}
+}
+
+/// Clones of what a branch moves, for its head.
+///
+/// A variable that the branch assigns has a new value afterwards, and needs no clone.
+pub(crate) fn clones<'a>(branch: &Block, names: impl Iterator<Item = &'a Ident>) -> Vec<Stmt> {
+    let assigned = assigned_names(&[&parse_quote!(#branch)]);
+    let kept = names.filter(|name| !assigned.contains(name));
+    kept.map(|name| parse_quote!(let #name = ::tracelift::__rt::keep!(#name);)).collect()
 }
 
 /// Methods of tensors, options, results and collections that take their receiver along.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use proc_macro2::Span;
 use syn::{
-    Attribute, BinOp, Block, Expr, ExprAssign, ExprBinary, ExprClosure, ExprForLoop, Ident, Item, Local, Pat, PatIdent,
-    UnOp, visit::Visit,
+    Attribute, BinOp, Block, Expr, ExprAssign, ExprBinary, ExprClosure, ExprForLoop, Ident, Item, ItemFn, Local, Pat,
+    PatIdent, PatType, Type, UnOp, visit::Visit,
 };
 
 use super::{own, repeat::Lowered};
@@ -40,6 +40,47 @@ pub(crate) fn assigned_names(code: &[&Expr]) -> BTreeSet<Ident> {
         _ => None,
     });
     whole.collect()
+}
+
+/// All names that code declares, at any depth.
+pub(crate) fn declared(block: &Block) -> BTreeSet<Ident> {
+    struct Names(BTreeSet<Ident>);
+    impl<'ast> Visit<'ast> for Names {
+        fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+            self.0.insert(pattern.ident.clone());
+            syn::visit::visit_pat_ident(self, pattern);
+        }
+    }
+    let mut names = Names(BTreeSet::new());
+    names.visit_block(block);
+    names.0
+}
+
+/// The variables of a function that are mutable references: using one borrows it again rather than move it.
+pub(crate) fn mutable_references(item: &ItemFn) -> BTreeSet<Ident> {
+    struct References(BTreeSet<Ident>);
+    impl References {
+        fn typed(&mut self, pattern: &Pat, ty: &Type) {
+            if matches!(ty, Type::Reference(reference) if reference.mutability.is_some()) {
+                self.0.append(&mut bound(pattern));
+            }
+        }
+    }
+    impl<'ast> Visit<'ast> for References {
+        fn visit_pat_type(&mut self, typed: &'ast PatType) {
+            self.typed(&typed.pat, &typed.ty);
+        }
+        fn visit_local(&mut self, local: &'ast Local) {
+            let init = local.init.as_ref().map(|init| &*init.expr);
+            if matches!(init, Some(Expr::Reference(reference)) if reference.mutability.is_some()) {
+                self.0.append(&mut bound(&local.pat));
+            }
+            syn::visit::visit_local(self, local);
+        }
+    }
+    let mut found = References(BTreeSet::new());
+    found.visit_item_fn(item);
+    found.0
 }
 
 /// The names that a pattern gives.

@@ -39,6 +39,10 @@ pub(crate) fn returnify(block: &mut Block, unit: bool) {
             }
             block.stmts.push(Stmt::Expr(Expr::Match(choice), None));
         }
+        Some(Stmt::Expr(Expr::Block(mut inner), None)) if inner.label.is_none() && has_return(&inner) => {
+            returnify(&mut inner.block, unit);
+            block.stmts.push(Stmt::Expr(Expr::Block(inner), None));
+        }
         Some(Stmt::Expr(Expr::Loop(repeat), None)) if has_return(&repeat) => {
             block.stmts.push(Stmt::Expr(Expr::Loop(repeat), None));
         }

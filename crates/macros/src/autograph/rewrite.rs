@@ -12,7 +12,8 @@ use super::{names, operators, own};
 
 /// Rewrites a function whose jumps are lowered.
 pub(crate) fn rewrite(item: &mut ItemFn) -> Result<()> {
-    let mut rewrite = Rewrite { made: 0, mutable: mutable(item), expected: None };
+    let mut rewrite =
+        Rewrite { made: 0, mutable: mutable(item), references: names::mutable_references(item), expected: None };
     let output = match &item.sig.output {
         ReturnType::Type(_, ty) => Some((**ty).clone()),
         ReturnType::Default => None,
@@ -55,6 +56,8 @@ fn is_written(ty: &Type) -> bool {
 pub(crate) struct Rewrite {
     made: usize,
     mutable: BTreeSet<Ident>,
+    /// The variables that are mutable references.
+    pub(crate) references: BTreeSet<Ident>,
     /// The type of the value at hand, where the user wrote it.
     pub(crate) expected: Option<Type>,
 }
