@@ -33,9 +33,27 @@ pub fn derive_tree(item: TokenStream) -> TokenStream {
 /// Traces a function once per signature and then runs compiled code; it is called like the function it is written on.
 ///
 /// On a free function `cube`, `cube::function()` is the traced function, for inspection. On a method `increment` of a
-/// module, `increment_function()` is.
+/// module, `increment_function()` is; each object has its own.
 ///
-/// Options, separated by commas: `input_signature([spec!(f32[None, 28])])`, `reduce_retracing`, `no_retrace`.
+/// Control flow in the body may depend on tensors:
+///
+/// ```text
+/// #[function]
+/// fn collatz(n: &Tensor) -> Tensor {
+///     let mut n = n.clone();
+///     let mut steps = tensor(0);
+///     while n != 1 {
+///         n = if &n % 2 == 0 { n.floor_div(2) } else { 3 * n + 1 };
+///         steps += 1;
+///     }
+///     steps
+/// }
+/// ```
+///
+/// What is rewritten, what stays plain Rust and what the errors say is told in `docs/AUTOGRAPH.md`.
+///
+/// Options, separated by commas: `input_signature([spec!(f32[None, 28])])`, `reduce_retracing`, `no_retrace`,
+/// `name("…")`.
 #[proc_macro_attribute]
 pub fn function(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let options = parse_macro_input!(attribute as options::Options);
