@@ -34,7 +34,7 @@ enum State {
     },
     Else {
         condition: Tensor,
-        then: Result<Branch>,
+        then: Result<Box<Branch>>,
         branch: Result<OpenRegion>,
     },
     Done,
@@ -103,7 +103,7 @@ impl If {
     pub fn turn(&mut self, slots: Slots<'_, '_>, value: Parts) {
         self.state = match std::mem::replace(&mut self.state, State::Done) {
             State::Then { condition, before, branch } => {
-                let then = branch.and_then(|open| self.close(open, &slots, value));
+                let then = branch.and_then(|open| self.close(open, &slots, value)).map(Box::new);
                 restore(slots, &before);
                 State::Else { condition, then, branch: trace::open("else", &[]).map(|(open, _)| open) }
             }
@@ -122,7 +122,7 @@ impl If {
             State::Failed(error, _) => Joined::Failed(error),
             State::Else { condition, then, branch } => {
                 let otherwise = branch.and_then(|open| self.close(open, &slots, value));
-                match then.and_then(|then| join(&self.site, &condition, then, otherwise?, slots)) {
+                match then.and_then(|then| join(&self.site, &condition, *then, otherwise?, slots)) {
                     Ok(tensors) => Joined::Tensors(tensors),
                     Err(error) => {
                         trace::record(&error);

@@ -19,7 +19,7 @@ enum State {
     /// Between rounds, or in a round of plain Rust.
     Host,
     Condition(rounds::Condition),
-    Body(rounds::Body, Truth),
+    Body(Box<rounds::Body>, Truth),
     Done,
 }
 
@@ -90,7 +90,7 @@ impl While {
             (condition, Some(open)) => match open.close(&condition.tensor(), &self.site, slots) {
                 Ok((body, _)) => {
                     let broke = std::mem::replace(&mut self.broke, NO);
-                    self.state = State::Body(body, broke);
+                    self.state = State::Body(Box::new(body), broke);
                     Step::Body
                 }
                 Err(error) => self.fail(&error, slots),

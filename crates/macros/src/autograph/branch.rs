@@ -26,16 +26,13 @@ impl Rewrite {
         if has_let(&branch.cond) {
             self.patterns(&mut branch);
             self.unit(&mut branch.then_branch);
-            match &mut branch.else_branch {
-                Some((_, otherwise)) => {
-                    if let Expr::Block(block) = &mut **otherwise {
-                        self.unit(&mut block.block);
-                    } else if let Expr::If(inner) = (**otherwise).clone() {
-                        let inner = self.statement(inner);
-                        **otherwise = parse_quote!({ #inner });
-                    }
+            if let Some((_, otherwise)) = &mut branch.else_branch {
+                if let Expr::Block(block) = &mut **otherwise {
+                    self.unit(&mut block.block);
+                } else if let Expr::If(inner) = (**otherwise).clone() {
+                    let inner = self.statement(inner);
+                    **otherwise = parse_quote!({ #inner });
                 }
-                None => {}
             }
             return Expr::If(branch);
         }
