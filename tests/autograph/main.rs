@@ -6,4 +6,5 @@ mod control;
 mod corpus;
 mod errors;
 mod host;
+mod host_jumps;
 mod loops;
