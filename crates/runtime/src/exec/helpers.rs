@@ -4,7 +4,6 @@
 
 #![expect(unsafe_code, reason = "helpers receive the addresses that native code works on")]
 
-use super::cost::{MOST_PARTIAL_RESULTS, run_length};
 use super::plan::Plan;
 use super::profile::Times;
 use super::stacks::{Full, Limit, Stacks};
@@ -12,20 +11,15 @@ use crate::cpu::Path;
 use crate::float_mode::FloatMode;
 use crate::matmul::{self, Epilogue, How, MatMul, Operands};
 use crate::options::Options;
-use crate::pool;
 use crate::sort::argsort_rows;
 use smallvec::SmallVec;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use std::{ptr, slice};
 use tracelift_codegen::driver::{Context, Fault, FaultCode, LaunchPlace, Layout};
 use tracelift_codegen::{KernelFn, native_fn};
-use tracelift_kernel::lane::Scalar;
-use tracelift_kernel::loops::LoopKind;
-use tracelift_kernel::meaning::{ReduceKind, Subnormals};
 use tracelift_kernel::program::*;
 use tracelift_tensor::{Array, DType};
 
@@ -50,7 +44,8 @@ native_fn! {
     pub(super) fn split(args: *mut u64, _begin: i64, _end: i64) -> i32 {
         // SAFETY: the slots before those of a launch hold its context and its number.
         let (context, index) = unsafe { (*args.sub(LaunchPlace::HEADER) as *mut Context, *args.sub(1)) };
-        guarded(context, |host| host.split(index as usize, args))
+        // SAFETY: as above: they are the slots of that launch.
+        guarded(context, |host| unsafe { host.call.split(index as usize, args) })
     }
 
     /// Runs a launch, split or not, and notes how long it takes.
@@ -127,59 +122,6 @@ fn guarded(context: *mut Context, service: impl FnOnce(&mut Host<'_>) -> FaultCo
 }
 
 impl Host<'_> {
-    fn split(&mut self, index: usize, args: *mut u64) -> FaultCode {
-        let call = self.call;
-        let (place, tiles) = (&call.layout.launches[index], call.plan.tiles[index]);
-        // SAFETY: native code passes as many slots as the launch's layout says.
-        let slots = unsafe { slice::from_raw_parts_mut(args, place.abi.num_slots()) };
-        let kernel = call.kernel(place);
-        let reduction = call.program.kernel(place.kernel).whole_reduce();
-        let fault: Mutex<Option<(usize, i32, u64)>> = Mutex::new(None);
-        let extent = call.plan.extents[index];
-        let run = reduction.map(|_| run_length(extent, tiles));
-        let partial: [AtomicU64; MOST_PARTIAL_RESULTS] = [const { AtomicU64::new(0) }; MOST_PARTIAL_RESULTS];
-        let ran = pool::run(call.options.thread_count(), tiles, &|tile| {
-            let mut own: SmallVec<[u64; 64]> = SmallVec::from_slice(slots);
-            for (n, row) in place.scratch_rows.clone().enumerate() {
-                own[place.abi.scratch_slot(n)] += (call.plan.scratch_strides[row] * tile) as u64;
-            }
-            let border = |tile: usize| match run {
-                Some(run) => extent.min(run.saturating_mul(tile as i64)),
-                None => (extent as i128 * tile as i128 / tiles as i128) as i64,
-            };
-            // SAFETY: the slots are those of the launch with a scratch row of this tile's own; iterations of the
-            // outermost loop are independent, and runs of blocks of a reduction are, so that ranges may run at the same
-            // time.
-            let status = unsafe { kernel(own.as_mut_ptr(), border(tile), border(tile + 1)) };
-            for (n, result) in partial.chunks(tiles).take(place.abi.results.len()).enumerate() {
-                result[tile].store(own[place.abi.result_slot(n)], Ordering::Relaxed);
-            }
-            if status != 0 {
-                let mut fault = fault.lock().unwrap_or_else(PoisonError::into_inner);
-                if fault.is_none_or(|(lowest, _, _)| tile < lowest) {
-                    *fault = Some((tile, status, own[place.abi.fault_slot()]));
-                }
-            }
-        });
-        if ran.is_err() {
-            return FaultCode::Internal;
-        }
-        if let Some(LoopKind::Reduce { kinds, .. }) = reduction.map(|whole| &whole.kind) {
-            let rule = if call.options.flush_subnormals { Subnormals::Flush } else { Subnormals::Keep };
-            for (n, (kind, partial)) in kinds.iter().zip(partial.chunks(tiles)).enumerate() {
-                let dtype = place.abi.results[n];
-                slots[place.abi.result_slot(n)] = joined(rule, *kind, dtype, &partial[..tiles]);
-            }
-        }
-        match fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, status, position)) => {
-                slots[place.abi.fault_slot()] = position;
-                FaultCode::from_status(status)
-            }
-            None => FaultCode::None,
-        }
-    }
-
     fn library(&mut self, index: usize) -> FaultCode {
         let call = self.call;
         let library = &call.layout.libraries[index];
@@ -381,7 +323,7 @@ impl Host<'_> {
 }
 
 impl Call<'_> {
-    fn kernel(&self, place: &LaunchPlace) -> KernelFn {
+    pub(super) fn kernel(&self, place: &LaunchPlace) -> KernelFn {
         // SAFETY: entries are addresses of kernels, whose code the executable keeps.
         unsafe { std::mem::transmute::<usize, KernelFn>(self.entries[place.kernel.0 as usize]) }
     }
@@ -436,26 +378,6 @@ unsafe fn multiply(dtype: DType, product: &MatMul, [a, b, c]: [*mut u8; 3], how:
         DType::U8 => run!(u8),
         other => unreachable!("the verifier admits no product of {other}"),
     }
-}
-
-/// The results of runs of blocks joined by the tree over their numbers: neighbours, level by level, an odd one passing
-/// through.
-fn joined(rule: Subnormals, kind: ReduceKind, dtype: DType, runs: &[AtomicU64]) -> u64 {
-    let mut values: SmallVec<[Scalar; MOST_PARTIAL_RESULTS]> =
-        runs.iter().map(|bits| Scalar::from_bits(dtype, bits.load(Ordering::Relaxed))).collect();
-    while values.len() > 1 {
-        let half = values.len().div_ceil(2);
-        for n in 0..half {
-            values[n] = match values.get(2 * n + 1) {
-                Some(right) => rule
-                    .eval(kind.join_op(), &[values[2 * n], *right])
-                    .expect("no operation that joins results can fail"),
-                None => values[2 * n],
-            };
-        }
-        values.truncate(half);
-    }
-    values[0].bits()
 }
 
 /// The kernel over the finished rows of a product.

@@ -12,6 +12,7 @@ mod states;
 mod native;
 mod profile;
 mod helpers;
+mod split;
 mod fault;
 mod watch;
 
