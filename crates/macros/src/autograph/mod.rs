@@ -71,3 +71,48 @@ fn own(name: &str, number: usize, span: Span) -> Ident {
     // One scope for all of them, also where a `macro_rules` wrote the function.
     Ident::new(&format!("__{name}{number}"), span.resolved_at(Span::call_site()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rewritten(item: &str) -> String {
+        let mut item: ItemFn = syn::parse_str(item).unwrap();
+        match rewrite(&mut item) {
+            Ok(true) => source(&item),
+            Ok(false) => "as it was".to_owned(),
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
+    #[test]
+    fn code_without_control_flow_stays() {
+        assert_eq!(rewritten("fn f(x: &Tensor) -> Tensor { let g = |a: i32| a < 3; x.matmul(x) + 1 }"), "as it was");
+    }
+
+    #[test]
+    fn places_outside_of_a_branch_are_its_slots() {
+        let text = rewritten(
+            "fn f() { if c { let mut z = 1; z = 2; x = 1; s.a.b += 1; v[0] = 1; *r = 2; (p, q) = (q, p); } }",
+        );
+        assert!(text.contains("ag::slots![x, s.a.b, * v, * r, p, q]"), "{text}");
+        // Of a place and a part of it, the place is enough.
+        let text = rewritten("fn f() { while c { s.a = 1; s = t; } }");
+        assert!(text.contains("ag::slots![s]"), "{text}");
+    }
+
+    #[test]
+    fn jumps_known_while_tracing_stay() {
+        let text =
+            rewritten("fn f() { while n < 3 { let Some(x) = g(n) else { continue }; if let 1 = x { break; } } }");
+        assert!(text.contains("continue") && text.contains("break;") && !text.contains("broke"), "{text}");
+        let text = rewritten("fn f() -> i32 { for i in 0..3 { if i > n { return i; } } 0 }");
+        assert!(text.contains("__result = ag::Late::of(i);") && !text.contains("return i"), "{text}");
+    }
+
+    #[test]
+    fn a_variable_without_a_first_value_is_refused() {
+        assert!(rewritten("fn f() { let y; if c { y = 1; } else { y = 2; } }").starts_with("error: `y` has no value"));
+        assert!(!rewritten("fn f() { let y; y = 1; if c { g(y); } }").starts_with("error"));
+    }
+}
