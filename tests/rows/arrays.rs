@@ -11,24 +11,24 @@ fn three() -> TensorArray {
 }
 
 rows! {
-    ta01 => |golden| {
+    t_ta01_writing_gives_the_new_array => |golden| {
         // Writing takes the array; one that was written to is gone.
         let mut array = three();
         golden.same("ta.read", &array.read(1));
         let rewritten = TensorArray::new(F32, 1).write(0, [1., 2.]).write(0, [3., 4.]);
         golden.same("ta.write_twice_eager", &rewritten.stack());
     };
-    ta02 => |golden| {
+    t_ta02_reading_gives_a_row_and_clears => |golden| {
         let mut array = three();
         golden.same("ta.read", &array.read(tensor(1)));
         assert!(array.read(1).error().is_some());
     };
-    ta03 => |golden| {
+    t_ta03_rows_that_were_read_are_zeros_in_the_stack => |golden| {
         let mut array = three();
         let _ = array.read(1);
         golden.same("ta.stack_after_read", &array.stack());
     };
-    ta04 => |golden| {
+    t_ta04_a_cleared_row_cannot_be_read_again => |golden| {
         let mut array = three();
         let _ = array.read(1);
         golden.fails("ta.read_twice", array.read(1).ok());
@@ -40,12 +40,12 @@ rows! {
         });
         golden.fails("ta.read_twice", twice(&tensor(1)).0.ok());
     };
-    ta05 => |golden| {
+    t_ta05_an_array_may_keep_what_is_read => |golden| {
         let mut array = three().clear_after_read(false);
         let given = [array.read(1), array.stack(), array.read(1)];
         golden.same_list("ta.no_clear", &given.each_ref());
     };
-    ta06 => |golden| {
+    t_ta06_an_array_may_grow => |golden| {
         let mut array = TensorArray::new(F32, 0).dynamic(true);
         for (at, row) in [[1., 2.], [3., 10.], [5., 7.]].into_iter().enumerate() {
             array = array.write(at, row);
@@ -54,7 +54,7 @@ rows! {
         let given = [size, array.read(1), array.stack()];
         golden.same_list("ta.dynamic", &given.each_ref());
     };
-    ta07 => |golden| {
+    t_ta07_wrong_rows_are_refused => |golden| {
         golden.fails("ta.write_oob", three().write(3, [1., 2.]).ok());
         golden.fails("ta.write_bad_dtype", TensorArray::new(F32, 1).write(0, tensor([1, 2])).ok());
         golden.fails("ta.write_bad_shape", TensorArray::new(F32, 2).write(0, [1., 2.]).write(1, [1., 2., 3.]).ok());
@@ -63,7 +63,7 @@ rows! {
         golden.same("ta.read_unwritten", &array.read(1));
         golden.same("ta.unstack_gather", &TensorArray::new(F32, 3).unstack(three().stack()).gather([2, 0]));
     };
-    ta08 => |golden| {
+    t_ta08_arrays_in_loops_of_traced_functions_with_gradients => |golden| {
         let squares = |n: &Tensor| {
             let array = TensorArray::new(F32, 4).element_shape(());
             for_range(n, array, |i, array| array.write(i, i.cast(F32).square())).stack()

@@ -141,25 +141,25 @@ fn traced(f: &tracelift::Function<fn(&Tensor) -> Tensor>) -> (Vec<String>, usize
 }
 
 rows! {
-    f03 => |golden| {
+    t_f03_function_on_a_function => |golden| {
         golden.same("fn.tf_cube_tensor", &tf_cube(tensor(2.0)));
         assert_eq!(tf_cube::function().trace_count(), 1);
     };
-    ag01 => |golden| {
+    t_ag01_a_loop_over_a_host_range_is_unrolled => |golden| {
         golden.same("autograph.static.result", &add_10_static(&tensor(5)));
         assert_eq!(golden.output("autograph.static.op_count"), &json!(traced(add_10_static::function()).1));
     };
-    ag02 => |golden| {
+    t_ag02_the_operations_of_an_unrolled_loop => |golden| {
         assert_eq!(traced(add_10_static::function()).0, kinds(golden, "add_10_static"));
     };
-    ag03 => |golden| {
+    t_ag03_while_loop_is_one_operation => |golden| {
         golden.same("autograph.while_loop.result", &add_10_while(&tensor(5)));
         let (ours, count) = traced(add_10_while::function());
         assert_eq!(ours, kinds(golden, "add_10_while"));
         // TensorFlow's loops have a counter and a bound of their own.
         assert_eq!(golden.output("autograph.while_loop.op_count"), &json!(count + 2));
     };
-    ag04 => |golden| {
+    t_ag04_for_over_range_t_is_one_loop_of_the_graph_however_often => |golden| {
         let (ours, count) = traced(add_10_dynamic::function());
         assert_eq!(ours, ["parameter", "while", "identity"]);
         assert!(golden.output("autograph.dynamic.op_count").as_u64().unwrap() > count as u64);
@@ -167,15 +167,15 @@ rows! {
         let loops = |op: &&Value| op["type"].as_str().is_some_and(|kind| kind.ends_with("While"));
         assert_eq!(theirs.iter().filter(loops).count(), 1);
     };
-    ag05 => |golden| {
+    t_ag05_the_counter_of_a_loop_keeps_its_dtype => |golden| {
         golden.same("autograph.dynamic.result", &add_10_dynamic(&tensor(5)));
     };
-    ag06 => |golden| {
+    t_ag06_to_code_shows_what_a_function_was_rewritten => |golden| {
         // The text is our own: it says what TensorFlow's says, that the loop is one call over `x`.
         assert!(golden.graph("to_code.add_10")["text"].as_str().unwrap().contains("ag__.for_stmt("));
         insta::assert_snapshot!("to_code_add_10", add_10_dynamic::function().to_code());
     };
-    ag08 => |golden| {
+    t_ag08_if_while_break_and_continue_on_tensors => |golden| {
         let given = [magnitude(&tensor(3.0)), magnitude(&tensor(-3.0))];
         golden.same_list("autograph.if_tensor", &given.each_ref());
         let given = [27, 1, 6].map(|n| collatz(&tensor(n)));
@@ -183,7 +183,7 @@ rows! {
         let given = [30, 1000].map(|n| sum_of_odds(&tensor(n)));
         golden.same_list("autograph.break_continue", &given.each_ref());
     };
-    ag09 => |golden| {
+    t_ag09_an_if_on_a_host_bool_is_decided_while_tracing => |golden| {
         let expect = golden.output("autograph.python_if_resolved_at_trace");
         for (i, up) in [true, false].into_iter().enumerate() {
             same("autograph.python_if_resolved_at_trace", &expect[i], &step(&tensor(1), up), 0.0);
@@ -193,7 +193,7 @@ rows! {
             .map(|op| op.kind().to_owned()).collect();
         assert!(!kinds.contains(&"cond".to_owned()), "{kinds:?}");
     };
-    ag10 => |golden| {
+    t_ag10_branches_and_rounds_that_do_not_agree_are_refused => |golden| {
         let error = golden.fails("autograph.loop_shape_change_error", shape_changes(&tensor([1.0])).ok());
         assert!(error.to_string().starts_with("`for` carries `x` as f32[1], which cannot become f32[2]"), "{error}");
         let error = golden.fails("autograph.loop_dtype_change_error", dtype_changes(&tensor(1.0)).ok());
@@ -205,7 +205,7 @@ rows! {
         let said = include_str!("../macros/ui/autograph_uninitialised.stderr");
         assert!(said.contains("`y` has no value before the branch or loop that sets it"));
     };
-    ag11 => |golden| {
+    t_ag11_a_traced_tensor_is_no_bool_outside_of_rewritten_code => |golden| {
         assert_eq!(golden.error_class("autograph.off_tensor_as_bool"), "OperatorNotAllowedInGraphError");
         let f = Function::new(|x: &Tensor| -> Result<Tensor> {
             Ok(if x.gt(0).item::<bool>()? { x + 1 } else { x - 1 })
@@ -213,7 +213,7 @@ rows! {
         let error = f(&tensor(1)).unwrap_err().to_string();
         assert!(error.starts_with("`item` needs the data of a traced tensor of bool[]"), "{error}");
     };
-    rs05 => |golden| {
+    t_rs05_each_object_has_its_own_state_in_a_traced_method => |golden| {
         let counters = [Counter { counter: Variable::new(0) }, Counter { counter: Variable::new(0) }];
         let [c, other] = &counters;
         let mut given = vec![c.increment(1).unwrap(), c.increment(1).unwrap(), c.counter.value()];

@@ -26,15 +26,15 @@ fn ones(sizes: &[usize]) -> Tensor {
 }
 
 rows! {
-    f01 => |golden| {
+    t_f01_a_plain_function_of_numbers_and_tensors => |golden| {
         assert_eq!(golden.output("fn.cube_py_int"), &json!(2i32.pow(3)));
         golden.same("fn.cube_tensor", &tensor(2.0).powi(3));
     };
-    f02 => |golden| {
+    t_f02_a_traced_function_of_integers_and_floats => |golden| {
         golden.same("fn.tf_cube_py_int", &cube()(&tensor(2)));
         golden.same("fn.tf_cube_tensor", &cube()(&tensor(2.0)));
     };
-    f04 => |golden| {
+    t_f04_a_concrete_function_prints_its_arguments_results => |golden| {
         let concrete = cube().argument_names(&["x"]).concrete(&tensor(2.0)).unwrap();
         let repr = golden.output("fn.concrete_repr");
         for theirs in [&repr["repr"], &repr["str"]] {
@@ -47,25 +47,25 @@ rows! {
         );
         assert_eq!(concrete.to_string(), head + &concrete.graph().to_string());
     };
-    f05 => |golden| {
+    t_f05_a_concrete_function_is_called => |golden| {
         let concrete = cube().concrete(&tensor(2.0)).unwrap();
         golden.same("fn.concrete_call", &concrete.call([&tensor(2.0)]).unwrap()[0]);
     };
-    f06 => |golden| {
+    t_f06_one_signature_has_one_concrete_function => |golden| {
         let f = cube();
         let (a, b) = (f.concrete(&tensor(2.0)).unwrap(), f.concrete(spec!(f32[])).unwrap());
         assert_eq!(golden.output("fn.concrete_cached_same_object"), &json!(Arc::ptr_eq(&a, &b)));
         let other = f.concrete(&tensor(3.0)).unwrap();
         assert_eq!(golden.output("fn.concrete_other_value_same_object"), &json!(Arc::ptr_eq(&a, &other)));
     };
-    f07 => |golden| {
+    t_f07_a_concrete_function_refuses_other_types => |golden| {
         let concrete = cube().concrete(spec!(f32[])).unwrap();
         golden.fails("fn.concrete_wrong_dtype", concrete.call([&tensor(2)]));
         // A documented difference: another shape is refused, too.
         golden.output("fn.concrete_wrong_shape");
         assert_eq!(concrete.call([&tensor([1.0, 2.0])]).unwrap_err().kind, ErrorKind::InvalidArgument);
     };
-    tr02 => |golden| {
+    t_tr02_each_new_host_value_dtype_and_shape_is_a_new_trace => |golden| {
         let (tensors, numbers) = (cube(), Function::new(|n: &i32| tensor(*n).powi(3)));
         for call in golden.output("trace.cube_sequence").as_array().unwrap() {
             let before = tensors.trace_count() + numbers.trace_count();
@@ -83,15 +83,15 @@ rows! {
             assert_eq!(call["traces"], json!(made), "{call}");
         }
     };
-    tr03 => |golden| {
+    t_tr03_each_new_shape_is_a_new_trace => |golden| {
         let shapes: [&[usize]; 5] = [&[1, 2], &[2, 2], &[3], &[4], &[]];
         assert_eq!(golden.output("trace.rank_retraces"), &counts(&cube(), shapes.map(ones)));
     };
-    tr04 => |golden| {
+    t_tr04_each_new_dtype_is_a_new_trace_and_old_ones_stay => |golden| {
         let calls = [tensor(1.0), tensor(2.0), tensor(1), Tensor::from(1.0_f64), tensor(3.0)];
         assert_eq!(golden.output("trace.dtype_retraces"), &counts(&cube(), calls));
     };
-    tr06 => |golden| {
+    t_tr06_host_data_counts_as_tensors_lists_by_structure_text => |golden| {
         let calls = [tensor([1., 2.]), Tensor::from([3.0_f32, 4.0]), tensor([5., 6.])];
         assert_eq!(golden.output("trace.numpy_array_like_tensor"), &counts(&cube(), calls));
         let sum = Function::new(|xs: &Vec<Tensor>| xs.iter().cloned().sum::<Tensor>());
@@ -116,12 +116,12 @@ rows! {
         });
         assert_eq!(golden.output("trace.none_arg"), &json!(made.to_vec()));
     };
-    tr07 => |golden| {
+    t_tr07_retracing_is_reduced_at_the_second_size => |golden| {
         let sizes = [[1], [2], [3], [4]];
         assert_eq!(golden.output("trace.reduce_retracing"), &counts(&cube().reduce_retracing(), sizes.map(|n| ones(&n))));
         assert_eq!(golden.output("trace.default_many_shapes"), &counts(&cube(), [[1], [2], [3], [4], [2]].map(|n| ones(&n))));
     };
-    tr08 => |golden| {
+    t_tr08_an_input_signature_is_traced_once => |golden| {
         let one = cube().input_signature(spec!(f32[None]));
         assert_eq!(golden.output("trace.input_signature.0"), &counts(&one, [ones(&[2]), ones(&[3])]));
         let two = cube().input_signature(spec!(f32[None, None]));
@@ -129,7 +129,7 @@ rows! {
         let rows = cube().input_signature(spec!(f32[None, 3]));
         assert_eq!(golden.output("trace.input_signature.2"), &counts(&rows, [ones(&[2, 3]), ones(&[3, 3])]));
     };
-    tr09 => |golden| {
+    t_tr09_strided_slices_of_an_unknown_batch => |golden| {
         let f = shrink();
         for (key, batch) in [("sig.shrink.0", 100), ("sig.shrink.1", 50)] {
             let shape = f(&ones(&[batch, 28, 28])).shape().known().unwrap().to_vec();
@@ -140,13 +140,13 @@ rows! {
         let output = &f.signatures()[0].signature().outputs[0];
         assert_eq!(golden.output("sig.shrink.output_spec"), &json!(output.spec.dims));
     };
-    tr10 => |golden| {
+    t_tr10_an_input_signature_refuses_other_shapes_dtypes_and_ranks => |golden| {
         let f = shrink();
         golden.fails("sig.shrink.2", f(&ones(&[2, 2, 2])).ok());
         golden.fails("sig.shrink.wrong_dtype", f(&Tensor::full([100, 28, 28], 1)).ok());
         golden.fails("sig.shrink.wrong_rank", f(&ones(&[28, 28])).ok());
     };
-    tr12 => |golden| {
+    t_tr12_host_effects_happen_while_tracing_only => |golden| {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let list = seen.clone();
         let f = Function::new(move |x: &Tensor| {

@@ -33,14 +33,14 @@ fn everywhere(gradients: impl Fn() -> Vec<Tensor> + Clone + Send + Sync + 'stati
 }
 
 rows! {
-    g01 => |golden| {
+    t_g01_finite_differences_of_a_host_function => |golden| {
         let f = |w1: f64, w2: f64| 3. * w1.powi(2) + 2. * w1 * w2;
         let expect = golden.output("grad.finite_difference").as_array().unwrap();
         let eps = 1e-6;
         assert_eq!(expect[0].as_f64().unwrap(), (f(5. + eps, 3.) - f(5., 3.)) / eps);
         assert_eq!(expect[1].as_f64().unwrap(), (f(5., 3. + eps) - f(5., 3.)) / eps);
     };
-    g02 => |golden| {
+    t_g02_gradients_by_two_variables => |golden| {
         let (w1, w2) = weights();
         let (_, [d1, d2]) = value_and_gradients(|| f(&w1, &w2), [&w1, &w2]);
         golden.same_list("grad.two_vars", &[&d1, &d2]);
@@ -50,7 +50,7 @@ rows! {
             tape.gradient(&z, [&w1, &w2]).to_vec()
         }, |given| golden.same_list("grad.two_vars", given));
     };
-    g03 => |golden| {
+    t_g03_a_tape_gives_one_gradient => |golden| {
         // That a tape which was asked cannot be asked again is a compile error, shown on the type's page; types cannot
         // tell that a tape outlives the trace it was made in.
         let leaked = std::cell::RefCell::new(None);
@@ -62,7 +62,7 @@ rows! {
         let tape = leaked.into_inner().unwrap();
         golden.fails("grad.second_call_runtime_error", tape.gradient(&w.square(), &w).ok());
     };
-    g04 => |golden| {
+    t_g04_a_persistent_tape_gives_several => |golden| {
         let (w1, w2) = weights();
         everywhere(move || {
             let tape = GradientTape::persistent();
@@ -72,7 +72,7 @@ rows! {
             gradients
         }, |given| golden.same_list("grad.persistent", given));
     };
-    g05 => |golden| {
+    t_g05_tensors_that_nobody_watches_have_no_gradient => |golden| {
         let (c1, c2) = (tensor(5.), tensor(3.));
         let tape = GradientTape::new();
         let z = f(&c1, &c2);
@@ -83,7 +83,7 @@ rows! {
         let z = f(&c1, &c2);
         golden.same_options("grad.one_watched", tape.gradient(&z, [&c1, &c2]));
     };
-    g06 => |golden| {
+    t_g06_watched_tensors_have => |golden| {
         let (c1, c2) = (tensor(5.), tensor(3.));
         let tape = GradientTape::new();
         tape.watch(&c1);
@@ -98,7 +98,7 @@ rows! {
         let (da, db) = tape.gradient(&(&a * 2 + &b * 3), (&a, &b));
         assert_eq!((da.item::<f32>().unwrap(), db.item::<f32>().unwrap()), (2., 3.));
     };
-    g07 => |golden| {
+    t_g07_several_targets_are_summed => |golden| {
         let (w1, w2) = weights();
         everywhere(move || {
             let tape = GradientTape::new();
@@ -106,7 +106,7 @@ rows! {
             tape.gradient(&z, [&w1, &w2]).to_vec()
         }, |given| golden.same_list("grad.list_of_targets_summed", given));
     };
-    g08 => |golden| {
+    t_g08_the_gradient_of_several_targets_or_of_several_elements => |golden| {
         let (w1, w2) = weights();
         everywhere(move || {
             let tape = GradientTape::new();
@@ -115,7 +115,7 @@ rows! {
         }, |given| golden.same_list("grad.explicit_sum_same", given));
         golden.same("grad.vector_target_is_sum", &grad(Tensor::square)(&tensor([1., 2., 3.])));
     };
-    g09 => |golden| {
+    t_g09_second_derivatives_and_none_where_there_is_no_path => |golden| {
         let (w1, w2) = weights();
         let output = golden.output("grad.hessians");
         let hessians = || {
@@ -151,7 +151,7 @@ rows! {
             check((both, all));
         }
     };
-    g10 => |golden| {
+    t_g10_stop_gradient => |golden| {
         let (w1, w2) = weights();
         let f = || 3 * w1.powi(2) + (2 * &w1 * &w2).stop_gradient();
         let (z, [d1, d2]) = value_and_gradients(f, [&w1, &w2]);
@@ -165,7 +165,7 @@ rows! {
         same("grad.stop_gradient", &output["gradients"][0], &d1, 0.0);
         assert!(d2.connected().is_none());
     };
-    g11 => |golden| {
+    t_g11_nothing_is_recorded_in_a_pause => |golden| {
         let (w1, w2) = weights();
         let tape = GradientTape::new();
         let y = w1.square() + tape.stop_recording(|| w2.square());
@@ -175,7 +175,7 @@ rows! {
         let paused = tape.pause(|| w2.square());
         golden.same_options("grad.stop_recording", tape.gradient(&(w1.square() + paused * 3), [&w1, &w2]));
     };
-    g12 => |golden| {
+    t_g12_the_root_of_a_number_that_underflows => |golden| {
         let (tiny, tiny64) = (Variable::new(1e-50), Variable::new(Tensor::from(1e-50_f64)));
         let (_, d) = value_and_gradients(|| tiny.sqrt(), &tiny);
         same("grad.sqrt_tiny", &golden.output("grad.sqrt_tiny")["gradient"][0], &d, 0.0);
@@ -183,14 +183,14 @@ rows! {
         // One rounding more or less: 0.5 / sqrt(x) and 0.5 * (1 / sqrt(x)) differ in the last bit.
         same("grad.sqrt_tiny_f64", &golden.output("grad.sqrt_tiny_f64")["gradient"][0], &d, 2.0 * f64::EPSILON);
     };
-    g13 => |golden| golden.everywhere("grad.log_exp_30", &tensor(30.), |x| (x.exp() + 1).log());
-    g14 => |golden| {
+    t_g13_ln => |golden| golden.everywhere("grad.log_exp_30", &tensor(30.), |x| (x.exp() + 1).log());
+    t_g14_a_naive_softplus_overflows_to_nan => |golden| {
         let (z, d) = value_and_grad(|z: &Tensor| (1 + z.exp()).log())(&tensor([1e30]));
         let output = golden.output("grad.naive_softplus_big_nan");
         same("grad.naive_softplus_big_nan", &output["z"], &z, 0.0);
         same("grad.naive_softplus_big_nan", &output["gradient"][0], &d, 0.0);
     };
-    g15 => |golden| {
+    t_g15_a_stable_softplus_and_its_gradient_at_0 => |golden| {
         let softplus = |z: &Tensor| (1 + (-z.abs()).exp()).log() + tensor(0.).maximum(z);
         for (key, x) in [("grad.stable_softplus_autodiff", 1000.), ("grad.stable_softplus_autodiff_at_0", 0.)] {
             let (z, d) = value_and_grad(softplus)(&tensor([x]));
@@ -206,7 +206,7 @@ rows! {
         same("softplus.builtin.values", golden.output("softplus.builtin.values"), &z, 1e-6);
         same("softplus.builtin.gradients", golden.output("softplus.builtin.gradients"), &d, 1e-6);
     };
-    g16 => |golden| {
+    t_g16_a_function_may_say_itself_what_flows_back_through => |golden| {
         let softplus = |z: &Tensor| {
             custom_gradient(z, |z: &Tensor| (1 + (-z.abs()).exp()).log() + tensor(0.).maximum(z), |z: &Tensor, _: &Tensor, dy: &Tensor| dy * (1 - 1 / (1 + z.exp())))
         };
@@ -231,7 +231,7 @@ rows! {
             same("grad.custom_gradient_softplus", &big["gradient"][0], &d, 0.0);
         }
     };
-    g17 => |golden| {
+    t_g17_no_path_is_none_zeros_on_request => |golden| {
         let (w1, w2) = weights();
         let (_, gradients) = value_and_gradients(|| &w1 * 2, [&w1, &w2]);
         golden.same_options("grad.unconnected_none", gradients);
@@ -247,7 +247,7 @@ rows! {
         let y = n.cast(F32).square();
         assert!(tape.gradient(&y, &n).connected().is_none());
     };
-    g18 => |golden| {
+    t_g18_gradients_start_from_given_ones => |golden| {
         let f = |x: &Tensor| x.slice(..2) * x.slice(1..);
         let x = tensor([1., 2., 3.]);
         everywhere({
@@ -265,7 +265,7 @@ rows! {
         });
         golden.same("grad.jacobian", &jacobian(f)(&x));
     };
-    g19 => |golden| {
+    t_g19_ties_and_kinks => |golden| {
         let output = golden.output("grad.ties");
         let checks: [(&str, Tensor); 4] = [
             ("reduce_max", grad(|x: &Tensor| x.max(..))(&tensor([3., 3., 1.]))),
@@ -277,7 +277,7 @@ rows! {
             same(name, &output[name], &given, 0.0);
         }
     };
-    g20 => |golden| {
+    t_g20_branches_not_taken_that_are_infinite => |golden| {
         let x = tensor([-1., 0., 4.]);
         let positive = |x: &Tensor| select(&x.gt(0), x, 1.);
         let roots = golden.output("grad.where_sqrt");
@@ -287,7 +287,7 @@ rows! {
         same("plain", &logs["plain"], &grad(|x: &Tensor| select(&x.gt(0), x.log(), 0.))(&x), 0.0);
         same("double", &logs["double_where"], &grad(|x: &Tensor| select(&x.gt(0), positive(x).log(), 0.))(&x), 0.0);
     };
-    g21 => |_| {
+    t_g21_one_walk_back_serves_any_number_of_sources => |_| {
         // Nodes of the gradients of a chain of 40 products by some of its factors.
         let nodes = |sources: usize| {
             let factors: Vec<Variable> = (0..40).map(|_| Variable::new(1.5)).collect();
@@ -302,7 +302,7 @@ rows! {
         // The walk is the same; a further source is one identity among the results.
         assert!(ten - one <= 9 * 2 && forty - ten <= 30 * 2, "{one}, {ten}, {forty}");
     };
-    g22 => |golden| {
+    t_g22_gradients_of_structural_ops => |golden| {
         let output = golden.output("grad.structural_ops");
         let weights = || tensor([[10., 20., 30.], [40., 50., 60.]]);
         let checks: [(&str, Tensor); 5] = [

@@ -11,14 +11,14 @@ fn cube() -> std::sync::Arc<ConcreteFunction> {
 }
 
 rows! {
-    gr01 => |golden| {
+    t_gr01_the_graph_of_a_concrete_function_has_the_operations => |golden| {
         let concrete = cube();
         same_graph(golden, "cube.scalar_f32", concrete.graph());
         same_graph(golden, "cube.scalar_i32", Function::new(|x: &Tensor| x.powi(3)).concrete(&tensor(2)).unwrap().graph());
         let x = concrete.graph().params()[0];
         assert_eq!(concrete.graph().users(x).len(), 1);
     };
-    gr02 => |golden| {
+    t_gr02_operations_in_the_order_of_their_creation => |golden| {
         let concrete = cube();
         let names: Vec<String> = concrete.operations().iter().map(|operation| operation.name().to_owned()).collect();
         // TensorFlow's Pow takes its exponent as a constant operand; ours is an attribute.
@@ -26,33 +26,33 @@ rows! {
         let theirs: Vec<String> = theirs.iter().map(|operation| our_name(operation)).collect();
         assert_eq!(names, theirs);
     };
-    gr03 => |golden| {
+    t_gr03_what_an_operation_is_applied => |golden| {
         let concrete = cube();
         let theirs = &operations(golden, "cube.scalar_f32")[1];
         let inputs: Vec<String> = concrete.operation("powi").unwrap().inputs().iter().map(|x| x.name.clone()).collect();
         assert_eq!(json!(inputs), json!([theirs["inputs"][0]]));
     };
-    gr04 => |golden| {
+    t_gr04_what_an_operation_computes => |golden| {
         let concrete = cube();
         let theirs = &operations(golden, "cube.scalar_f32")[1]["outputs"];
         let outputs = concrete.operation("powi").unwrap().outputs();
         assert_eq!(theirs.as_array().unwrap().len(), outputs.len());
         assert_eq!(outputs[0].ty.to_string(), type_text(&theirs[0]));
     };
-    gr05 => |golden| {
+    t_gr05_an_operation_is_found_by_its_name => |golden| {
         let concrete = cube();
         assert_eq!(golden.output("fn.op_by_name")[0], concrete.operation("x").unwrap().name());
         let error = golden.fails("fn.op_by_name_missing", concrete.operation("nope").map(|_| ()));
         assert!(error.to_string().contains("its operations are x, powi, identity"), "{error}");
     };
-    gr06 => |golden| {
+    t_gr06_a_tensor_is_found_by_its_name => |golden| {
         let concrete = cube();
         let tensor = concrete.tensor("identity:0").unwrap();
         assert_eq!(golden.output("fn.tensor_by_name")[0].as_str().unwrap().to_lowercase(), tensor.name);
         golden.fails("fn.tensor_by_name_missing", concrete.tensor("identity:7").map(|_| ()));
         golden.fails("fn.tensor_by_name_malformed", concrete.tensor("identity").map(|_| ()));
     };
-    gr07 => |golden| {
+    t_gr07_the_signature_names_inputs_and_outputs_with_their_types => |golden| {
         let signature = cube().signature();
         let list = |arguments: &[tracelift_function::SignatureArgument]| {
             let list: Vec<Value> = arguments.iter().map(|one| json!([one.name, one.spec.dtype.to_string().replace('f', "float")])).collect();
@@ -62,7 +62,7 @@ rows! {
             assert_eq!((&list(&signature.inputs), &list(&signature.outputs)), (&expect["inputs"], &expect["outputs"]));
         }
     };
-    gr08 => |golden| {
+    t_gr08_names_are_made_unique_by_counting => |golden| {
         let add_10 = Function::new(|x: &Tensor| (0..10).fold(x.clone(), |x, _| x + 1)).concrete(&tensor(0)).unwrap();
         same_graph(golden, "add_10_static", add_10.graph());
         assert_eq!(add_10.operation("add_9").unwrap().inputs()[0].name, "add_8:0");

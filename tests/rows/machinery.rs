@@ -67,14 +67,14 @@ impl Mlp {
 }
 
 rows! {
-    z01 => |golden| {
+    t_z01_every_call_is_a_node_with_dtype_shape_and_name_unknown => |golden| {
         let cube = |x: &Tensor| x.powi(3);
         same_graph(golden, "cube.matrix_f32", concrete("cube", cube, spec!(f32[2, 2])).graph());
         same_graph(golden, "cube.unknown_batch_f32", concrete("cube", cube, spec!(f32[None, 3])).graph());
         let mlp = Mlp::new();
         same_graph(golden, "mlp_forward", concrete("mlp", move |x| mlp.forward(x), spec!(f32[None, 3])).graph());
     };
-    z02 => |_| {
+    t_z02_one_compiled_function_per_signature_kept => |_| {
         let f = Function::new(|x: &Tensor| x + 1);
         let of = |x: &Tensor| f.concrete(x).unwrap();
         let (a, b, c) = (of(&tensor(1.0)), of(&tensor([1.0])), of(&tensor(2.0)));
@@ -83,7 +83,7 @@ rows! {
         assert_eq!((f.trace_count(), f.signatures().len()), (2, 2));
         assert!(Arc::ptr_eq(&f.signatures()[0], &a));
     };
-    z03 => |_| {
+    t_z03_fused_chains_give_the_bits_of_single_ops_nan => |_| {
         let hard = tensor([-1000.0, -100.0, -1.0, -0.0, 0.0, 1e-40, 1.0, 100.0, 1000.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN]);
         // The naive form overflows, on every engine in the same way.
         let naive = everywhere(&hard, |x| (x.exp() + 1.0).log());
@@ -93,7 +93,7 @@ rows! {
         let kernels = concrete("chain", |x| (x.exp() + 1.0).log() * 2.0, spec!(f32[None])).kernels().unwrap().len();
         assert_eq!(kernels, 1, "the chain is one kernel");
     };
-    z04 => |golden| {
+    t_z04_folding_dead_code_common_subexpressions => |golden| {
         let f = concrete("f", |x| {
             let _dead = x.exp();
             let (a, b) = (x * 2.0, x * 2.0);
@@ -112,7 +112,7 @@ rows! {
         let (a, b, c) = order().unwrap();
         golden.same_list("res.stateful_order_kept", &[&a, &b, &c]);
     };
-    z05 => |_| {
+    t_z05_loops_and_branches_become_steps_of_a_program => |_| {
         let collatz = |x: &Tensor| {
             let next = |n: &Tensor| cond(&(n % 2).eq(0), || (n / 2).cast(I32), || n * 3 + 1);
             while_loop((x.clone(), tensor(0)), |(n, _)| n.gt(1), |(n, steps)| (next(&n), steps + 1)).1
@@ -121,7 +121,7 @@ rows! {
         let text = concrete("collatz", collatz, spec!(i32[])).text_after("plan").unwrap();
         assert!(text.contains("loop ") && text.contains("if "), "{text}");
     };
-    z06 => |_| {
+    t_z06_gradients_are_graphs => |_| {
         let second = |x: &Tensor| {
             let first = tracelift_function::grad(|x: &Tensor| (x.powi(3) * 2.0).sum(..));
             tracelift_function::grad(move |x: &Tensor| first(x).sum(..))(x)
@@ -130,7 +130,7 @@ rows! {
         let text = concrete("second", second, spec!(f32[None])).text_after("simplify").unwrap();
         assert!(!text.contains("grad"), "{text}");
     };
-    z07 => |_| {
+    t_z07_sizes_that_are_no_multiple_of_the_lane_count_one_code => |_| {
         let f = |x: &Tensor| (x * 1.5 + 0.25).exp().tanh() + x;
         let one_code = Function::new(f).input_signature(spec!(f32[None]));
         for n in [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000] {
@@ -140,7 +140,7 @@ rows! {
         }
         assert_eq!(one_code.trace_count(), 1);
     };
-    z08 => |golden| {
+    t_z08_no_fast_mathematics => |golden| {
         let x = tensor([1.0, -1.0, 0.0]);
         golden.everywhere("t.div_by_zero_float", &x, |x| x / Tensor::zeros([3]));
         let top = tensor(i32::MAX);
@@ -152,7 +152,7 @@ rows! {
         let big = everywhere(&tensor([1e8]), |x| (x + 1.0) - x);
         assert_eq!(big, [0.0], "sums are not reordered");
     };
-    z09 => |_| {
+    t_z09_graphs_as_text_picture_and_json_always_the_same => |_| {
         let f = concrete("f", |x| cond(&x.gt(0.0), || x * 2.0, || -x), spec!(f32[]));
         let graph = f.graph();
         insta::assert_snapshot!("z09_text", graph.to_string());
@@ -164,7 +164,7 @@ rows! {
         assert!(origins.contains("; tests/rows/machinery.rs:"), "{origins}");
         assert_eq!(tracelift_ir::Graph::parse(&origins).unwrap().to_string(), graph.to_string());
     };
-    z10 => |_| {
+    t_z10_the_graph_after_each_pass => |_| {
         insta::assert_snapshot!("z10_cube", stages(&concrete("cube", |x| x.powi(3), spec!(f32[None]))));
         let unrolled = |x: &Tensor| (0..10).fold(x.clone(), |x, _| x + 1);
         insta::assert_snapshot!("z10_add_10_unrolled", stages(&concrete("add_10", unrolled, spec!(i32[]))));

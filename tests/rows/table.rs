@@ -31,9 +31,15 @@ pub(crate) fn rows() -> Vec<Row> {
     rows
 }
 
+/// The row of a test: `AG10` of `t_ag10_loop_dtype_change_is_an_error`.
+pub(crate) fn id(test: &str) -> String {
+    let id = test.strip_prefix("t_").and_then(|rest| rest.split('_').next());
+    id.unwrap_or_else(|| panic!("{test} is not named `t_<id>_<what>`")).to_uppercase()
+}
+
 /// Runs a row's test, which fails if it does not look at all golden values of the row.
-pub(crate) fn run(name: &str, check: fn(&Golden)) {
-    let id = name.to_uppercase();
+pub(crate) fn run(test: &str, check: fn(&Golden)) {
+    let id = id(test);
     let row = rows().into_iter().find(|row| row.id == id).unwrap_or_else(|| panic!("rows.toml lacks {id}"));
     let golden = Golden::load();
     check(&golden);

@@ -8,7 +8,7 @@ use tracelift_function::{Function, Tensor, random, spec, tensor};
 use crate::rows;
 
 rows! {
-    tr01 => |golden| {
+    t_tr01_a_trace_runs_the_host_body_once_and_sees_tensors_without => |golden| {
         // What is printed in the traced body is printed once per trace.
         let seen = Arc::new(Mutex::new(Vec::new()));
         let show = {
@@ -58,7 +58,7 @@ rows! {
         assert_eq!(golden.output("sig.shrink.seen").as_array().unwrap().len(), images.lock().unwrap().len());
         assert_eq!(*images.lock().unwrap(), ["Tensor(f32[B, 28, 28], traced)"]);
     };
-    tr05 => |golden| {
+    t_tr05_host_values_are_keyed_by_type_and_value_not_by_equality => |golden| {
         // A documented difference: TensorFlow takes 1, 1.0 and True for one value; here a type is part of the signature.
         let counts = |f: &dyn Fn() -> usize, before: usize| f() - before;
         let (ints, floats, bools) =
@@ -82,7 +82,7 @@ rows! {
         assert_eq!(theirs, [&json!([1, 1, 0, 0, 0, 0]), &json!([1, 0])]);
         assert_eq!(made, [1, 1, 0, 1, 1, 1, 0, 0]);
     };
-    tr11 => |_| {
+    t_tr11_random_tensors_of_a_seed_are_the_same_again_in_0_1 => |_| {
         let generator = random::Generator::new(0);
         let f = Function::new({
             let generator = generator.clone();

@@ -10,8 +10,8 @@ fn v() -> Variable {
 }
 
 rows! {
-    v01 => |golden| golden.same("v.new", &v());
-    v02 => |golden| {
+    t_v01_a_variable_from_a_matrix => |golden| golden.same("v.new", &v());
+    t_v02_assign => |golden| {
         let v = v();
         let doubled = v.assign(2.0 * &v).unwrap();
         golden.same("v.assign", &v);
@@ -20,17 +20,17 @@ rows! {
         golden.fails("v.assign_bad_shape", v.assign([1., 2.]));
         golden.same("v.unchanged_after_error", &v);
     };
-    v03 => |golden| {
+    t_v03_one_item_is_assigned => |golden| {
         let v = Variable::new([[2., 4., 6.], [8., 10., 12.]]);
         v.at((0, 1)).assign(42).unwrap();
         golden.same("v.item_assign", &v);
     };
-    v04 => |golden| {
+    t_v04_a_column_is_assigned => |golden| {
         let v = Variable::new([[2., 42., 6.], [8., 10., 12.]]);
         v.at((.., 2)).assign([0., 1.]).unwrap();
         golden.same("v.col_assign", &v);
     };
-    v05 => |golden| {
+    t_v05_items_are_scattered => |golden| {
         let v = Variable::new([[2., 42., 0.], [8., 10., 1.]]);
         v.scatter_nd_update([[0, 0], [1, 2]], [100., 200.]).unwrap();
         golden.same("v.scatter_nd_update", &v);
@@ -57,7 +57,7 @@ rows! {
             assert_eq!(compiled.to_vec::<f32>().unwrap(), eager.to_vec::<f32>().unwrap());
         }
     };
-    v06 => |golden| {
+    t_v06_rows_are_scattered_in_order => |golden| {
         let v = v();
         let values = tensor([[1., 2., 3.], [4., 5., 6.]]);
         v.scatter_update(&IndexedSlices { values, indices: tensor([1, 0]) }).unwrap();
@@ -69,11 +69,11 @@ rows! {
         traced(&v, &tensor([1, 0])).unwrap();
         golden.same("v.scatter_update", &v);
     };
-    v07 => |golden| {
+    t_v07_a_variable_has_no_item_assignment_which_is_a_compile => |golden| {
         // That a variable's items cannot be assigned is a compile error, shown on the type's page.
         assert_eq!(golden.error_class("v.setitem_type_error"), "TypeError");
     };
-    v08 => |golden| {
+    t_v08_assign_add_assign_sub => |golden| {
         let (v, ones) = (v(), tensor([[1., 1., 1.], [1., 1., 1.]]));
         let more = v.assign_add(&ones).unwrap();
         v.assign_sub(&ones).unwrap();
@@ -81,7 +81,7 @@ rows! {
         golden.same_list("v.assign_add_sub", &[&more, &less]);
         golden.fails("v.int_assign_float", Variable::new(0).assign(1.5));
     };
-    v09 => |golden| {
+    t_v09_a_variable_may_have_a_name_a_projection_and_not_be => |golden| {
         let layer = Dense::new(30);
         layer.apply(&Tensor::ones([2, 8])).ok().unwrap();
         let weights = layer.variables();
