@@ -32,7 +32,7 @@ pub(super) struct Call<'a> {
     /// The entry point of each kernel.
     pub(super) entries: &'a [usize],
     /// The memory of stacks.
-    pub(super) stacks: Mutex<Stacks>,
+    pub(super) stacks: Mutex<&'a mut Stacks>,
     /// Where launches and library calls note how long they take, if they are asked to.
     pub(super) times: Option<&'a Times>,
     /// The panic of a user's closure, to be resumed after native code has returned.

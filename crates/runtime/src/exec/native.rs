@@ -78,10 +78,13 @@ impl Run<'_> {
     /// With the panic of a user's closure, after native code has returned.
     pub(super) unsafe fn start(&self, lease: &mut Lease) -> (i32, Fault) {
         let Run { native, program, layout, plan, options, times } = *self;
-        let mut stacks = std::mem::take(&mut lease.stacks);
+        let stacks = &mut lease.stacks;
         let at = |n: usize| lease.table[layout.stacks[n].0 as usize] as *mut u8;
-        let states = (0..plan.stacks.len()).map(|n| stacks.clear(n, &plan.stacks[n], at(n)));
-        let mut states: SmallVec<[StackState; 4]> = states.collect();
+        // Made where it stays: moving the list costs as much as a small kernel.
+        let mut states: SmallVec<[StackState; 4]> = SmallVec::new();
+        for (n, stack) in plan.stacks.iter().enumerate() {
+            states.push(stacks.clear(n, stack, at(n)));
+        }
         let (stacks, panic) = (Mutex::new(stacks), Mutex::new(None));
         let call = Call { program, layout, plan, options, entries: &native.entries, stacks, times, panic };
         let timed: Vec<usize> =
@@ -118,7 +121,6 @@ impl Run<'_> {
             driver(&raw mut context)
         };
         drop(mode);
-        lease.stacks = call.stacks.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(panic) = call.panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
             std::panic::resume_unwind(panic);
         }
