@@ -27,12 +27,12 @@ fn check(f: impl Fn(&Tensor) -> Tensor + Copy + Send + Sync + 'static, x: &[f64]
     assert_eq!(y.item::<f64>().unwrap().to_bits(), at(x).to_bits(), "the gradient leaves the value as it was");
     let bits = |items: &[f64]| items.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&given), bits(&compiled_dx), "eager and compiled");
-    for n in 0..x.len() {
+    for (n, given) in given.iter().enumerate() {
         let moved =
             |by: f64| at(&x.iter().enumerate().map(|(m, x)| if m == n { x + by } else { *x }).collect::<Vec<_>>());
         let difference = (moved(1e-6) - moved(-1e-6)) / 2e-6;
-        let close = (difference - given[n]).abs() <= 1e-6 * (1.0 + difference.abs());
-        assert!(close, "by element {n}: the gradient says {}, differences say {difference}", given[n]);
+        let close = (difference - given).abs() <= 1e-6 * (1.0 + difference.abs());
+        assert!(close, "by element {n}: the gradient says {given}, differences say {difference}");
     }
     given
 }

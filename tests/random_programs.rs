@@ -52,7 +52,7 @@ fn check_program(seed: u64, case: &Case) -> Result<Features, String> {
         let expect = evaluate(&gradient(&straight)?.graph, &case.arguments).map_err(|error| error.to_string())?;
         agree(&given, &expect).map_err(|fault| format!("{fault}\n{}", first.graph))?;
         // The second order costs much: one in eight, on numbers.
-        if seed % 8 == 0 && given.iter().all(|array| array.rank() == 0) {
+        if seed.is_multiple_of(8) && given.iter().all(|array| array.rank() == 0) {
             second_order(&first, &straight)?;
         }
     }
