@@ -114,6 +114,8 @@ fn trees_go_through_functions() {
     assert_eq!((next.pair.0.item::<f32>().unwrap(), next.pair.1.item::<i32>().unwrap()), (2.5, 1));
     step(&State { n: 4, ..state });
     assert_eq!(step.trace_count(), 2);
+    // Explanations name the field.
+    assert_eq!(step.retraces()[0].reason(), "`.n` of argument 0 is 4, not 3");
     step.concrete((spec!(f32[]), 5, spec!(i32[]), spec!(f32[]))).unwrap();
     assert_eq!(step.trace_count(), 3);
 }

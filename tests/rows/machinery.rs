@@ -10,6 +10,15 @@ use tracelift_function::{
 
 use crate::{graphs::same_graph, rows};
 
+#[tracelift::function(name("add_10"))]
+fn add_10(x: &Tensor) -> Tensor {
+    let mut x = x.clone();
+    for _ in tracelift::range_t(10) {
+        x += 1;
+    }
+    x
+}
+
 /// A traced function of one tensor and its concrete function for a spec.
 fn concrete(
     name: &str,
@@ -172,6 +181,8 @@ rows! {
         insta::assert_snapshot!("z10_add_10_while", stages(&concrete("add_10", looped, spec!(i32[]))));
         let ranged = |x: &Tensor| tracelift_function::for_range(10, x.clone(), |_, x| x + 1);
         insta::assert_snapshot!("z10_add_10_range", stages(&concrete("add_10", ranged, spec!(i32[]))));
+        let rewritten = add_10::function().concrete(spec!(i32[])).unwrap();
+        insta::assert_snapshot!("z10_add_10_rewritten", stages(&rewritten));
         let increment = Function::new(|counter: &Variable, c: &i32| -> Result<Tensor> { counter.assign_add(*c) });
         let increment = increment.named("increment").argument_names(&["counter", "c"]);
         let counter = Variable::new(0);

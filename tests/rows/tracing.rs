@@ -21,7 +21,8 @@ rows! {
                 show(x.to_string());
                 x.powi(3)
             }
-        });
+        })
+        .argument_names(&["x"]);
         let numbers = Function::new(move |n: &i32| {
             show(n.to_string());
             tensor(n.pow(3))
@@ -40,8 +41,9 @@ rows! {
             match their.split_once("shape=(") {
                 None => assert_eq!(own, their),
                 Some((_, shape)) => {
+                    // Theirs is `Tensor("x:0", shape=(), dtype=float32)`.
                     let shape = shape.split(')').next().unwrap().trim_end_matches(',');
-                    assert_eq!(own, &format!("Tensor(f32[{shape}], traced)"));
+                    assert_eq!(own, &format!("Tensor(x: f32[{shape}], traced)"));
                 }
             }
         }
@@ -51,12 +53,12 @@ rows! {
             list.lock().unwrap().push(images.to_string());
             images.slice(0)
         });
-        let shrink = shrink.input_signature(spec!(f32[None, 28, 28]));
+        let shrink = shrink.argument_names(&["images"]).input_signature(spec!(f32[None, 28, 28]));
         for n in [100, 50] {
             drop(shrink(&Tensor::ones([n, 28, 28])));
         }
         assert_eq!(golden.output("sig.shrink.seen").as_array().unwrap().len(), images.lock().unwrap().len());
-        assert_eq!(*images.lock().unwrap(), ["Tensor(f32[B, 28, 28], traced)"]);
+        assert_eq!(*images.lock().unwrap(), ["Tensor(images: f32[B, 28, 28], traced)"]);
     };
     t_tr05_host_values_are_keyed_by_type_and_value_not_by_equality => |golden| {
         // A documented difference: TensorFlow takes 1, 1.0 and True for one value; here a type is part of the signature.

@@ -271,9 +271,19 @@ impl fmt::Display for Tensor {
         match &self.snapshot().handle {
             Handle::Eager(array) => fmt::Display::fmt(array, f),
             Handle::Recorded(recorded) => fmt::Display::fmt(&recorded.array, f),
-            Handle::Traced(traced) => write!(f, "Tensor({}, traced)", traced.ty),
+            Handle::Traced(traced) => write!(f, "Tensor({traced}, traced)"),
             Handle::Failed(poison) => fmt::Display::fmt(&poison.error, f),
             Handle::Live(_) => unreachable!("a snapshot is never live"),
+        }
+    }
+}
+
+impl fmt::Display for Traced {
+    /// `x: f32[2]`, or the type of what has no name.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match trace::name_of(self) {
+            Some(name) => write!(f, "{name}: {}", self.ty),
+            None => write!(f, "{}", self.ty),
         }
     }
 }
@@ -283,7 +293,7 @@ impl fmt::Debug for Tensor {
         match &self.snapshot().handle {
             Handle::Eager(array) => fmt::Debug::fmt(array, f),
             Handle::Recorded(recorded) => fmt::Debug::fmt(&recorded.array, f),
-            Handle::Traced(traced) => write!(f, "Tensor({}, traced at {})", traced.ty, traced.made),
+            Handle::Traced(traced) => write!(f, "Tensor({traced}, traced at {})", traced.made),
             Handle::Failed(poison) => fmt::Debug::fmt(&poison.error, f),
             Handle::Live(_) => unreachable!("a snapshot is never live"),
         }

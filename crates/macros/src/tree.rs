@@ -1,7 +1,7 @@
 //! `#[derive(Tree)]`: the leaves of all fields, in their order.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{DeriveInput, Result, spanned::Spanned};
 
 use crate::derive::{fields, hidden};
@@ -11,7 +11,10 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
     let (leaves, specs) = (hidden("leaves"), hidden("specs"));
     let visits = fields.iter().map(|field| {
         let (member, ty) = (&field.member, field.ty);
-        quote_spanned!(ty.span()=> <#ty as ::tracelift::__rt::Tree>::visit(&self.#member, #leaves);)
+        let place = format!(".{}", member.to_token_stream());
+        quote_spanned!(ty.span()=>
+            #leaves.part(&#place, |#leaves| <#ty as ::tracelift::__rt::Tree>::visit(&self.#member, #leaves));
+        )
     });
     let rebuilds = fields.iter().map(|field| {
         let (member, ty) = (&field.member, field.ty);

@@ -10,7 +10,7 @@ mod frame;
 mod region;
 mod state;
 
-use std::{cell::RefCell, marker::PhantomData};
+use std::{cell::RefCell, marker::PhantomData, sync::Arc};
 
 use tracelift_ir::{Op, Value};
 use tracelift_tensor::{Error, Origin, Result};
@@ -81,6 +81,18 @@ pub(crate) fn with_frame<R>(id: u64, body: impl FnOnce(&mut Frame) -> R) -> Opti
         });
         frame.map(|frame| body(frame))
     })
+}
+
+/// The name of a traced tensor, if it has one and its trace is not over.
+pub(crate) fn name_of(traced: &Traced) -> Option<Arc<str>> {
+    let find = |entry: &Entry| match entry {
+        Entry::Frame(frame) if frame.id == traced.trace => {
+            frame.builder.node(traced.value).name(traced.value.result as usize).cloned()
+        }
+        Entry::Frame(_) | Entry::Suspended => None,
+    };
+    // Also while the trace is being changed, of which a message may tell.
+    STACK.with(|stack| stack.try_borrow().ok()?.iter().find_map(find))
 }
 
 /// Whether what is done now becomes part of a graph.
