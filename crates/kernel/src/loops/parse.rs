@@ -8,8 +8,7 @@ use super::print::LOOP_VAR_PREFIX;
 use super::renumber::renumber;
 use crate::lane::LaneOp;
 use crate::meaning::{ReduceKind, ReduceOrder};
-use crate::text::{Cursor, Position, Punct, SyntaxError, Token, number_names};
-use indexmap::IndexMap;
+use crate::text::{Cursor, Position, Punct, Registers, SyntaxError, Target, Token, Written, number_names, targets};
 use smallvec::SmallVec;
 use tracelift_tensor::{DType, Dim, Shape};
 
@@ -27,7 +26,7 @@ pub(crate) fn parse_kernel(cursor: &mut Cursor<'_>) -> Result<Kernel, SyntaxErro
         loop_vars: 0,
         body: Block::default(),
     };
-    let mut reader = Reader { cursor, kernel, registers: IndexMap::new(), loop_vars: vec![], scope: vec![] };
+    let mut reader = Reader { cursor, kernel, registers: Registers::default(), loop_vars: vec![], scope: vec![] };
     reader.head()?;
     reader.cursor.expect(Punct::OpenBrace)?;
     while reader.cursor.at_word("scratch") {
@@ -40,16 +39,12 @@ pub(crate) fn parse_kernel(cursor: &mut Cursor<'_>) -> Result<Kernel, SyntaxErro
 struct Reader<'c, 'a> {
     cursor: &'c mut Cursor<'a>,
     kernel: Kernel,
-    /// The names of registers, in the order of their numbers.
-    registers: IndexMap<String, Reg>,
+    registers: Registers,
     /// The names of all loop variables, in the order of their numbers.
     loop_vars: Vec<String>,
     /// The loop variables of the loops that are open.
     scope: Vec<LoopVar>,
 }
-
-/// The registers that a statement sets, before their types are known.
-type Targets = Vec<(String, Position)>;
 
 impl Reader<'_, '_> {
     fn head(&mut self) -> Result<(), SyntaxError> {
@@ -85,7 +80,7 @@ impl Reader<'_, '_> {
             let shape = self.cursor.shape()?;
             self.kernel.params.push(Param { name, dtype, shape, access });
         } else {
-            let reg = self.set_register(&name, dtype, position)?;
+            let reg = self.set(&(name.clone(), position), dtype)?;
             self.kernel.scalars.push(ScalarParam { name, reg });
         }
         Ok(())
@@ -108,7 +103,7 @@ impl Reader<'_, '_> {
 
     /// Reads up to the brace that closes the kernel; loops that are open wait on a stack.
     fn body(&mut self) -> Result<Block, SyntaxError> {
-        let (mut open, mut block): (Vec<(Loop, Targets, Block)>, Block) = (vec![], Block::default());
+        let (mut open, mut block): (Vec<(Loop, Vec<Target>, Block)>, Block) = (vec![], Block::default());
         loop {
             let mut closed = self.cursor.eat(Punct::CloseBrace);
             if !closed && self.cursor.eat_word("yield") {
@@ -124,7 +119,7 @@ impl Reader<'_, '_> {
                 block.stmts.push(stmt);
                 continue;
             }
-            let targets = self.targets()?;
+            let targets = targets(self.cursor)?;
             match *self.cursor.peek() {
                 Token::Word(word @ ("par" | "seq" | "reduce")) => {
                     self.cursor.advance();
@@ -137,24 +132,8 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// `%a, %b =`, or nothing.
-    fn targets(&mut self) -> Result<Targets, SyntaxError> {
-        let mut targets = Targets::new();
-        if matches!(self.cursor.peek(), Token::Value(_)) {
-            loop {
-                let position = self.cursor.position();
-                targets.push((self.cursor.value("a register")?.into_owned(), position));
-                if !self.cursor.eat(Punct::Comma) {
-                    break;
-                }
-            }
-            self.cursor.expect(Punct::Eq)?;
-        }
-        Ok(targets)
-    }
-
     /// A statement that is no loop.
-    fn stmt(&mut self, targets: &[(String, Position)]) -> Result<Stmt, SyntaxError> {
+    fn stmt(&mut self, targets: &[Target]) -> Result<Stmt, SyntaxError> {
         let position = self.cursor.position();
         let word = self.cursor.word("a statement")?;
         match (word, targets) {
@@ -169,18 +148,18 @@ impl Reader<'_, '_> {
                     Base::Param(n) => self.kernel.params[n as usize].dtype,
                     Base::Scratch(n) => self.kernel.scratch[n as usize].dtype,
                 };
-                Ok(Stmt::Load { dst: self.set_target(target, dtype)?, from })
+                Ok(Stmt::Load { dst: self.set(target, dtype)?, from })
             }
             ("index", [target]) => {
                 let value = self.affine()?;
-                Ok(Stmt::Index { dst: self.set_target(target, DType::I64)?, value })
+                Ok(Stmt::Index { dst: self.set(target, DType::I64)?, value })
             }
             (_, [target]) => {
                 let op: LaneOp = word.parse().map_err(|message: String| self.cursor.error_at(position, message))?;
                 let args: SmallVec<[Operand; 3]> = self.operands()?.into();
                 let types: SmallVec<[DType; 3]> = args.iter().map(|arg| self.kernel.dtype(arg)).collect();
                 let dtype = op.result_type(&types).unwrap_or(types[0]);
-                Ok(Stmt::Lane { dst: self.set_target(target, dtype)?, op, args })
+                Ok(Stmt::Lane { dst: self.set(target, dtype)?, op, args })
             }
             (_, targets) => {
                 let wanted =
@@ -207,7 +186,7 @@ impl Reader<'_, '_> {
                 self.cursor.expect(Punct::Eq)?;
                 let first = self.operand()?;
                 let dtype = self.kernel.dtype(&first);
-                carried.push((self.set_register(&name, dtype, position)?, first));
+                carried.push((self.set(&(name.clone(), position), dtype)?, first));
                 if !self.cursor.at(Punct::Close) {
                     self.cursor.expect(Punct::Comma)?;
                 }
@@ -225,7 +204,7 @@ impl Reader<'_, '_> {
     }
 
     /// The loop with its body, and the registers that it sets.
-    fn close_loop(&mut self, mut closed: Loop, targets: &Targets, body: Block) -> Result<Stmt, SyntaxError> {
+    fn close_loop(&mut self, mut closed: Loop, targets: &[Target], body: Block) -> Result<Stmt, SyntaxError> {
         self.scope.truncate(self.scope.len() - closed.axes.len());
         for (n, target) in targets.iter().enumerate() {
             // Where the counts or types do not fit, any type will do: the verifier refuses the loop.
@@ -236,7 +215,7 @@ impl Reader<'_, '_> {
                 }),
                 _ => closed.carried.get(n).map(|(reg, _)| self.kernel.registers[reg.0 as usize]),
             };
-            closed.results.push(self.set_target(target, dtype.unwrap_or(DType::F32))?);
+            closed.results.push(self.set(target, dtype.unwrap_or(DType::F32))?);
         }
         closed.body = body;
         Ok(Stmt::Loop(closed))
@@ -341,22 +320,15 @@ impl Reader<'_, '_> {
     }
 
     fn operand(&mut self) -> Result<Operand, SyntaxError> {
-        let position = self.cursor.position();
-        if !matches!(self.cursor.peek(), Token::Value(_)) {
-            if !self.cursor.at_literal() {
-                return Err(self.cursor.expected("a register or a literal"));
-            }
-            return Ok(Operand::Const(self.cursor.literal()?));
-        }
-        let name = self.cursor.value("a register")?;
-        match self.registers.get(&*name) {
-            Some(reg) => Ok(Operand::Reg(*reg)),
-            None if self.loop_var(&name).is_some() => {
-                let message = format!("`%{name}` is a loop variable: `%v = index %{name}` makes a value of it");
-                Err(self.cursor.error_at(position, message))
-            }
-            None => Err(self.cursor.error_at(position, format!("the register `%{name}` is not set before this"))),
-        }
+        let Reader { cursor, registers, scope, loop_vars, .. } = self;
+        let hint = |name: &str| {
+            let is_var = scope.iter().any(|var| loop_vars[var.0 as usize] == name);
+            is_var.then(|| format!("`%{name}` is a loop variable: `%v = index %{name}` makes a value of it"))
+        };
+        Ok(match registers.operand(cursor, hint)? {
+            Written::Register(number) => Operand::Reg(Reg(number)),
+            Written::Literal(literal) => Operand::Const(literal),
+        })
     }
 
     fn loop_var(&self, name: &str) -> Option<LoopVar> {
@@ -376,30 +348,14 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn set_target(&mut self, (name, position): &(String, Position), dtype: DType) -> Result<Reg, SyntaxError> {
-        self.set_register(name, dtype, *position)
-    }
-
-    /// A register that is set again keeps its number (the verifier objects), so its type must stay the same.
-    fn set_register(&mut self, name: &str, dtype: DType, position: Position) -> Result<Reg, SyntaxError> {
-        if let Some(reg) = self.registers.get(name) {
-            let first = self.kernel.registers[reg.0 as usize];
-            if first == dtype {
-                return Ok(*reg);
-            }
-            let message = format!("the register `%{name}` is set twice, as {first} and as {dtype}");
-            return Err(self.cursor.error_at(position, message));
-        }
-        let reg = Reg(self.kernel.registers.len() as u32);
-        self.kernel.registers.push(dtype);
-        self.registers.insert(name.to_owned(), reg);
-        Ok(reg)
+    fn set(&mut self, target: &Target, dtype: DType) -> Result<Reg, SyntaxError> {
+        self.registers.set(self.cursor, target, dtype, &mut self.kernel.registers).map(Reg)
     }
 
     /// Gives registers and loop variables the numbers that their names ask for.
     fn finish(mut self) -> Kernel {
         self.kernel.loop_vars = self.loop_vars.len() as u32;
-        let registers = number_names(self.registers.keys().map(String::as_str), "");
+        let registers = number_names(self.registers.names(), "");
         let loop_vars = number_names(self.loop_vars.iter().map(String::as_str), LOOP_VAR_PREFIX);
         renumber(&mut self.kernel, &registers, &loop_vars);
         self.kernel

@@ -4,24 +4,20 @@ use super::data::*;
 use super::parse::buffer_ref;
 use super::stacks::{StackItem, StackOp, StackStep};
 use crate::lane::LaneOp;
-use crate::text::{Cursor, Position, Punct, SyntaxError, Token};
-use indexmap::IndexMap;
+use crate::text::{Cursor, Position, Punct, Registers, SyntaxError, Target, Token, Written, targets};
 use tracelift_tensor::{DType, Dim};
 
 /// Reads steps; names of registers are known everywhere behind the step that sets them.
 pub(super) struct Steps<'c, 'a> {
     pub cursor: &'c mut Cursor<'a>,
     program: Program,
-    registers: IndexMap<String, RegisterId>,
+    registers: Registers,
 }
-
-/// The registers a step sets, before their types are known.
-type Targets = Vec<(String, Position)>;
 
 /// An `if` or a `loop` that is being read.
 struct Open {
     head: Head,
-    targets: Targets,
+    targets: Vec<Target>,
     /// Its first block, while the second one is read.
     first: Option<StepBlock>,
 }
@@ -40,12 +36,12 @@ enum Closed {
 
 impl<'c, 'a> Steps<'c, 'a> {
     pub(super) fn new(cursor: &'c mut Cursor<'a>, program: Program) -> Self {
-        Steps { cursor, program, registers: IndexMap::new() }
+        Steps { cursor, program, registers: Registers::default() }
     }
 
     /// The program with its registers, and their names.
     pub(super) fn finish(self) -> (Program, Vec<String>) {
-        (self.program, self.registers.into_keys().collect())
+        (self.program, self.registers.names().map(str::to_owned).collect())
     }
 
     /// Reads up to `result` or the program's closing brace; blocks that are open wait on a stack.
@@ -66,7 +62,7 @@ impl<'c, 'a> Steps<'c, 'a> {
                 }
                 continue;
             }
-            let targets = self.targets()?;
+            let targets = targets(self.cursor)?;
             if self.cursor.at_word("if") || self.cursor.at_word("loop") {
                 let opened = self.open(targets)?;
                 open.push((opened, std::mem::take(&mut steps)));
@@ -77,7 +73,7 @@ impl<'c, 'a> Steps<'c, 'a> {
     }
 
     /// `if %c {` or `loop (%i = 0) while {`.
-    fn open(&mut self, targets: Targets) -> Result<Open, SyntaxError> {
+    fn open(&mut self, targets: Vec<Target>) -> Result<Open, SyntaxError> {
         let head = if self.cursor.eat_word("if") {
             Head::If(self.scalar()?)
         } else {
@@ -145,7 +141,7 @@ impl<'c, 'a> Steps<'c, 'a> {
     }
 
     /// A step without blocks.
-    fn step(&mut self, targets: &Targets) -> Result<Step, SyntaxError> {
+    fn step(&mut self, targets: &[Target]) -> Result<Step, SyntaxError> {
         let position = self.cursor.position();
         let word = self.cursor.word("a step")?;
         let single = match word {
@@ -202,22 +198,7 @@ impl<'c, 'a> Steps<'c, 'a> {
         }
     }
 
-    fn targets(&mut self) -> Result<Targets, SyntaxError> {
-        let mut targets = vec![];
-        if matches!(self.cursor.peek(), Token::Value(_)) {
-            loop {
-                let position = self.cursor.position();
-                targets.push((self.cursor.value("a register")?.into_owned(), position));
-                if !self.cursor.eat(Punct::Comma) {
-                    break;
-                }
-            }
-            self.cursor.expect(Punct::Eq)?;
-        }
-        Ok(targets)
-    }
-
-    fn launch(&mut self, targets: &Targets) -> Result<Step, SyntaxError> {
+    fn launch(&mut self, targets: &[Target]) -> Result<Step, SyntaxError> {
         let (kernel, buffers, scalars) = self.call()?;
         let site = self.site()?;
         let types = self.program.kernel(kernel).results.clone();
@@ -336,11 +317,11 @@ impl<'c, 'a> Steps<'c, 'a> {
     }
 
     /// `push $s, %v at 1`, `pop $s -> $x`, `len $s`.
-    fn stack(&mut self, targets: &Targets, position: Position) -> Result<Step, SyntaxError> {
+    fn stack(&mut self, targets: &[Target], position: Position) -> Result<Step, SyntaxError> {
         let at = self.cursor.position();
         let word = self.cursor.word("`new`, `push`, `pop` or `len`")?;
         let stack = self.buffer()?;
-        let op = match (word, targets.as_slice()) {
+        let op = match (word, targets) {
             ("new", []) => StackOp::New,
             ("push", []) => {
                 self.cursor.expect(Punct::Comma)?;
@@ -403,40 +384,21 @@ impl<'c, 'a> Steps<'c, 'a> {
     }
 
     fn scalar(&mut self) -> Result<ScalarArg, SyntaxError> {
-        let position = self.cursor.position();
-        if !matches!(self.cursor.peek(), Token::Value(_)) {
-            if !self.cursor.at_literal() {
-                return Err(self.cursor.expected("a register or a literal"));
-            }
-            return Ok(ScalarArg::Const(self.cursor.literal()?));
-        }
-        let name = self.cursor.value("a register")?;
-        match self.registers.get(&*name) {
-            Some(register) => Ok(ScalarArg::Register(*register)),
-            None => Err(self.cursor.error_at(position, format!("the register `%{name}` is not set before this"))),
-        }
+        Ok(match self.registers.operand(self.cursor, |_| None)? {
+            Written::Register(number) => ScalarArg::Register(RegisterId(number)),
+            Written::Literal(literal) => ScalarArg::Const(literal),
+        })
     }
 
     /// Where there are more registers than types, any type will do: the verifier refuses the step.
-    fn set_all(&mut self, targets: &Targets, types: &[DType]) -> Result<Vec<RegisterId>, SyntaxError> {
+    fn set_all(&mut self, targets: &[Target], types: &[DType]) -> Result<Vec<RegisterId>, SyntaxError> {
         let types = types.iter().copied().chain(std::iter::repeat(DType::F32));
         targets.iter().zip(types).map(|(target, dtype)| self.set(target, dtype)).collect()
     }
 
     /// A register that is set again keeps its number (the verifier objects), so its type must stay the same.
-    fn set(&mut self, (name, position): &(String, Position), dtype: DType) -> Result<RegisterId, SyntaxError> {
-        if let Some(register) = self.registers.get(name) {
-            let first = self.program.registers[register.0 as usize];
-            if first == dtype {
-                return Ok(*register);
-            }
-            let message = format!("the register `%{name}` is set twice, as {first} and as {dtype}");
-            return Err(self.cursor.error_at(*position, message));
-        }
-        let register = RegisterId(self.program.registers.len() as u32);
-        self.program.registers.push(dtype);
-        self.registers.insert(name.clone(), register);
-        Ok(register)
+    fn set(&mut self, target: &Target, dtype: DType) -> Result<RegisterId, SyntaxError> {
+        self.registers.set(self.cursor, target, dtype, &mut self.program.registers).map(RegisterId)
     }
 }
 
