@@ -29,8 +29,8 @@ pub enum Running {
 
 /// `y[i] = x[0] + … + x[i]` along one axis, or the products: one chain from the first element on.
 ///
-/// d cumsum(x) is the running sum of dx. Backward, dx[i] is the sum of dy from i on. For products y, dx[i] is the sum of
-/// dy y from i on, over x[i]; where x[i] is the first zero, y is taken with a one in its place, and behind it nothing
+/// d cumsum(x) is the running sum of dx. Backward, `dx[i]` is the sum of dy from i on. For products y, `dx[i]` is the sum of
+/// dy y from i on, over `x[i]`; where `x[i]` is the first zero, y is taken with a one in its place, and behind it nothing
 /// flows, since every product holds that zero.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cumulate {
