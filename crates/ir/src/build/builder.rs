@@ -197,11 +197,12 @@ impl Builder {
 
     /// Lets a loop keep further values of its body: answers the stacks, which are further results of its node.
     ///
-    /// # Panics
-    /// If the node is no loop, or a value is none of its body.
+    /// Another node than a loop is an internal error; the values are those of its body.
     pub fn keep_in_loop(&mut self, at: NodeIndex, kept: &[Value], trips: Option<Dim>) -> Result<Vec<Value>> {
         let node = self.node(at);
-        let Op::While(op) = &node.op else { panic!("only loops keep values: {node:?}") };
+        let Op::While(op) = &node.op else {
+            return Err(Error::internal("only loops keep values").op(node.op.name()).at(node.origin.clone()));
+        };
         let before = node.types.len();
         let operands: Vec<Type> = node.operands.iter().map(|x| self.ty(*x).clone()).collect();
         let body = Arc::new(op.body.with_more_results(kept));

@@ -42,15 +42,18 @@ pub(crate) fn assigned_names(code: &[&Expr]) -> BTreeSet<Ident> {
     whole.collect()
 }
 
+/// Collects the names that patterns give.
+struct Names(BTreeSet<Ident>);
+
+impl<'ast> Visit<'ast> for Names {
+    fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
+        self.0.insert(pattern.ident.clone());
+        syn::visit::visit_pat_ident(self, pattern);
+    }
+}
+
 /// All names that code declares, at any depth.
 pub(crate) fn declared(block: &Block) -> BTreeSet<Ident> {
-    struct Names(BTreeSet<Ident>);
-    impl<'ast> Visit<'ast> for Names {
-        fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
-            self.0.insert(pattern.ident.clone());
-            syn::visit::visit_pat_ident(self, pattern);
-        }
-    }
     let mut names = Names(BTreeSet::new());
     names.visit_block(block);
     names.0
@@ -85,13 +88,6 @@ pub(crate) fn mutable_references(item: &ItemFn) -> BTreeSet<Ident> {
 
 /// The names that a pattern gives.
 pub(crate) fn bound(pattern: &Pat) -> BTreeSet<Ident> {
-    struct Names(BTreeSet<Ident>);
-    impl<'ast> Visit<'ast> for Names {
-        fn visit_pat_ident(&mut self, pattern: &'ast PatIdent) {
-            self.0.insert(pattern.ident.clone());
-            syn::visit::visit_pat_ident(self, pattern);
-        }
-    }
     let mut names = Names(BTreeSet::new());
     names.visit_pat(pattern);
     names.0
