@@ -48,11 +48,18 @@ impl Groups {
 }
 
 /// What a group's loops run over.
+#[derive(Clone)]
 pub(super) struct Domain {
     pub(super) shape: Shape,
-    /// The axes that the group's reductions remove, and their order.
-    pub(super) reduced: Option<(Vec<usize>, ReduceOrder)>,
+    /// The axes that a value of a row lacks, which are those that the group's reductions remove. None while all values are
+    /// elements.
+    pub(super) inner: Option<Vec<usize>>,
+    /// The order of the group's reductions, if it has any.
+    pub(super) order: Option<ReduceOrder>,
+    /// How many nodes the group has.
     pub(super) size: usize,
+    /// Whether a node reads its operand at another index than its own.
+    pub(super) moves: bool,
 }
 
 /// What a node may be in a group.
@@ -86,20 +93,16 @@ pub(super) fn find(graph: &Graph) -> Groups {
         moved[id.index()] =
             group.is_some() && uses.of_node(id).iter().any(|user| moved[user.index()] || moves(graph, *user));
         let is_moved = moved[id.index()];
-        let joined = group.filter(|&g| joins(graph, &uses, &domains[g], id, kind, is_moved));
+        let joined = group.filter(|&g| domains[g].take(graph, &uses, id, kind, is_moved));
         let group = joined.unwrap_or_else(|| {
-            domains.push(root(graph, id, kind));
+            domains.push(Domain::root(graph, id, kind));
             domains.len() - 1
         });
-        let domain = &mut domains[group];
-        domain.size += 1;
-        if let Kind::Reduce(_, axes, order) = kind {
-            domain.reduced = Some((axes.clone(), *order));
-        }
+        domains[group].moves |= moves(graph, id);
         groups.of[id.index()] = Some(group);
     }
     groups.count = domains.len();
-    merge::consumers(graph, &mut groups, &mut domains);
+    merge::merge(graph, &uses, &mut groups, domains);
     groups
 }
 
@@ -125,53 +128,77 @@ fn kind(graph: &Graph, id: NodeIndex) -> Kind {
     }
 }
 
-fn root(graph: &Graph, id: NodeIndex, kind: &Kind) -> Domain {
-    let shape = match kind {
-        Kind::Reduce(shape, ..) => shape.clone(),
-        _ => graph.ty(id.value()).shape().clone(),
-    };
-    Domain { shape, reduced: None, size: 0 }
-}
-
 /// Whether a node reads its operand at another index than its own, within one shape.
 fn moves(graph: &Graph, id: NodeIndex) -> bool {
     matches!(lowering(graph, id), Lowering::Index(_)) && !matches!(graph.node(id).op, Op::Broadcast(_))
 }
 
-/// Whether a node, all of whose users are in the group of this domain, may join it.
-fn joins(graph: &Graph, uses: &Uses, domain: &Domain, id: NodeIndex, kind: &Kind, is_moved: bool) -> bool {
-    if domain.size >= MAX_BODY {
-        return false;
+impl Domain {
+    /// The domain of a group of one node.
+    fn root(graph: &Graph, id: NodeIndex, kind: &Kind) -> Domain {
+        let (shape, inner, order) = match kind {
+            Kind::Reduce(shape, axes, order) => (shape.clone(), Some(axes.clone()), Some(*order)),
+            _ => (graph.ty(id.value()).shape().clone(), None, None),
+        };
+        Domain { shape, inner, order, size: 1, moves: false }
     }
-    let shape = graph.ty(id.value()).shape();
-    match kind {
-        Kind::Element if *shape == domain.shape => true,
-        // A value per row: computed outside of the inner loops. As a result it would need the group's row loop, which
-        // is there only with reductions along rows.
-        Kind::Element => match &domain.reduced {
-            Some((axes, ReduceOrder::Lanes)) => {
-                is_row(shape, &domain.shape, axes)
-                    && !is_moved
-                    && rows::is_read_in_place(graph, id, &domain.shape, axes)
-            }
-            _ => false,
-        },
-        Kind::Reduce(of, axes, order) => {
-            let rows = *of == domain.shape && *order == ReduceOrder::Lanes && is_suffix(axes, of.rank());
-            // Over everything: others wait for it, so it stays a kernel of its own that may be split.
-            let whole = axes.len() == of.rank();
-            let fits = match &domain.reduced {
-                None => !uses.is_result(id),
-                Some(present) => present.0 == *axes && present.1 == *order,
-            };
-            rows && !whole && fits && !is_moved && rows::is_read_in_place(graph, id, &domain.shape, axes)
+
+    /// Takes a node, all of whose users are in the group, if its values stand where the group's loops pass.
+    fn take(&mut self, graph: &Graph, uses: &Uses, id: NodeIndex, kind: &Kind, is_moved: bool) -> bool {
+        if self.size >= MAX_BODY {
+            return false;
         }
-        Kind::Free | Kind::Barrier => false,
+        let shape = graph.ty(id.value()).shape();
+        let taken = match kind {
+            Kind::Element if *shape == self.shape => true,
+            Kind::Element => !is_moved && self.take_row_value(graph, id, shape),
+            Kind::Reduce(of, axes, ReduceOrder::Lanes) => {
+                // Over everything: others wait for it, so it stays a kernel of its own that may be split.
+                let rows = is_suffix(axes, of.rank()) && axes.len() < of.rank();
+                rows && !is_moved && self.take_reduction(graph, uses, id, of, axes)
+            }
+            Kind::Reduce(..) | Kind::Free | Kind::Barrier => false,
+        };
+        self.size += usize::from(taken);
+        taken
+    }
+
+    /// Takes a value per row, which is computed outside of the inner loops.
+    fn take_row_value(&mut self, graph: &Graph, id: NodeIndex, shape: &Shape) -> bool {
+        if self.order == Some(ReduceOrder::Chain) {
+            return false;
+        }
+        let Some(axes) = self.inner.clone().or_else(|| rows::missing_axes(shape, &self.shape)) else { return false };
+        let fits = (self.order.is_some() || rows::pay(&self.shape, &axes))
+            && is_row(shape, &self.shape, &axes)
+            && rows::is_read_in_place(graph, id, &self.shape, &axes);
+        if fits {
+            self.inner = Some(axes);
+        }
+        fits
+    }
+
+    /// Takes a reduction along rows. A group of nothing but values of these rows becomes one with loops along them.
+    fn take_reduction(&mut self, graph: &Graph, uses: &Uses, id: NodeIndex, of: &Shape, axes: &[usize]) -> bool {
+        let same_axes = self.inner.as_deref().is_none_or(|inner| inner == axes);
+        let same_order = self.order.is_none_or(|order| order == ReduceOrder::Lanes);
+        let along = *of == self.shape && (self.order.is_some() || !uses.is_result(id));
+        let of_rows = self.inner.is_none() && !self.moves && is_row(&self.shape, of, axes) && rows::pay(of, axes);
+        let fits = same_axes && same_order && (along || of_rows) && rows::is_read_in_place(graph, id, of, axes);
+        if fits {
+            *self = Domain {
+                shape: of.clone(),
+                inner: Some(axes.to_vec()),
+                order: Some(ReduceOrder::Lanes),
+                ..self.clone()
+            };
+        }
+        fits
     }
 }
 
 /// Who uses each node's value, seen through the nodes that are copied.
-struct Uses {
+pub(super) struct Uses {
     users: Vec<Vec<NodeIndex>>,
     result: Vec<bool>,
 }
@@ -200,7 +227,7 @@ impl Uses {
         uses
     }
 
-    fn of_node(&self, id: NodeIndex) -> &[NodeIndex] {
+    pub(super) fn of_node(&self, id: NodeIndex) -> &[NodeIndex] {
         &self.users[id.index()]
     }
 
@@ -211,7 +238,7 @@ impl Uses {
         users.iter().all(|user| groups.of(*user) == Some(group)).then_some(group)
     }
 
-    fn is_result(&self, id: NodeIndex) -> bool {
+    pub(super) fn is_result(&self, id: NodeIndex) -> bool {
         self.result[id.index()]
     }
 }

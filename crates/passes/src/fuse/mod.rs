@@ -3,14 +3,15 @@
 //! Walks backwards. A node joins the group of its users if all of them are in that one group (so no path can leave
 //! a group and come back), and if its values stand where the group's loops pass: at an element of the group's
 //! domain, or at a row of it. What costs nothing (literals, broadcasts, iota) is copied into every group that wants
-//! it. Then, forwards, a group joins the one it reads from if both run over the same shape and nothing else can lead from
-//! one to the other. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
+//! it. Then, forwards, a group joins the one it reads from, or one that reads the same, if their loops pass the same way and
+//! nothing else can lead from one to the other. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
 
 mod groups;
 mod rows;
 mod merge;
 mod rebuild;
 
+pub(crate) use rows::missing_axes;
 use tracelift_ir::Graph;
 use tracelift_tensor::Result;
 

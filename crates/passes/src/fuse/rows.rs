@@ -8,8 +8,21 @@ pub(super) fn is_suffix(axes: &[usize], rank: usize) -> bool {
     axes.iter().rev().enumerate().all(|(n, axis)| *axis == rank - 1 - n)
 }
 
+/// The last axes of a domain that a shape lacks or has ones for, if these make it a shape of rows: some axes, but not all.
+pub(crate) fn missing_axes(shape: &Shape, domain: &Shape) -> Option<Vec<usize>> {
+    let rank = domain.rank();
+    (1..rank).map(|count| (rank - count..rank).collect::<Vec<usize>>()).find(|axes| is_row(shape, domain, axes))
+}
+
+/// Whether rows are long enough for a value of each to be computed beside them: alone such values fill whole vectors.
+pub(super) fn pay(domain: &Shape, axes: &[usize]) -> bool {
+    const SHORT: i64 = 8;
+    let length = axes.iter().fold(Dim::ONE, |length, axis| &length * &domain[*axis]);
+    length.known().is_none_or(|length| length >= SHORT)
+}
+
 /// Whether a shape is that of the reduced values: without the axes, or with ones in their places.
-pub(super) fn is_row(shape: &Shape, domain: &Shape, axes: &[usize]) -> bool {
+pub(crate) fn is_row(shape: &Shape, domain: &Shape, axes: &[usize]) -> bool {
     *shape != *domain && places(shape, domain, axes).is_some()
 }
 

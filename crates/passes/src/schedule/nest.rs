@@ -7,6 +7,7 @@
 //! Elementwise values are computed where they are needed, at the index at which they are needed; broadcasts,
 //! transposes, slices and reversals are nothing but other indices.
 
+use crate::fuse::missing_axes;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tracelift_ir::{AxisMap, Graph, Lowering, NodeIndex, Op, Reduction, Type, Value};
@@ -33,6 +34,25 @@ impl<'g> Group<'g> {
 
     fn shape(&self, value: Value) -> &'g Shape {
         self.graph.ty(value).shape()
+    }
+
+    /// The shape of the elements of a group without reductions, and the axes that values of rows lack, if it has any.
+    fn rows(&self) -> (Shape, Vec<usize>) {
+        let mut domain = self.shape(self.outputs[0]);
+        let mut shapes: SmallVec<[&Shape; 2]> = SmallVec::new();
+        for &id in &self.members {
+            let shape = self.shape(id.value());
+            let copied = matches!(self.lowerings[&id], Lowering::Const | Lowering::Iota { .. })
+                || matches!(self.graph.node(id).op, Op::Broadcast(_));
+            if !copied && !shapes.contains(&shape) {
+                shapes.push(shape);
+                if missing_axes(domain, shape).is_some() {
+                    domain = shape;
+                }
+            }
+        }
+        let inner = shapes.iter().find_map(|shape| missing_axes(shape, domain));
+        (domain.clone(), inner.unwrap_or_default())
     }
 }
 
@@ -100,7 +120,7 @@ impl<'a> Domain<'a> {
             .collect();
         let (shape, reduced) = match reduces.first() {
             Some((id, spec)) => (group.shape(group.graph.node(*id).operands[0]).clone(), spec.axes.to_vec()),
-            None => (group.shape(group.outputs[0]).clone(), vec![]),
+            None => group.rows(),
         };
         let mut domain = Domain { shape, reduced, reduces, flat: false };
         domain.flat = domain.is_flat(group);
