@@ -83,7 +83,8 @@ impl OpDef for Broadcast {
         let summed: Vec<usize> = (0..self.shape.rank()).filter(|axis| !kept.contains(axis)).collect();
         let mut dx = dy;
         if !summed.is_empty() {
-            dx = cx.b.sum(dx, &summed, false)?;
+            // Ones that were there already stay where they are.
+            dx = cx.b.sum(dx, &summed, shape.rank() == self.shape.rank())?;
         }
         if *cx.b.ty(dx).shape() != shape {
             dx = cx.b.reshape(dx, shape)?;

@@ -1,5 +1,6 @@
 //! Which nodes go together.
 
+use super::copies;
 use super::merge;
 use super::rows::{self, is_row, is_suffix};
 use crate::schedule::lowering;
@@ -63,7 +64,7 @@ pub(super) struct Domain {
 }
 
 /// What a node may be in a group.
-enum Kind {
+pub(super) enum Kind {
     /// One value per element of a shape.
     Element,
     /// A reduction of a shape over axes.
@@ -77,7 +78,8 @@ enum Kind {
 pub(super) fn find(graph: &Graph) -> Groups {
     let mut groups = Groups { of: vec![None; graph.len()], count: 0, free: vec![false; graph.len()] };
     let mut domains: Vec<Domain> = vec![];
-    let kinds: Vec<Kind> = graph.nodes().map(|(id, _)| kind(graph, id)).collect();
+    let mut kinds: Vec<Kind> = graph.nodes().map(|(id, _)| kind(graph, id)).collect();
+    copies::find(graph, &mut kinds);
     for (flag, kind) in groups.free.iter_mut().zip(&kinds) {
         *flag = matches!(kind, Kind::Free);
     }

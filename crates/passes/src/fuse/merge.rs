@@ -3,6 +3,8 @@
 use super::groups::{Domain, Groups, MAX_BODY, Uses};
 use super::rows::{is_read_in_place, is_suffix, missing_axes, pay};
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use std::cmp::Ordering;
 use tracelift_ir::{Graph, NodeIndex, Op};
 use tracelift_kernel::meaning::ReduceOrder;
 use tracelift_tensor::Shape;
@@ -16,10 +18,11 @@ const MAX_READERS: usize = 8;
 
 /// Joins groups with groups that they read from, and groups that read the same.
 ///
-/// The *level* of a unit (a group, or a node outside of all groups) is the length of the longest path that leads to it.
-/// A group may go into a group of level `n` from which it reads if all else that it reads has a level below `n`: then no
-/// path can lead from one to the other through a third, and the level of the joined group stays `n`. Two groups of one
-/// level may always be joined.
+/// The *level* of a unit (a group, or a node outside of all groups) is the length of the longest path that leads to it, so
+/// no path can lead from one unit to another of the same level. A group may go into the groups of level `n` from which it
+/// reads, which become one with it, if all else that it reads has a level below `n`: then no path can lead from one to
+/// the other through a third, and the level of the joined group stays `n`. Groups of one level may be joined, and a group
+/// that nobody reads with any of a higher level.
 pub(super) fn merge(graph: &Graph, uses: &Uses, groups: &mut Groups, domains: Vec<Domain>) {
     let members = groups.members();
     let count = domains.len();
@@ -36,12 +39,13 @@ pub(super) fn merge(graph: &Graph, uses: &Uses, groups: &mut Groups, domains: Ve
     };
     for (id, _) in graph.nodes() {
         match merge.groups.of(id) {
+            // Only the last member of a group as it was found is read outside.
             Some(group) if merge.members[group].last() == Some(&id) => merge.group(group),
             Some(_) => {}
             None => merge.level_of_node[id.index()] = merge.level_after(&merge.inputs(&[id])),
         }
     }
-    let target = merge.target;
+    let target: Vec<usize> = (0..count).map(|group| merge.root(group)).collect();
     groups.rename(&target);
 }
 
@@ -51,90 +55,119 @@ struct Merge<'g> {
     groups: &'g mut Groups,
     /// The group that each group went into.
     target: Vec<usize>,
-    /// The nodes of each group as it was found; of one that others went into, those of all.
+    /// The nodes of each group: in order as it was found, then those of the groups that went into it.
     members: Vec<Vec<NodeIndex>>,
     domains: Vec<Domain>,
     level_of_group: Vec<u32>,
     level_of_node: Vec<u32>,
-    /// The last groups that read a value.
+    /// The groups that read a value, so far.
     readers: FxHashMap<NodeIndex, Vec<usize>>,
 }
 
+/// A group that looks for others to be one with.
+struct Candidate {
+    domain: Domain,
+    members: Vec<NodeIndex>,
+    inputs: Vec<NodeIndex>,
+    level: u32,
+}
+
+/// Groups that a candidate goes into.
+struct Joined {
+    others: SmallVec<[usize; 2]>,
+    domain: Domain,
+    level: u32,
+}
+
 impl Merge<'_> {
-    /// Finds a group for a group to go into, or its level.
+    /// Finds groups for a group to go into, or its level.
     fn group(&mut self, group: usize) {
         let members = std::mem::take(&mut self.members[group]);
         let inputs = self.inputs(&members);
         let level = self.level_after(&inputs);
-        let joined = self.producer(group, &members, &inputs).or_else(|| self.sibling(group, &members, &inputs, level));
-        let group = match joined {
-            Some((other, domain)) => {
-                self.target[group] = other;
-                self.domains[other] = domain;
-                self.members[other].extend(members);
-                other
-            }
-            None => {
-                self.level_of_group[group] = level;
-                self.members[group] = members;
-                group
-            }
-        };
-        for x in inputs {
+        let ours = Candidate { domain: self.domains[group].clone(), members, inputs, level };
+        let joined = self.with_producers(&ours).or_else(|| self.with_sibling(&ours));
+        let Joined { others, domain, level } =
+            joined.unwrap_or_else(|| Joined { others: [group].into_iter().collect(), domain: ours.domain, level });
+        let into = others[0];
+        for other in others[1..].iter().copied().chain([group]).filter(|other| *other != into) {
+            let moved = std::mem::take(&mut self.members[other]);
+            self.members[into].extend(moved);
+            self.target[other] = into;
+        }
+        self.members[into].extend(ours.members);
+        self.domains[into] = domain;
+        self.level_of_group[into] = level;
+        for x in ours.inputs {
             let readers = self.readers.entry(x).or_default();
-            if readers.last() != Some(&group) {
-                readers.push(group);
+            if readers.last() != Some(&into) {
+                readers.push(into);
             }
         }
     }
 
-    /// The group that this one may go into because it reads from there.
-    fn producer(&self, group: usize, members: &[NodeIndex], inputs: &[NodeIndex]) -> Option<(usize, Domain)> {
+    /// The groups that a group may go into because it reads from there.
+    fn with_producers(&self, ours: &Candidate) -> Option<Joined> {
         let made_by = |x: &NodeIndex| self.group_of(*x);
-        let other = inputs.iter().filter_map(made_by).max_by_key(|g| self.level_of_group[*g])?;
-        let level = self.level_of_group[other];
-        let no_way_around = inputs.iter().all(|x| self.group_of(*x) == Some(other) || self.level_of(*x) < level);
-        if !no_way_around {
-            return None;
+        let level = ours.inputs.iter().filter_map(made_by).map(|g| self.level_of_group[g]).max()?;
+        let mut others: SmallVec<[usize; 2]> = SmallVec::new();
+        for x in &ours.inputs {
+            match self.group_of(*x).filter(|group| self.level_of_group[*group] == level) {
+                Some(group) if !others.contains(&group) => others.push(group),
+                Some(_) => {}
+                None if self.level_of(*x) < level => {}
+                None => return None,
+            }
         }
-        self.union(other, group, members, inputs).map(|domain| (other, domain))
+        self.union(&others, ours).map(|domain| Joined { others, domain, level })
     }
 
-    /// A group of the same level that reads some of the same, and the same products.
-    fn sibling(
-        &self,
-        group: usize,
-        members: &[NodeIndex],
-        inputs: &[NodeIndex],
-        level: u32,
-    ) -> Option<(usize, Domain)> {
+    /// A group that reads some of the same, and the same products.
+    fn with_sibling(&self, ours: &Candidate) -> Option<Joined> {
         let products = |inputs: &[NodeIndex]| -> Vec<NodeIndex> {
             let is_product = |x: &&NodeIndex| matches!(self.graph.node(**x).op, Op::DotGeneral(_));
             inputs.iter().filter(is_product).copied().collect()
         };
-        let shared = inputs.iter().filter(|x| self.shape(**x) == Some(&self.domains[group].shape));
-        let mut others = shared.filter_map(|x| self.readers.get(x)).flat_map(|readers| {
-            let readers = readers.iter().rev().take(MAX_READERS);
-            readers.copied().filter(|other| self.level_of_group[*other] == level)
-        });
+        let shared = ours.inputs.iter().filter(|x| self.shape(**x) == Some(&ours.domain.shape));
+        let mut others = shared
+            .filter_map(|x| self.readers.get(x))
+            .flat_map(|readers| readers.iter().rev().take(MAX_READERS).map(|group| self.root(*group)));
         others.find_map(|other| {
-            if products(inputs) != products(&self.inputs(&self.members[other])) {
+            let theirs = self.level_of_group[other];
+            let apart = match theirs.cmp(&ours.level) {
+                Ordering::Less => self.is_read_by_nobody(&self.members[other]),
+                Ordering::Equal => true,
+                Ordering::Greater => self.is_read_by_nobody(&ours.members),
+            };
+            if !apart || products(&ours.inputs) != products(&self.inputs(&self.members[other])) {
                 return None;
             }
-            self.union(other, group, members, inputs).map(|domain| (other, domain))
+            let domain = self.union(&[other], ours)?;
+            Some(Joined { others: [other].into_iter().collect(), domain, level: theirs.max(ours.level) })
         })
     }
 
-    /// Over what the loops of two groups run if they are one: `group` with these members and inputs, and `other`.
-    fn union(&self, other: usize, group: usize, members: &[NodeIndex], inputs: &[NodeIndex]) -> Option<Domain> {
-        let domain = self.domains[other].union(&self.domains[group])?;
+    /// Whether all that the members of a group make are results of the graph.
+    fn is_read_by_nobody(&self, members: &[NodeIndex]) -> bool {
+        let group = self.group_of(members[0]);
+        members.iter().all(|id| self.uses.of_node(*id).iter().all(|user| self.group_of(*user) == group))
+    }
+
+    /// Over what the loops of some groups run if they are one.
+    fn union(&self, others: &[usize], ours: &Candidate) -> Option<Domain> {
+        let both = |domain: Domain, other: &usize| domain.union(&self.domains[*other]);
+        let domain = others.iter().try_fold(ours.domain.clone(), both)?;
         let most = if domain.order.is_some() { MAX_ROW_BODY } else { MAX_BODY };
-        if domain.size > most || self.buffers(other, members, inputs) > MAX_BUFFERS {
+        if domain.size > most {
+            return None;
+        }
+        let theirs = others.iter().flat_map(|other| &self.members[*other]);
+        let members: Vec<NodeIndex> = theirs.chain(&ours.members).copied().collect();
+        if self.buffers(others, ours, &members) > MAX_BUFFERS {
             return None;
         }
         if let Some(axes) = &domain.inner {
-            let all = self.members[other].iter().chain(members);
-            let mut row_values = all.filter(|id| self.shape(**id) != Some(&domain.shape));
+            let mut row_values = members.iter().filter(|id| self.shape(**id) != Some(&domain.shape));
             let in_place = |id: &NodeIndex| is_read_in_place(self.graph, *id, &domain.shape, axes);
             if !row_values.all(in_place) {
                 return None;
@@ -143,19 +176,21 @@ impl Merge<'_> {
         Some(domain)
     }
 
-    /// How many buffers a group that takes these members reads and writes.
-    fn buffers(&self, other: usize, members: &[NodeIndex], inputs: &[NodeIndex]) -> usize {
+    /// How many buffers some groups read and write if they are one with these members.
+    fn buffers(&self, others: &[usize], ours: &Candidate, members: &[NodeIndex]) -> usize {
         let is_buffer = |id: &NodeIndex| self.shape(*id).is_some_and(|shape| shape.rank() > 0);
-        let mut read = self.inputs(&self.members[other]);
-        read.extend(inputs.iter().filter(|x| self.group_of(**x) != Some(other)));
+        let inside = |id: &NodeIndex| {
+            self.group_of(*id).is_some_and(|group| others.contains(&group)) || ours.members.binary_search(id).is_ok()
+        };
+        let mut read: Vec<NodeIndex> = others.iter().flat_map(|other| self.inputs(&self.members[*other])).collect();
+        read.extend(&ours.inputs);
+        read.retain(|id| is_buffer(id) && !inside(id));
         read.sort_unstable();
         read.dedup();
-        let inside = |id: &NodeIndex| self.group_of(*id) == Some(other) || members.binary_search(id).is_ok();
-        let written = |id: &&NodeIndex| {
+        let is_written = |id: &&NodeIndex| {
             is_buffer(id) && (self.uses.is_result(**id) || !self.uses.of_node(**id).iter().all(inside))
         };
-        let written = self.members[other].iter().chain(members).filter(written).count();
-        read.iter().filter(|x| is_buffer(x)).count() + written
+        read.len() + members.iter().filter(is_written).count()
     }
 
     /// The nodes outside a group that its members read, seen through the nodes that are copied.
@@ -189,7 +224,15 @@ impl Merge<'_> {
 
     /// The group that a node is in by now.
     fn group_of(&self, id: NodeIndex) -> Option<usize> {
-        self.groups.of(id).map(|group| self.target[group])
+        self.groups.of(id).map(|group| self.root(group))
+    }
+
+    /// The group that a group is part of by now.
+    fn root(&self, mut group: usize) -> usize {
+        while self.target[group] != group {
+            group = self.target[group];
+        }
+        group
     }
 
     /// The shape of a node's value; none if it is no tensor.

@@ -7,6 +7,7 @@
 //! nothing else can lead from one to the other. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
 
 mod groups;
+mod copies;
 mod rows;
 mod merge;
 mod rebuild;
