@@ -8,6 +8,7 @@
 //! * `--threads 1` uses one thread; `--budget 1.5` is the time per result in seconds.
 //! * `--against benches/peers/results.jsonl`, or `-` for the standard input, reads the lines of other programs and prints
 //!   a table: ours, the best of theirs, the ratio.
+//! * `--profile` shows the kernels of a workload: time, bytes, operations, and their parts of what the machine can do.
 //! * `--only-fit` leaves out the variants of training.
 //!
 //! A line holds seconds per iteration: a call, or one training step. Tracing, compiling and at least two warm-up
@@ -22,6 +23,7 @@ mod loops;
 mod measure;
 mod products;
 mod resident;
+mod roofline;
 mod rows;
 mod train;
 

@@ -1,5 +1,6 @@
 //! Repetitions, medians, and the line that is printed.
 
+use crate::roofline;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub(crate) struct Settings {
     pub(crate) budget: Duration,
     /// Whether training runs in its plain form alone.
     pub(crate) only_fit: bool,
+    /// Whether the kernels of each workload are shown.
+    pub(crate) profile: bool,
     /// Where results of other programs are, to be compared with.
     pub(crate) against: Option<String>,
     /// What was measured so far.
@@ -28,6 +31,7 @@ impl Settings {
             threads: 0,
             budget: Duration::from_millis(1500),
             only_fit: false,
+            profile: false,
             against: None,
             lines: RefCell::default(),
             patterns: vec![],
@@ -40,6 +44,7 @@ impl Settings {
                 "--threads" => settings.threads = number(next()) as usize,
                 "--budget" => settings.budget = Duration::from_secs_f64(number(next())),
                 "--against" => settings.against = Some(next()),
+                "--profile" => settings.profile = true,
                 "--only-fit" => settings.only_fit = true,
                 _ => settings.patterns.push(argument),
             }
@@ -97,6 +102,7 @@ impl Compiled {
         let mut results = concrete.call(arguments).expect("the function runs");
         let times = time_calls(settings, || concrete.call_into(arguments, &mut results).expect("the function runs"));
         times.report(settings, &self.workload, "call_into", json!({ "gb_s": self.bytes / times.median() / 1e9 }));
+        roofline::show(settings, &self.workload, &concrete, &arguments);
     }
 }
 

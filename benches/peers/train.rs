@@ -1,6 +1,7 @@
 //! W1, W2 and W3: training steps through plain `fit`.
 
 use crate::measure::{Settings, Times, cpu_seconds};
+use crate::roofline;
 use serde_json::json;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -179,6 +180,11 @@ impl<'a> Training<'a> {
         });
         let times = Times::of_repetitions(per_step, passes.len() * steps, cpu);
         times.report(settings, self.workload, self.variant, extra);
+        if settings.profile && !self.eagerly {
+            let (x, y) = (x.slice(..self.batch as i64), y.slice(..self.batch as i64));
+            let step = model.training_step(&x, &y).expect("the model has its step");
+            roofline::show(settings, self.workload, &step, &[&x, &y]);
+        }
     }
 }
 
