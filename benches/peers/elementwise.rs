@@ -1,8 +1,8 @@
 //! W5: elementwise chains and their gradients, compiled; gelu also eagerly.
 
-use crate::measure::{Settings, time_calls};
+use crate::measure::{Compiled, Settings, time_calls};
 use serde_json::json;
-use tracelift_nn::{Function, Tensor, random, select, tensor, value_and_grad};
+use tracelift_nn::{Function, Tensor, random, select, tensor, value_and_grad, value_and_gradients};
 
 type Unary = fn(&Tensor) -> Tensor;
 
@@ -26,6 +26,11 @@ fn chain5(x: &Tensor, a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor) -> Tensor 
     (a * x + b).relu() * c + d
 }
 
+/// The peers give the derivative by `x` alone.
+fn chain5_and_gradient(x: &Tensor, a: &Tensor, b: &Tensor, c: &Tensor, d: &Tensor) -> (Tensor, Tensor) {
+    value_and_gradients(|| chain5(x, a, b, c, d), x)
+}
+
 const UNARY: [(&str, Unary, f64, f64); 4] = [
     ("chain", chain, 8.0, 12.0),
     ("gelu", gelu, 8.0, 12.0),
@@ -39,21 +44,13 @@ pub(crate) fn all(settings: &Settings) {
     for (name, n) in [("1e3", 1_000usize), ("1e5", 100_000), ("1e7", 10_000_000)] {
         let x = random::normal([n], 0.0, 1.0);
         for (chain, f, forward_bytes, grad_bytes) in UNARY {
-            let forward: Function<fn(&Tensor) -> Tensor> = Function::new(f).options(settings.options());
+            let forward: Function<Unary> = Function::new(f).options(settings.options());
             let both: Function<fn(&Tensor) -> (Tensor, Tensor)> =
                 Function::new(move |x: &Tensor| value_and_grad(f)(x)).options(settings.options());
-            measure(settings, &format!("W5.{chain}.fwd.{name}"), forward_bytes * n as f64, {
-                let concrete = forward.concrete(&x).expect("the chain compiles");
-                let mut results = concrete.call([&x]).expect("the chain runs");
-                let x = x.clone();
-                move || concrete.call_into([&x], &mut results).expect("the chain runs")
-            });
-            measure(settings, &format!("W5.{chain}.grad.{name}"), grad_bytes * n as f64, {
-                let concrete = both.concrete(&x).expect("the gradient compiles");
-                let mut results = concrete.call([&x]).expect("the gradient runs");
-                let x = x.clone();
-                move || concrete.call_into([&x], &mut results).expect("the gradient runs")
-            });
+            Compiled::new(format!("W5.{chain}.fwd.{name}"), forward_bytes * n as f64)
+                .run(settings, [&x], |[x]| forward.concrete(x));
+            Compiled::new(format!("W5.{chain}.grad.{name}"), grad_bytes * n as f64)
+                .run(settings, [&x], |[x]| both.concrete(x));
         }
         five(settings, name, n);
     }
@@ -65,20 +62,19 @@ pub(crate) fn all(settings: &Settings) {
 }
 
 fn five(settings: &Settings, name: &str, n: usize) {
+    let workloads = ["fwd", "grad"].map(|kind| format!("W5.chain5.{kind}.{name}"));
+    if !workloads.iter().any(|workload| settings.wants(workload)) {
+        return;
+    }
     let arrays: Vec<Tensor> = (0..5).map(|_| random::normal([n], 0.0, 1.0)).collect();
     let [x, a, b, c, d] = &arrays[..] else { unreachable!("there are five arrays") };
     let forward: Function<fn(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> Tensor> =
         Function::new(chain5).options(settings.options());
-    measure(settings, &format!("W5.chain5.fwd.{name}"), 24.0 * n as f64, {
-        let concrete = forward.concrete((x, a, b, c, d)).expect("the chain compiles");
-        let mut results = concrete.call([x, a, b, c, d]).expect("the chain runs");
-        move || concrete.call_into([x, a, b, c, d], &mut results).expect("the chain runs")
-    });
-}
-
-fn measure(settings: &Settings, workload: &str, bytes: f64, call: impl FnMut()) {
-    if settings.wants(workload) {
-        let times = time_calls(settings, call);
-        times.report(settings, workload, "call_into", json!({ "gb_s": bytes / times.median() / 1e9 }));
-    }
+    let both: Function<fn(&Tensor, &Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor)> =
+        Function::new(chain5_and_gradient).options(settings.options());
+    let [fwd, grad] = workloads;
+    Compiled::new(fwd, 24.0 * n as f64)
+        .run(settings, [x, a, b, c, d], |[x, a, b, c, d]| forward.concrete((x, a, b, c, d)));
+    Compiled::new(grad, 28.0 * n as f64)
+        .run(settings, [x, a, b, c, d], |[x, a, b, c, d]| both.concrete((x, a, b, c, d)));
 }

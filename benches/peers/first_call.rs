@@ -1,12 +1,12 @@
 //! W9: the first call, tracing and compiling included, after one trivial function.
 
 use crate::measure::{Settings, Times};
-use crate::train::{housing_data, housing_model};
+use crate::train::{deep_model, fashion_model, housing_data, housing_model};
 use serde_json::json;
 use std::time::Instant;
-use tracelift_nn::{Compile, Fit, Function, Model, Nadam, Tensor, tensor};
+use tracelift_nn::{Compile, Fit, Function, I32, Model, Nadam, Sequential, Tensor, random, tensor};
 
-/// The cube, and one step of the model of W1.
+/// The cube, and one training step of small, wide and deep models.
 pub(crate) fn all(settings: &Settings) {
     let began = Instant::now();
     let trivial: Function<fn(&Tensor) -> Tensor> = Function::new(|x: &Tensor| x + 1.0).options(settings.options());
@@ -22,17 +22,36 @@ pub(crate) fn all(settings: &Settings) {
     }
     if settings.wants("W9.W1step") {
         let (x, y) = housing_data().expect("the shipped table is read");
-        let (x, y) = (x.slice(..32), y.slice(..32));
-        first(settings, "W9.W1step", cold, 9, || {
-            let mut model = Model::new(housing_model());
-            let how = Compile::new().loss("mse").optimizer(Nadam::new(1e-3)).options(settings.options());
-            model.compile(how).expect("the model compiles");
-            // Weights are made before the clock starts.
-            drop(model.predict(&x).expect("the model predicts"));
-            let (x, y) = (x.clone(), y.clone());
-            move || drop(model.fit(&x, &y, Fit::new().silent()).expect("the model trains"))
-        });
+        step(settings, "W9.W1step", cold, housing_model, "mse", (&x.slice(..32), &y.slice(..32)));
     }
+    random::set_seed(9).expect("no trace is under way");
+    if settings.wants("W9.W2step") {
+        let (x, y) = (random::uniform([32, 784], 0.0, 1.0), random::indices(32, 10).cast(I32));
+        step(settings, "W9.W2step", cold, fashion_model, "sparse_categorical_crossentropy", (&x, &y));
+    }
+    if settings.wants("W9.deep24") {
+        let (x, y) = (random::normal([32, 64], 0.0, 1.0), random::normal([32, 1], 0.0, 1.0));
+        step(settings, "W9.deep24", cold, deep_model, "mse", (&x, &y));
+    }
+}
+
+/// The first training step of models that have their weights.
+fn step(
+    settings: &Settings,
+    workload: &str,
+    cold: f64,
+    make: fn() -> Sequential,
+    loss: &str,
+    (x, y): (&Tensor, &Tensor),
+) {
+    first(settings, workload, cold, 9, || {
+        let mut model = Model::new(make());
+        let how = Compile::new().loss(loss).optimizer(Nadam::new(1e-3)).options(settings.options());
+        model.compile(how).expect("the model compiles");
+        // Weights are made before the clock starts.
+        drop(model.predict(x).expect("the model predicts"));
+        move || drop(model.fit(x, y, Fit::new().silent()).expect("the model trains"))
+    });
 }
 
 /// Times the first call of what `make` makes, a few times anew.

@@ -1,6 +1,7 @@
 //! W7: loops over numbers, and over a small vector.
 
 use crate::measure::{Settings, time_calls};
+use crate::roofline;
 use serde_json::json;
 use tracelift_nn::{Function, Tensor, for_range, random, tensor, while_loop};
 
@@ -36,5 +37,7 @@ pub(crate) fn all(settings: &Settings) {
                 .options(settings.options());
         let times = time_calls(settings, || drop(steps(&v, &w, &b)));
         times.report(settings, "W7.vecloop", "function", json!({}));
+        let concrete = steps.concrete((&v, &w, &b)).expect("the loop compiles");
+        roofline::show(settings, "W7.vecloop", &concrete, &[&v, &w, &b]);
     }
 }

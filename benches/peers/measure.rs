@@ -1,8 +1,11 @@
 //! Repetitions, medians, and the line that is printed.
 
+use crate::roofline;
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracelift_nn::Options;
+use tracelift_nn::{ConcreteFunction, Options, Result, Tensor};
 
 /// What the command line says.
 pub(crate) struct Settings {
@@ -10,19 +13,39 @@ pub(crate) struct Settings {
     pub(crate) threads: usize,
     /// How long one result may take.
     pub(crate) budget: Duration,
+    /// Whether training runs in its plain form alone.
+    pub(crate) only_fit: bool,
+    /// Whether the kernels of each workload are shown.
+    pub(crate) profile: bool,
+    /// Where results of other programs are, to be compared with.
+    pub(crate) against: Option<String>,
+    /// What was measured so far.
+    pub(crate) lines: RefCell<Vec<Line>>,
     patterns: Vec<String>,
 }
 
 impl Settings {
     /// The settings and the names of the workloads that are wanted.
     pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> (Settings, Vec<String>) {
-        let mut settings = Settings { threads: 0, budget: Duration::from_millis(1500), patterns: vec![] };
+        let mut settings = Settings {
+            threads: 0,
+            budget: Duration::from_millis(1500),
+            only_fit: false,
+            profile: false,
+            against: None,
+            lines: RefCell::default(),
+            patterns: vec![],
+        };
         let mut arguments = arguments.filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
-            let mut number = || arguments.next().and_then(|text| text.parse::<f64>().ok()).expect("a number follows");
+            let mut next = || arguments.next().unwrap_or_else(|| panic!("`{argument}` needs a value"));
+            let number = |text: String| text.parse::<f64>().unwrap_or_else(|_| panic!("`{text}` is no number"));
             match argument.as_str() {
-                "--threads" => settings.threads = number() as usize,
-                "--budget" => settings.budget = Duration::from_secs_f64(number()),
+                "--threads" => settings.threads = number(next()) as usize,
+                "--budget" => settings.budget = Duration::from_secs_f64(number(next())),
+                "--against" => settings.against = Some(next()),
+                "--profile" => settings.profile = true,
+                "--only-fit" => settings.only_fit = true,
                 _ => settings.patterns.push(argument),
             }
         }
@@ -45,11 +68,41 @@ impl Settings {
         Options { threads: self.threads, ..Options::training() }
     }
 
-    fn thread_count(&self) -> usize {
+    /// How many threads code may use.
+    pub(crate) fn thread_count(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, |n| n.get()),
             n => n,
         }
+    }
+}
+
+/// A compiled function that is measured by what it reads and writes at least.
+pub(crate) struct Compiled {
+    workload: String,
+    bytes: f64,
+}
+
+impl Compiled {
+    pub(crate) fn new(workload: impl Into<String>, bytes: f64) -> Compiled {
+        Compiled { workload: workload.into(), bytes }
+    }
+
+    /// Compiles for these arguments and calls with its results given back, if the workload is wanted.
+    pub(crate) fn run<const N: usize>(
+        &self,
+        settings: &Settings,
+        arguments: [&Tensor; N],
+        compile: impl FnOnce([&Tensor; N]) -> Result<Arc<ConcreteFunction>>,
+    ) {
+        if !settings.wants(&self.workload) {
+            return;
+        }
+        let concrete = compile(arguments).expect("the function compiles");
+        let mut results = concrete.call(arguments).expect("the function runs");
+        let times = time_calls(settings, || concrete.call_into(arguments, &mut results).expect("the function runs"));
+        times.report(settings, &self.workload, "call_into", json!({ "gb_s": self.bytes / times.median() / 1e9 }));
+        roofline::show(settings, &self.workload, &concrete, &arguments);
     }
 }
 
@@ -118,7 +171,17 @@ impl Times {
             "extra": extra,
         });
         println!("{line}");
+        let (workload, variant) = (workload.to_owned(), variant.to_owned());
+        settings.lines.borrow_mut().push(Line { workload, variant, median: sorted[sorted.len() / 2] });
     }
+}
+
+/// What a result line says first.
+pub(crate) struct Line {
+    pub(crate) workload: String,
+    pub(crate) variant: String,
+    /// Seconds per iteration.
+    pub(crate) median: f64,
 }
 
 /// The processor time of this process so far, all threads; 0 where the system does not say.

@@ -1,6 +1,7 @@
 //! W10: matrix products, square ones and those of small networks, compiled.
 
 use crate::measure::{Settings, time_calls};
+use crate::roofline;
 use serde_json::json;
 use tracelift_nn::{Function, Tensor, random};
 
@@ -52,5 +53,6 @@ pub(crate) fn all(settings: &Settings) {
         let times = time_calls(settings, || concrete.call_into([&x, &y], &mut results).expect("the product runs"));
         let gflop_s = 2e-9 * (m * k * n) as f64 / times.median();
         times.report(settings, &workload, "call_into", json!({ "gflop_s": gflop_s }));
+        roofline::show(settings, &workload, &concrete, &[&x, &y]);
     }
 }

@@ -1,15 +1,15 @@
 //! Arrays: a dtype, a shape of known sizes, and aligned bytes that clones share.
 
-mod buffer;
+mod block;
 mod format;
 mod literal;
 mod print;
 
 pub use literal::Literal;
 
-use std::sync::Arc;
+use std::{collections::TryReserveError, sync::Arc};
 
-use buffer::Buffer;
+pub use block::Block;
 
 use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elements};
 
@@ -31,7 +31,7 @@ use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elemen
 pub struct Array {
     dtype: DType,
     shape: Dims,
-    data: Arc<Buffer>,
+    data: Arc<Block>,
 }
 
 impl Clone for Array {
@@ -53,7 +53,7 @@ impl Array {
                 elements.len()
             )));
         }
-        let mut array = Array::zeros(T::DTYPE, shape)?;
+        let mut array = Array::for_overwrite(T::DTYPE, shape)?;
         for (raw, element) in array.as_mut_slice::<T::Raw>().iter_mut().zip(elements) {
             *raw = element.to_raw();
         }
@@ -83,11 +83,35 @@ impl Array {
     /// # Ok::<(), tracelift_tensor::Error>(())
     /// ```
     pub fn zeros(dtype: DType, shape: impl AsRef<[usize]>) -> Result<Array> {
-        let shape = shape.as_ref();
+        Array::from_block(dtype, shape.as_ref(), Block::zeros)
+    }
+
+    /// An array whose elements are whatever its memory held before: for those who write all of them.
+    ///
+    /// Unlike [`Array::zeros`] it does not touch large memory that was in use before (see [`memory`](crate::memory)). Errors
+    /// are the same.
+    ///
+    /// ```
+    /// use tracelift_tensor::{Array, F32};
+    ///
+    /// let mut a = Array::for_overwrite(F32, [3])?;
+    /// a.as_mut_slice().copy_from_slice(&[1.0f32, 2.0, 3.0]);
+    /// assert_eq!(a.to_vec::<f32>()?, [1.0, 2.0, 3.0]);
+    /// # Ok::<(), tracelift_tensor::Error>(())
+    /// ```
+    pub fn for_overwrite(dtype: DType, shape: impl AsRef<[usize]>) -> Result<Array> {
+        Array::from_block(dtype, shape.as_ref(), Block::unspecified)
+    }
+
+    fn from_block(
+        dtype: DType,
+        shape: &[usize],
+        make: impl FnOnce(usize) -> Result<Block, TryReserveError>,
+    ) -> Result<Array> {
         let bytes = count_elements(shape)?
             .checked_mul(dtype.size())
             .ok_or_else(|| Error::invalid(format!("the size of {dtype}{shape:?} in bytes overflows")))?;
-        let data = Buffer::zeros(bytes).map_err(|_| {
+        let data = make(bytes).map_err(|_| {
             Error::out_of_memory(format!("there is no memory for {dtype}{shape:?}, which takes {bytes} bytes"))
         })?;
         Ok(Array { dtype, shape: Dims::from_slice(shape), data: Arc::new(data) })
@@ -104,7 +128,7 @@ impl Array {
     /// ```
     pub fn full(dtype: DType, shape: impl AsRef<[usize]>, value: impl Into<Literal>) -> Result<Array> {
         let value = value.into();
-        let mut array = Array::zeros(dtype, shape)?;
+        let mut array = Array::for_overwrite(dtype, shape)?;
         match dtype {
             DType::F32 => array.as_mut_slice::<f32>().fill(value.to_f64() as f32),
             DType::F64 => array.as_mut_slice::<f64>().fill(value.to_f64()),

@@ -25,6 +25,7 @@ mod dim;
 mod shape;
 mod element;
 mod array;
+pub mod memory;
 mod serial;
 pub mod philox;
 mod generator;

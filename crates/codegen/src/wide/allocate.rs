@@ -1,4 +1,4 @@
-//! Registers for the values of a list: each keeps one from its definition to its last use.
+//! Registers for the values of a list: each keeps one from its definition to its last use, or lives in the frame.
 
 use super::ir::*;
 
@@ -7,8 +7,31 @@ const VECTORS: std::ops::Range<u8> = 0..30;
 /// Mask registers that values may have: the first means no mask, the last two say which lanes exist.
 const MASKS: std::ops::Range<u8> = 1..6;
 
-/// The register of each value; `None` if there are not enough.
-pub(super) fn allocate(l: &Listing) -> Option<Vec<u8>> {
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    Register(u8),
+    /// A vector of the frame; those are counted from 0, after the list's own.
+    Slot(usize),
+}
+
+/// Where all values are.
+#[derive(Debug)]
+pub(super) struct Allocation {
+    homes: Vec<Home>,
+    /// How many vectors in the frame they take.
+    pub slots: usize,
+}
+
+impl Allocation {
+    pub(super) fn of(&self, id: Id) -> Home {
+        self.homes[id.0 as usize]
+    }
+}
+
+/// The home of each value; `None` if there are not enough registers for masks, or vectors for more than `most_slots` go
+/// to the frame.
+pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
     let ends = last_uses(l);
     let mut ending: Vec<Vec<Id>> = vec![vec![]; l.items.len()];
     for (id, end) in ends.iter().enumerate() {
@@ -16,38 +39,72 @@ pub(super) fn allocate(l: &Listing) -> Option<Vec<u8>> {
             ending[*end].push(Id(id as u32));
         }
     }
+    let is_set_again = set_again(l);
     let mut free = [VECTORS.rev().collect::<Vec<u8>>(), MASKS.rev().collect()];
-    let mut registers: Vec<Option<u8>> = vec![None; l.classes.len()];
+    let mut homes: Vec<Option<Home>> = vec![None; l.classes.len()];
+    let (mut held, mut slots): (Vec<Id>, usize) = (vec![], 0);
     for (at, item) in l.items.iter().enumerate() {
-        let dst = defined(item).filter(|dst| registers[dst.0 as usize].is_none());
+        let dst = defined(item).filter(|dst| homes[dst.0 as usize].is_none());
         // What is read for the last time here makes room for what is written.
         for id in &ending[at] {
-            if let (Some(register), true) = (registers[id.0 as usize], Some(*id) != dst) {
+            if let (Some(Home::Register(register)), true) = (homes[id.0 as usize], Some(*id) != dst) {
                 free[l.classes[id.0 as usize] as usize].push(register);
+                held.retain(|other| other != id);
             }
         }
         let Some(dst) = dst else { continue };
-        let free = &mut free[l.classes[dst.0 as usize] as usize];
+        let class = l.classes[dst.0 as usize];
+        let free = &mut free[class as usize];
         // A fused multiply-add overwrites one of its operands.
         let wanted = match item {
             Item::Op { code: Code::Fma, args, .. } => {
                 [args[2], args[0], args[1]].into_iter().find_map(|arg| match arg {
-                    Arg::Value(id) => free.iter().position(|r| Some(*r) == registers[id.0 as usize]),
+                    Arg::Value(id) => free.iter().position(|r| Some(Home::Register(*r)) == homes[id.0 as usize]),
                     _ => None,
                 })
             }
             _ => None,
         };
-        let register = match wanted {
-            Some(n) => free.swap_remove(n),
-            None => free.pop()?,
+        let found = wanted.map(|n| free.swap_remove(n)).or_else(|| free.pop());
+        let register = match found {
+            Some(register) => register,
+            None if class == Class::Mask || slots == most_slots => return None,
+            None => {
+                // The one that is needed for the longest time goes to the frame, from its beginning on: what is not set
+                // again first.
+                let time = |id: &Id| (!is_set_again[id.0 as usize], ends[id.0 as usize]);
+                let longest = *held.iter().max_by_key(|id| time(id))?;
+                slots += 1;
+                if time(&dst) > time(&longest) {
+                    homes[dst.0 as usize] = Some(Home::Slot(slots - 1));
+                    continue;
+                }
+                let Some(Home::Register(register)) = homes[longest.0 as usize] else { return None };
+                homes[longest.0 as usize] = Some(Home::Slot(slots - 1));
+                held.retain(|other| *other != longest);
+                register
+            }
         };
-        registers[dst.0 as usize] = Some(register);
+        homes[dst.0 as usize] = Some(Home::Register(register));
         if ending[at].contains(&dst) {
             free.push(register);
+        } else if class == Class::Vector {
+            held.push(dst);
         }
     }
-    Some(registers.into_iter().map(|register| register.unwrap_or(0)).collect())
+    let homes = homes.into_iter().map(|home| home.unwrap_or(Home::Register(0))).collect();
+    Some(Allocation { homes, slots })
+}
+
+/// Which values are set more than once.
+fn set_again(l: &Listing) -> Vec<bool> {
+    let mut again = vec![false; l.classes.len()];
+    for item in &l.items {
+        if let Item::Assign { dst, .. } = item {
+            again[dst.0 as usize] = true;
+        }
+    }
+    again
 }
 
 /// The last entry at which each value is needed: where it is read inside a loop that it was defined before, the loop's
@@ -74,10 +131,10 @@ fn last_uses(l: &Listing) -> Vec<Option<usize>> {
 fn loops(l: &Listing) -> Vec<(usize, usize)> {
     let (mut open, mut loops) = (vec![], vec![]);
     for (at, item) in l.items.iter().enumerate() {
-        match item {
-            Item::Begin { .. } | Item::Head => open.push(at),
-            Item::End { .. } | Item::EndWide => loops.push((open.pop().expect("loops are nested"), at)),
-            _ => {}
+        if item.opens() {
+            open.push(at);
+        } else if *item == Item::End {
+            loops.push((open.pop().expect("loops are nested"), at));
         }
     }
     loops
@@ -85,9 +142,13 @@ fn loops(l: &Listing) -> Vec<(usize, usize)> {
 
 fn defined(item: &Item) -> Option<Id> {
     match item {
-        Item::Op { dst, .. } | Item::Load { dst, .. } | Item::LoadOne { dst, .. } | Item::Assign { dst, .. } => {
-            Some(*dst)
-        }
+        Item::Op { dst, .. }
+        | Item::Load { dst, .. }
+        | Item::LoadOne { dst, .. }
+        | Item::LoadByte { dst, .. }
+        | Item::LoadLevel { dst, .. }
+        | Item::SumOfNothing { dst, .. }
+        | Item::Assign { dst, .. } => Some(*dst),
         _ => None,
     }
 }
@@ -95,9 +156,11 @@ fn defined(item: &Item) -> Option<Id> {
 fn for_each_value(item: &Item, visit: &mut dyn FnMut(Id)) {
     let args = match item {
         Item::Op { args, .. } => args.as_slice(),
-        Item::Store { value, .. } | Item::StoreOne { value, .. } | Item::Assign { value, .. } => {
-            std::slice::from_ref(value)
-        }
+        Item::Store { value, .. }
+        | Item::StoreOne { value, .. }
+        | Item::Result { value, .. }
+        | Item::Assign { value, .. } => std::slice::from_ref(value),
+        Item::StoreLevel { value, .. } => return visit(*value),
         _ => &[],
     };
     for arg in args {

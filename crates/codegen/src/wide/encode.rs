@@ -75,6 +75,10 @@ pub(super) struct Label(usize);
 /// Conditions of jumps, after a comparison of signed numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
+    /// A bit that was asked for is not set.
+    NotCarry = 0x3,
+    Zero = 0x4,
+    NotZero = 0x5,
     Less = 0xC,
     NotLess = 0xD,
     NotGreater = 0xE,

@@ -95,7 +95,7 @@ impl Code {
 pub(super) struct Address {
     /// The slot of the buffer's address.
     pub slot: usize,
-    /// Counters of scalar loops, each with a number of elements per turn.
+    /// Counters and other numbers of the frame, each with a number of elements per 1.
     pub terms: SmallVec<[(usize, Size); 4]>,
     pub offset: Size,
     pub dtype: DType,
@@ -116,16 +116,72 @@ pub(super) enum Range {
     Given(SmallVec<[Size; 2]>),
     /// From 0 to the product of these.
     Whole(SmallVec<[Size; 2]>),
+    /// The block of a reduction that is under way.
+    Block(Blocks),
 }
 
-/// A vector loop.
+/// A loop over the blocks of a reduction, and the tree that joins their results.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Blocks {
+    /// The first of [`Blocks::CELLS`] numbers in the frame.
+    pub cells: usize,
+    /// The first vector in the frame: as many as there are levels, for each part.
+    pub slots: usize,
+    /// Levels of the tree.
+    pub levels: usize,
+}
+
+impl Blocks {
+    /// How many numbers in the frame a loop over blocks needs.
+    pub(super) const CELLS: usize = 5;
+
+    /// The first element of all.
+    pub(super) fn begin(self) -> usize {
+        self.cells
+    }
+
+    /// The last element of all, plus 1.
+    pub(super) fn end(self) -> usize {
+        self.cells + 1
+    }
+
+    /// The first element of this block.
+    pub(super) fn from(self) -> usize {
+        self.cells + 2
+    }
+
+    /// The number of this block; after the last one, the blocks not joined yet.
+    pub(super) fn number(self) -> usize {
+        self.cells + 3
+    }
+
+    /// The level of the tree that is looked at.
+    pub(super) fn level(self) -> usize {
+        self.cells + 4
+    }
+}
+
+/// The turns of a vector loop.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Wide {
-    pub range: Range,
-    /// What it walks through, each with a pointer of its own.
+pub(super) struct Turns {
+    /// What they walk through, each with a pointer of its own.
     pub streams: Vec<Address>,
-    /// Vectors per turn: 2 for reductions, whose lanes are 32.
+    /// Vectors per turn: 2 for reductions along rows, whose lanes are 32.
     pub vectors: usize,
+    /// Whether a last turn of only some lanes follows; if not, other turns do.
+    pub tail: bool,
+    /// The first of 3 numbers in the frame that say where the loop is, if there are loops inside of it.
+    pub nested: Option<usize>,
+}
+
+/// What a loop inside of the turns of a vector loop walks through.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Walk {
+    pub address: Address,
+    /// Elements per turn; if it is not known, the number in the frame that holds it in bytes.
+    pub step: (Size, Option<usize>),
+    /// Whether lanes are neighbours; if not, all have the same element.
+    pub along: bool,
 }
 
 /// One entry of the list.
@@ -152,10 +208,25 @@ pub(super) enum Item {
         dst: Id,
         from: Address,
     },
+    /// The byte in an argument slot in every lane.
+    LoadByte {
+        dst: Id,
+        slot: usize,
+    },
     /// The first lane to an address.
     StoreOne {
         value: Arg,
         to: Address,
+    },
+    /// The first lane to a result's slot.
+    Result {
+        value: Arg,
+        slot: usize,
+    },
+    /// A whole number at an address, to a number of the frame: part of further addresses.
+    LoadIndex {
+        cell: usize,
+        from: Address,
     },
     /// Sets a value again, in the lanes that exist; the `part`-th vector of the turn.
     Assign {
@@ -168,16 +239,60 @@ pub(super) enum Item {
         counter: usize,
         range: Range,
     },
-    /// The end of that loop.
-    End {
-        counter: usize,
+    /// A vector loop: what follows is done once if it has a turn at all.
+    BeginWide(Range),
+    /// What follows is done in every turn.
+    Turns(Turns),
+    /// A loop inside of the turns of a vector loop: one element after the other, in all lanes.
+    Chain {
+        walks: Vec<Walk>,
+        range: Range,
     },
-    /// A vector loop: what follows is done once if it has a turn at all…
-    BeginWide(Wide),
-    /// …and what follows this, in every turn.
-    Head,
-    /// Its end.
-    EndWide,
+    /// A loop over the blocks of a reduction; there is one block at least.
+    Blocks {
+        blocks: Blocks,
+        range: Range,
+    },
+    /// A loop over the levels of the tree that the block just done completes.
+    Carry(Blocks),
+    /// A loop over the levels that are left at the end, after the first.
+    Join(Blocks),
+    /// The end of the innermost loop.
+    End,
+    /// Goes to the first level that is left at the end.
+    FirstLevel(Blocks),
+    /// What the tree holds of the `part`-th value at this level.
+    LoadLevel {
+        dst: Id,
+        blocks: Blocks,
+        part: usize,
+    },
+    StoreLevel {
+        value: Id,
+        blocks: Blocks,
+        part: usize,
+    },
+    /// Makes the sum of nothing +0.0, though sums start from −0.0.
+    SumOfNothing {
+        dst: Id,
+        blocks: Blocks,
+    },
+}
+
+impl Item {
+    /// Whether it opens a loop, or what is done only if a loop has a turn.
+    pub(super) fn opens(&self) -> bool {
+        matches!(
+            self,
+            Item::Begin { .. }
+                | Item::BeginWide(_)
+                | Item::Turns(_)
+                | Item::Chain { .. }
+                | Item::Blocks { .. }
+                | Item::Carry(_)
+                | Item::Join(_)
+        )
+    }
 }
 
 /// The list, and what is known of its values.
@@ -185,10 +300,19 @@ pub(super) enum Item {
 pub(super) struct Listing {
     pub items: Vec<Item>,
     pub classes: Vec<Class>,
-    pub counters: usize,
+    /// Numbers in the frame.
+    pub cells: usize,
+    /// Vectors in the frame.
+    pub slots: usize,
 }
 
 impl Listing {
+    /// Reserves numbers of the frame; answers the first.
+    pub(super) fn reserve(&mut self, cells: usize) -> usize {
+        self.cells += cells;
+        self.cells - cells
+    }
+
     pub(super) fn value(&mut self, class: Class) -> Id {
         self.classes.push(class);
         Id(self.classes.len() as u32 - 1)

@@ -1,7 +1,7 @@
 //! Kernels in 512-bit vectors, written without Cranelift, which has none.
 //!
-//! Only kernels of a plain kind: `par` loops around straight bodies and reductions along rows, on f32 and what is no
-//! wider. The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
+//! Only kernels of a plain kind: `par` loops around straight bodies, reductions along rows ([`reduce`]), down columns
+//! ([`columns`]) and of everything, on f32 and what is no wider. The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
 //! what is recorded gets registers in one pass ([`allocate`]) and is written as AVX-512 ([`write`]). Everything else, and
 //! every machine without these instructions, has Cranelift's 128-bit code.
 
@@ -9,25 +9,44 @@ mod encode;
 mod ir;
 mod record;
 mod list;
+mod place;
+mod straight;
 mod reduce;
+mod tree;
+mod columns;
 mod allocate;
 mod write;
+mod reductions;
 mod operations;
 
 use crate::abi::KernelAbi;
 use crate::options::CodegenOptions;
 use crate::unit::Unit;
+use list::Effort;
 use tracelift_kernel::loops::Kernel;
+
+/// The most values that are kept in memory.
+const MOST_SLOTS: usize = 64;
 
 /// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
 pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
     if !(options.wide && options.vectorize && is_available()) {
         return None;
     }
-    let listing = list::list(kernel, abi)?;
-    let registers = allocate::allocate(&listing)?;
-    let code = write::write(&listing, &registers)?;
+    let code = code(kernel, abi)?;
     Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
+}
+
+/// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
+/// if not, and at last with some of them in memory.
+fn code(kernel: &Kernel, abi: &KernelAbi) -> Option<Vec<u8>> {
+    for (effort, most_slots) in [(Effort(16), 0), (Effort(4), 0), (Effort(1), MOST_SLOTS)] {
+        let listing = list::list(kernel, abi, effort)?;
+        if let Some(homes) = allocate::allocate(&listing, most_slots) {
+            return write::write(&listing, &homes);
+        }
+    }
+    None
 }
 
 /// Whether this machine runs wide code.
@@ -55,8 +74,7 @@ mod tests {
     fn code(params: &str, body: &str) -> Option<Vec<u8>> {
         let text = format!("kernel @k({params}) {{ {body} }}");
         let module = Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"));
-        let listing = list::list(&module.kernels[0], &KernelAbi::of(&module.kernels[0]))?;
-        write::write(&listing, &allocate::allocate(&listing)?)
+        super::code(&module.kernels[0], &KernelAbi::of(&module.kernels[0]))
     }
 
     #[test]
@@ -89,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_values_at_once_are_left_to_cranelift() {
+    fn too_many_values_for_the_registers_are_kept_in_memory() {
         let body = |count: usize| {
             let loads: String = (0..count).map(|n| format!("%{n} = add %a, {n}.5 ")).collect();
             let sums: String = (1..count).map(|n| format!("%s{n} = add %s{}, %{n} ", n - 1)).collect();
@@ -100,7 +118,15 @@ mod tests {
                  %r = add %s{last}, %t{count} store %y[%i], %r }}"
             )
         };
-        assert!(code("%x: f32[N], out %y: f32[N]", &body(20)).is_some());
-        assert!(code("%x: f32[N], out %y: f32[N]", &body(40)).is_none());
+        let slots = |count| {
+            let text = format!("kernel @k(%x: f32[N], out %y: f32[N]) {{ {} }}", body(count));
+            let module = Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"));
+            let kernel = &module.kernels[0];
+            let listing = list::list(kernel, &KernelAbi::of(kernel), Effort(1)).expect("the kernel has wide code");
+            allocate::allocate(&listing, MOST_SLOTS).map(|homes| homes.slots)
+        };
+        assert_eq!(slots(20), Some(0));
+        assert!(slots(40).is_some_and(|slots| (10..=14).contains(&slots)));
+        assert_eq!(slots(200), None);
     }
 }

@@ -1,72 +1,143 @@
-//! Reductions along a row: 32 virtual lanes are two vectors, joined by the fixed tree.
+//! What reductions accumulate, and those along rows: 32 virtual lanes are two vectors, joined by the fixed tree.
 
 use super::ir::*;
 use super::list::Lister;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use tracelift_kernel::lane::LaneOp;
-use tracelift_kernel::loops::Loop;
-use tracelift_kernel::meaning::{BLOCK, ReduceKind, ReduceOrder};
-use tracelift_tensor::DType;
+use tracelift_kernel::loops::{Loop, LoopVar, Operand, Reg};
+use tracelift_kernel::meaning::ReduceKind;
+use tracelift_tensor::{DType, Dim};
 
 /// Vectors that hold the lanes.
 const VECTORS: usize = 2;
 
+/// One of the reductions that a loop makes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reducer {
+    /// What joins two results.
+    pub op: LaneOp,
+    /// The type that it is done in: truth values are numbers.
+    pub dtype: DType,
+    /// The type of what is reduced.
+    pub element: DType,
+    /// The bits of what changes nothing.
+    pub identity: u32,
+}
+
+/// How many elements are reduced.
+#[derive(Clone, Debug)]
+pub(super) struct Extent {
+    pub sizes: SmallVec<[Size; 2]>,
+    pub known: Option<i64>,
+}
+
 impl Lister<'_> {
-    /// A `reduce` loop over one block at most; its results are the same in all lanes.
-    pub(super) fn reduce(&mut self, inner: &Loop, kinds: &[ReduceKind], order: ReduceOrder) -> Option<()> {
-        let [(var, extent)] = inner.axes.as_slice() else { return None };
-        let n = extent.known().filter(|n| (1..=BLOCK as i64).contains(n))?;
-        if order != ReduceOrder::Lanes {
-            return None;
-        }
-        let dtypes: Vec<DType> = inner.body.yields.iter().map(|value| self.kernel.dtype(value)).collect();
-        let mut reducers = vec![];
-        for (kind, dtype) in kinds.iter().zip(&dtypes) {
-            let (op, identity) = operation(*kind, *dtype)?;
-            let lanes: [Id; VECTORS] = std::array::from_fn(|_| {
-                let dst = self.l.value(Class::Vector);
-                self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![Arg::Const(identity)] });
-                dst
+    /// A `reduce` loop in lanes; its results are the same in all lanes.
+    pub(super) fn lanes(&mut self, inner: &Loop, kinds: &[ReduceKind]) -> Option<()> {
+        let reducers = self.reducers(inner, kinds)?;
+        let (var, extent) = self.axis(inner)?;
+        let results = self.in_blocks(&extent, &reducers, &mut |this, range| {
+            let lanes: Vec<[Id; VECTORS]> =
+                reducers.iter().map(|reducer| std::array::from_fn(|_| this.identity(reducer))).collect();
+            let wide = this.begin_wide(&inner.body, var, range)?;
+            this.l.items.push(wide.turns(VECTORS));
+            for part in 0..VECTORS {
+                this.varying(&inner.body, &wide, part)?;
+                for ((value, reducer), lanes) in inner.body.yields.iter().zip(&reducers).zip(&lanes) {
+                    this.accumulate(reducer, lanes[part], value, part)?;
+                }
+            }
+            this.l.items.extend([Item::End, Item::End]);
+            let joined = reducers.iter().zip(lanes).map(|(reducer, [low, high])| {
+                let mut joined = this.join(reducer, Arg::Value(low), Arg::Value(high))?;
+                for by in [8, 4, 2, 1] {
+                    let moved = this.l.op(Code::Rotate(by), &[joined]);
+                    joined = this.join(reducer, joined, moved)?;
+                }
+                Some(this.l.op(Code::First, &[joined]))
             });
-            reducers.push((op, *dtype, lanes));
+            joined.collect()
+        })?;
+        for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
+            self.set_result(reducer, value, *dst)?;
         }
-        let range = Range::Whole(smallvec![Size::Known(n)]);
-        let wide = self.begin_wide(&inner.body, *var, range, VECTORS)?;
-        for part in 0..VECTORS {
-            self.varying(&inner.body, &wide, part)?;
-            for (value, (op, dtype, lanes)) in inner.body.yields.iter().zip(&reducers) {
-                let element = self.operand(value)?;
-                let value = self.lane(*op, &[*dtype; 2], &[Arg::Value(lanes[part]), element])?;
-                self.l.items.push(Item::Assign { dst: lanes[part], value, part });
+        Some(())
+    }
+
+    /// What a loop accumulates.
+    pub(super) fn reducers(&mut self, inner: &Loop, kinds: &[ReduceKind]) -> Option<SmallVec<[Reducer; 2]>> {
+        let yields = kinds.iter().zip(&inner.body.yields);
+        yields.map(|(kind, value)| reducer(*kind, self.kernel.dtype(value))).collect()
+    }
+
+    /// The one axis that a loop walks along in memory, those of extent 1 left out, and its length.
+    pub(super) fn axis(&mut self, inner: &Loop) -> Option<(LoopVar, Extent)> {
+        let mut axes: SmallVec<[(LoopVar, Dim); 2]> = smallvec![];
+        for axis in inner.axes.iter().filter(|(_, extent)| !extent.is_one()) {
+            if axes.last().is_some_and(|last| !self.accesses.mergeable(last.0, axis, &inner.body)) {
+                return None;
             }
+            axes.push(axis.clone());
         }
-        self.l.items.push(Item::EndWide);
-        for ((op, dtype, [low, high]), dst) in reducers.into_iter().zip(&inner.results) {
-            let mut joined = self.lane(op, &[dtype; 2], &[Arg::Value(low), Arg::Value(high)])?;
-            for by in [8, 4, 2, 1] {
-                let moved = self.l.op(Code::Rotate(by), &[joined]);
-                joined = self.lane(op, &[dtype; 2], &[joined, moved])?;
-            }
-            let result = self.l.op(Code::First, &[joined]);
-            self.set(*dst, result);
+        let var = axes.last().map_or(inner.axes[0].0, |(var, _)| *var);
+        let sizes = axes.iter().map(|(_, extent)| self.size(extent)).collect::<Option<_>>()?;
+        let known = axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?));
+        // A known reduction of nothing is not worth code of its own.
+        (known != Some(0)).then_some((var, Extent { sizes, known }))
+    }
+
+    /// A value that starts an accumulation.
+    pub(super) fn identity(&mut self, reducer: &Reducer) -> Id {
+        let dst = self.l.value(Class::Vector);
+        self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![Arg::Const(reducer.identity)] });
+        dst
+    }
+
+    /// Adds an element, in the lanes that exist.
+    pub(super) fn accumulate(&mut self, reducer: &Reducer, to: Id, value: &Operand, part: usize) -> Option<()> {
+        let mut element = self.operand(value)?;
+        if reducer.element != reducer.dtype {
+            element = self.lane(LaneOp::Cast(reducer.dtype), &[reducer.element], &[element])?;
         }
+        let value = self.join(reducer, Arg::Value(to), element)?;
+        self.l.items.push(Item::Assign { dst: to, value, part });
+        Some(())
+    }
+
+    /// Joins two results, `a` of earlier elements than `b` or of a lower lane.
+    pub(super) fn join(&mut self, reducer: &Reducer, a: Arg, b: Arg) -> Option<Arg> {
+        self.lane(reducer.op, &[reducer.dtype; 2], &[a, b])
+    }
+
+    /// Sets the register of a result.
+    pub(super) fn set_result(&mut self, reducer: &Reducer, value: Arg, dst: Reg) -> Option<()> {
+        let value = if reducer.element == reducer.dtype {
+            value
+        } else {
+            self.lane(LaneOp::Cast(reducer.element), &[reducer.dtype], &[value])?
+        };
+        self.set(dst, value);
         Some(())
     }
 }
 
-/// What joins two results, and what changes nothing.
-fn operation(kind: ReduceKind, dtype: DType) -> Option<(LaneOp, u32)> {
-    let identity = match (kind, dtype) {
+fn reducer(kind: ReduceKind, element: DType) -> Option<Reducer> {
+    use ReduceKind::{All, Any, Max, Min, Prod, Sum};
+    let numbers = |op, identity: u32| Some(Reducer { op, dtype: DType::I32, element, identity });
+    let same = |identity: u32| Some(Reducer { op: kind.join_op(), dtype: element, element, identity });
+    match (kind, element) {
         // −0.0 + x is x for every x; 0.0 + −0.0 is not.
-        (ReduceKind::Sum, DType::F32) => (-0.0f32).to_bits(),
-        (ReduceKind::Sum, DType::I32) => 0,
-        (ReduceKind::Prod, DType::F32) => 1.0f32.to_bits(),
-        (ReduceKind::Prod, DType::I32) => 1,
-        (ReduceKind::Max, DType::F32) => f32::NEG_INFINITY.to_bits(),
-        (ReduceKind::Max, DType::I32) => i32::MIN as u32,
-        (ReduceKind::Min, DType::F32) => f32::INFINITY.to_bits(),
-        (ReduceKind::Min, DType::I32) => i32::MAX as u32,
-        _ => return None,
-    };
-    Some((kind.join_op(), identity))
+        (Sum, DType::F32) => same((-0.0f32).to_bits()),
+        (Prod, DType::F32) => same(1.0f32.to_bits()),
+        (Max, DType::F32) => same(f32::NEG_INFINITY.to_bits()),
+        (Min, DType::F32) => same(f32::INFINITY.to_bits()),
+        (Max, DType::I32) => same(i32::MIN as u32),
+        (Min, DType::I32) => same(i32::MAX as u32),
+        (Min, DType::U8) => same(u8::MAX.into()),
+        (Sum | Max, DType::I32 | DType::U8) => same(0),
+        (Prod, DType::I32 | DType::U8) => same(1),
+        (Any | Max, DType::Bool) => numbers(LaneOp::Or, 0),
+        (All | Min, DType::Bool) => numbers(LaneOp::And, 1),
+        _ => None,
+    }
 }

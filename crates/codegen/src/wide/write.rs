@@ -1,5 +1,6 @@
-//! A list as machine code: the frame, loops and addresses; what stands in the loops is written by `operations`.
+//! A list as machine code: the frame and the loops; what stands in the loops is written by `operations`.
 
+use super::allocate::{Allocation, Home};
 use super::encode::*;
 use super::ir::*;
 
@@ -8,19 +9,29 @@ pub(super) const POINTERS: [Gpr; 11] =
     [Gpr(8), Gpr(9), Gpr(10), Gpr(11), RCX, RBX, RBP, Gpr(12), Gpr(13), Gpr(14), Gpr(15)];
 /// How many of them are not the caller's.
 const FREE_POINTERS: usize = 5;
+/// Bytes of a vector in the frame.
+pub(super) const SLOT: i32 = 64;
+/// Pages of the stack are touched in order, so that it grows.
+const PAGE: i32 = 4096;
 
 /// The code of a list; `None` if a loop walks through more streams than there are registers.
-pub(super) fn write(l: &Listing, registers: &[u8]) -> Option<Vec<u8>> {
-    let streams = l.items.iter().map(|item| if let Item::BeginWide(wide) = item { wide.streams.len() } else { 0 });
+pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
+    let streams = l.items.iter().map(|item| match item {
+        Item::Turns(turns) if turns.nested.is_none() => turns.streams.len(),
+        Item::Chain { walks, .. } => walks.len(),
+        _ => 0,
+    });
     let saved = POINTERS.get(..streams.max().unwrap_or(0))?.get(FREE_POINTERS..).unwrap_or(&[]);
-    let mut writer = Writer { a: Assembler::default(), l, registers, tail: false };
-    let frame = 16 * l.counters as i32;
+    // Above the numbers is the caller's stack pointer, and above that are vectors.
+    let slots = (8 * l.cells as i32 + 8 + SLOT - 1) & -SLOT;
+    let frame = slots + SLOT * (l.slots + homes.slots) as i32;
+    let mut writer = Writer { a: Assembler::default(), l, homes, slots, tail: false, context: Context::Once };
     for register in saved {
         writer.push(*register);
     }
-    writer.a.gpr_with(RSP, 5, frame);
-    writer.items();
-    writer.a.gpr_with(RSP, 0, frame);
+    writer.enter(frame);
+    writer.items(&l.items);
+    writer.a.gpr_memory(&[0x8B], RSP, RSP, 8 * l.cells as i32);
     for register in saved.iter().rev() {
         writer.pop(*register);
     }
@@ -32,21 +43,53 @@ pub(super) fn write(l: &Listing, registers: &[u8]) -> Option<Vec<u8>> {
 /// The state of writing one kernel.
 pub(super) struct Writer<'l> {
     pub(super) a: Assembler,
-    l: &'l Listing,
-    pub(super) registers: &'l [u8],
+    pub(super) l: &'l Listing,
+    pub(super) homes: &'l Allocation,
+    /// Where vectors begin in the frame.
+    pub(super) slots: i32,
     /// Whether only the lanes of the tail's masks exist.
     pub(super) tail: bool,
+    /// What streams are at the moment.
+    pub(super) context: Context<'l>,
+}
+
+/// How the streams of a loop are walked through.
+#[derive(Clone, Copy)]
+pub(super) enum Context<'l> {
+    /// There are none.
+    Once,
+    /// By pointers and rsi, the number of the element.
+    Straight(&'l [Address]),
+    /// By addresses computed for each access; the number of the element is in the frame.
+    Nested(&'l [Address], usize),
+    /// By pointers that move.
+    Chain(&'l [Walk]),
 }
 
 impl Assembler {
     /// `add`, `and`, `sub`, `cmp` (0, 4, 5, 7) of a register and a number.
-    fn gpr_with(&mut self, register: Gpr, operation: u8, imm: i32) {
+    pub(super) fn gpr_with(&mut self, register: Gpr, operation: u8, imm: i32) {
         self.gpr(&[0x81], Gpr(operation), register);
         self.immediate(imm);
     }
+
+    /// A number of the frame to a register.
+    pub(super) fn load_cell(&mut self, register: Gpr, cell: usize) {
+        self.gpr_memory(&[0x8B], register, RSP, 8 * cell as i32);
+    }
+
+    /// A register to a number of the frame.
+    pub(super) fn store_cell(&mut self, cell: usize, register: Gpr) {
+        self.gpr_memory(&[0x89], register, RSP, 8 * cell as i32);
+    }
+
+    /// A register compared with a number of the frame.
+    pub(super) fn compare_cell(&mut self, register: Gpr, cell: usize) {
+        self.gpr_memory(&[0x3B], register, RSP, 8 * cell as i32);
+    }
 }
 
-impl Writer<'_> {
+impl<'l> Writer<'l> {
     fn push(&mut self, register: Gpr) {
         self.a.raw(&[0x40 | register.0 >> 3, 0x50 | register.0 & 7]);
     }
@@ -55,133 +98,245 @@ impl Writer<'_> {
         self.a.raw(&[0x40 | register.0 >> 3, 0x58 | register.0 & 7]);
     }
 
-    fn items(&mut self) {
-        // The loops around: where they begin again and where they leave to.
-        let mut open: Vec<(Label, Label)> = vec![];
+    /// Makes the frame, aligned for vectors.
+    fn enter(&mut self, frame: i32) {
+        self.a.gpr(&[0x89], RSP, RAX);
+        for page in 1..=frame / PAGE {
+            self.a.gpr_memory(&[0x85], RAX, RSP, -page * PAGE);
+        }
+        self.a.gpr_with(RSP, 5, frame);
+        self.a.gpr_with(RSP, 4, -SLOT);
+        self.a.store_cell(self.l.cells, RAX);
+    }
+
+    /// Writes entries, whose loops are whole.
+    pub(super) fn items(&mut self, items: &'l [Item]) {
         let mut at = 0;
-        let l = self.l;
-        while let Some(item) = l.items.get(at) {
-            match item {
-                Item::Begin { counter, range } => {
-                    self.range(range);
-                    self.a.gpr_memory(&[0x89], RSI, RSP, 16 * *counter as i32);
-                    self.a.gpr_memory(&[0x89], RDX, RSP, 16 * *counter as i32 + 8);
-                    let (again, leave) = (self.a.label(), self.a.label());
-                    self.a.place(again);
-                    self.a.gpr_memory(&[0x8B], RAX, RSP, 16 * *counter as i32);
-                    self.a.gpr_memory(&[0x3B], RAX, RSP, 16 * *counter as i32 + 8);
-                    self.a.jump_if(When::NotLess, leave);
-                    open.push((again, leave));
-                }
-                Item::End { counter } => {
-                    let (again, leave) = open.pop().expect("loops are nested");
-                    self.a.gpr_memory(&[0xFF], Gpr(0), RSP, 16 * *counter as i32);
-                    self.a.jump(again);
-                    self.a.place(leave);
-                }
-                Item::BeginWide(wide) => {
-                    at = self.wide(wide, at);
-                    continue;
-                }
-                item => self.item(item, &[]),
+        while let Some(item) = items.get(at) {
+            if !item.opens() {
+                at += self.entry(&items[at..]);
+                continue;
             }
-            at += 1;
+            let end = matching_end(items, at);
+            let inside = &items[at + 1..end];
+            match item {
+                Item::Begin { counter, range } => self.counted(*counter, range, inside),
+                Item::BeginWide(range) => self.wide(range, inside),
+                Item::Chain { walks, range } => self.chain(walks, range, inside),
+                Item::Blocks { blocks, range } => self.blocks(*blocks, range, inside),
+                Item::Carry(blocks) => self.carry(*blocks, inside),
+                Item::Join(blocks) => self.join(*blocks, inside),
+                item => unreachable!("{item:?} stands in a vector loop"),
+            }
+            at = end + 1;
         }
     }
 
-    /// A vector loop that begins at an entry; answers the entry after its end.
-    fn wide(&mut self, wide: &Wide, begin: usize) -> usize {
-        let l = self.l;
-        let find = |from: usize, what: Item| {
-            from + l.items[from..].iter().position(|item| *item == what).expect("wide loops have a head and an end")
-        };
-        let (head, end) = (find(begin, Item::Head), find(begin, Item::EndWide));
+    /// Writes the first entry, or more than one if they are one instruction; answers how many.
+    fn entry(&mut self, items: &[Item]) -> usize {
+        if let [Item::Op { dst, code, args }, Item::Assign { dst: to, value: Arg::Value(value), .. }, ..] = items
+            && value == dst
+            && !self.tail
+            && let Home::Register(register) = self.homes.of(*to)
+        {
+            self.op(register, *code, args);
+            return 2;
+        }
+        self.item(&items[0]);
+        1
+    }
+
+    /// A loop of one turn after the other.
+    fn counted(&mut self, counter: usize, range: &Range, inside: &'l [Item]) {
+        self.range(range);
+        self.a.store_cell(counter, RSI);
+        self.a.store_cell(counter + 1, RDX);
+        let (again, leave) = (self.a.label(), self.a.label());
+        self.a.place(again);
+        self.a.load_cell(RAX, counter);
+        self.a.compare_cell(RAX, counter + 1);
+        self.a.jump_if(When::NotLess, leave);
+        self.items(inside);
+        self.increment(counter);
+        self.a.jump(again);
+        self.a.place(leave);
+    }
+
+    /// Adds 1 to a number of the frame.
+    pub(super) fn increment(&mut self, cell: usize) {
+        self.a.gpr_memory(&[0xFF], Gpr(0), RSP, 8 * cell as i32);
+    }
+
+    /// A vector loop.
+    fn wide(&mut self, range: &Range, inside: &'l [Item]) {
         let done = self.a.label();
-        match known(&wide.range) {
+        let mut left = known(range).map(|n| 0..n);
+        match left {
             // Nothing to do at all.
-            Some(0) => return end + 1,
+            Some(std::ops::Range { start: 0, end: 0 }) => return,
             // xor esi, esi
             Some(_) => self.a.raw(&[0x31, 0xF6]),
             None => {
-                self.range(&wide.range);
+                self.range(range);
                 self.a.gpr(&[0x39], RDX, RSI);
                 self.a.jump_if(When::NotLess, done);
             }
         }
-        l.items[begin + 1..head].iter().for_each(|item| self.item(item, &[]));
-        for (stream, pointer) in wide.streams.iter().zip(POINTERS) {
-            self.address(stream, pointer, RAX);
-        }
-        let body = &l.items[head + 1..end];
-        match known(&wide.range) {
-            Some(n) => self.known_turns(wide, body, n),
-            None => self.turns(wide, body, done),
+        let mut at = 0;
+        while let Some(item) = inside.get(at) {
+            let Item::Turns(turns) = item else {
+                self.item(item);
+                at += 1;
+                continue;
+            };
+            let end = matching_end(inside, at);
+            let body = &inside[at + 1..end];
+            match (&mut left, turns.nested) {
+                (left, Some(cells)) => self.nested_turns(turns, cells, body, left, done),
+                (Some(left), None) => self.known_turns(turns, body, left),
+                (None, None) => self.turns(turns, body, done),
+            }
+            at = end + 1;
         }
         self.a.place(done);
-        end + 1
     }
 
-    /// The turns of a wide loop from rsi to rdx.
-    fn turns(&mut self, wide: &Wide, body: &[Item], done: Label) {
-        let step = 16 * wide.vectors as i32;
-        let (again, rest) = (self.a.label(), self.a.label());
-        // rax: where the whole turns end.
+    /// rax: where the whole turns from rsi to rdx end.
+    fn end_of_turns(&mut self, step: i32) {
         self.a.gpr(&[0x89], RDX, RAX);
         self.a.gpr(&[0x29], RSI, RAX);
         self.a.gpr_with(RAX, 4, -step);
         self.a.gpr(&[0x01], RSI, RAX);
+    }
+
+    /// The body of a turn whose lanes all exist.
+    fn turn(&mut self, context: Context<'l>, body: &'l [Item]) {
+        let outside = std::mem::replace(&mut self.context, context);
+        self.items(body);
+        self.context = outside;
+    }
+
+    /// The turns of a vector loop from rsi to rdx.
+    fn turns(&mut self, turns: &'l Turns, body: &'l [Item], done: Label) {
+        self.pointers(&turns.streams);
+        let step = 16 * turns.vectors as i32;
+        let (again, rest) = (self.a.label(), self.a.label());
+        self.end_of_turns(step);
         self.a.gpr(&[0x39], RAX, RSI);
         self.a.jump_if(When::NotLess, rest);
         self.a.place(again);
-        body.iter().for_each(|item| self.item(item, &wide.streams));
+        self.turn(Context::Straight(&turns.streams), body);
         self.a.gpr_with(RSI, 0, step);
         self.a.gpr(&[0x39], RAX, RSI);
         self.a.jump_if(When::Less, again);
         self.a.place(rest);
-        self.a.gpr(&[0x29], RSI, RDX);
-        self.a.jump_if(When::NotGreater, done);
-        // mov eax, -1; bzhi eax, eax, edx: as many low bits as elements are left.
-        self.a.raw(&[0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xC4, 0xE2, 0x68, 0xF5, 0xC0]);
-        self.tail_turn(wide, body);
+        if turns.tail {
+            self.a.gpr(&[0x29], RSI, RDX);
+            self.a.jump_if(When::NotGreater, done);
+            self.mask_of_rest();
+            self.tail_turn(turns, Context::Straight(&turns.streams), body);
+        }
     }
 
-    /// The turns of a wide loop over a known number of elements, from rsi = 0.
-    fn known_turns(&mut self, wide: &Wide, body: &[Item], n: i64) {
-        let step = 16 * wide.vectors as i64;
-        let (whole, left) = (n / step * step, n % step);
+    fn pointers(&mut self, streams: &[Address]) {
+        for (stream, pointer) in streams.iter().zip(POINTERS) {
+            self.address(stream, pointer, RAX);
+        }
+    }
+
+    /// mov eax, -1; bzhi eax, eax, edx: as many low bits as elements are left.
+    fn mask_of_rest(&mut self) {
+        self.a.raw(&[0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xC4, 0xE2, 0x68, 0xF5, 0xC0]);
+    }
+
+    /// The turns of a vector loop over a known number of elements, from rsi on; leaves what no turn has done.
+    fn known_turns(&mut self, turns: &'l Turns, body: &'l [Item], left: &mut std::ops::Range<i64>) {
+        self.pointers(&turns.streams);
+        let step = 16 * turns.vectors as i64;
+        let (whole, rest) = ((left.end - left.start) / step * step, (left.end - left.start) % step);
         if whole > 0 {
             let again = self.a.label();
             self.a.place(again);
-            body.iter().for_each(|item| self.item(item, &wide.streams));
+            self.turn(Context::Straight(&turns.streams), body);
             self.a.gpr_with(RSI, 0, step as i32);
             if whole > step {
-                self.a.gpr_with(RSI, 7, whole as i32);
+                self.a.gpr_with(RSI, 7, (left.start + whole) as i32);
                 self.a.jump_if(When::Less, again);
             }
+            left.start += whole;
         }
-        if left > 0 {
+        if turns.tail && rest > 0 {
             // mov eax, the mask
             self.a.raw(&[0xB8]);
-            self.a.immediate((1i32 << left).wrapping_sub(1));
-            self.tail_turn(wide, body);
+            self.a.immediate((1i32 << rest).wrapping_sub(1));
+            self.tail_turn(turns, Context::Straight(&turns.streams), body);
+        }
+    }
+
+    /// The turns of a vector loop that has loops inside: where it is stands in the frame.
+    fn nested_turns(
+        &mut self,
+        turns: &'l Turns,
+        at: usize,
+        body: &'l [Item],
+        left: &mut Option<std::ops::Range<i64>>,
+        done: Label,
+    ) {
+        let step = 16 * turns.vectors as i32;
+        let context = Context::Nested(&turns.streams, at);
+        let (stop, end) = (at + 1, at + 2);
+        if let Some(left) = left {
+            // mov edx, the end
+            self.a.raw(&[0xBA]);
+            self.a.immediate(left.end as i32);
+        }
+        let (again, rest) = (self.a.label(), self.a.label());
+        self.end_of_turns(step);
+        self.a.store_cell(at, RSI);
+        self.a.store_cell(stop, RAX);
+        self.a.store_cell(end, RDX);
+        self.a.gpr(&[0x39], RAX, RSI);
+        self.a.jump_if(When::NotLess, rest);
+        let any = left.as_ref().is_none_or(|left| left.end - left.start >= step.into());
+        if any {
+            self.a.place(again);
+            self.turn(context, body);
+            self.a.load_cell(RSI, at);
+            self.a.gpr_with(RSI, 0, step);
+            self.a.store_cell(at, RSI);
+            self.a.compare_cell(RSI, stop);
+            self.a.jump_if(When::Less, again);
+        }
+        self.a.place(rest);
+        self.a.load_cell(RSI, at);
+        self.a.load_cell(RDX, end);
+        let some_left = left.as_ref().is_none_or(|left| (left.end - left.start) % i64::from(step) > 0);
+        if let Some(left) = left {
+            left.start += (left.end - left.start) / i64::from(step) * i64::from(step);
+        }
+        if turns.tail && some_left {
+            self.a.gpr(&[0x29], RSI, RDX);
+            self.a.jump_if(When::NotGreater, done);
+            self.mask_of_rest();
+            self.tail_turn(turns, context, body);
         }
     }
 
     /// The last turn, of the lanes whose bits are set in eax.
-    fn tail_turn(&mut self, wide: &Wide, body: &[Item]) {
+    fn tail_turn(&mut self, turns: &Turns, context: Context<'l>, body: &'l [Item]) {
         // kmovw k7, eax
         self.a.raw(&[0xC5, 0xF8, 0x92, 0xF8]);
-        if wide.vectors > 1 {
+        if turns.vectors > 1 {
             // shr eax, 16; kmovw k6, eax
             self.a.raw(&[0xC1, 0xE8, 16, 0xC5, 0xF8, 0x92, 0xF0]);
         }
         self.tail = true;
-        body.iter().for_each(|item| self.item(item, &wide.streams));
+        self.turn(context, body);
         self.tail = false;
     }
 
     /// The range of a loop to rsi and rdx. A given one is there already, before anything else has been written.
-    fn range(&mut self, range: &Range) {
+    pub(super) fn range(&mut self, range: &Range) {
         match range {
             Range::Given(factors) => {
                 for size in factors {
@@ -195,10 +350,11 @@ impl Writer<'_> {
                     self.multiply(RDX, size);
                 }
             }
+            Range::Block(blocks) => self.block_range(*blocks),
         }
     }
 
-    fn multiply(&mut self, register: Gpr, size: &Size) {
+    pub(super) fn multiply(&mut self, register: Gpr, size: &Size) {
         match size {
             Size::Known(1) => {}
             Size::Known(known) => {
@@ -213,14 +369,9 @@ impl Writer<'_> {
     pub(super) fn address(&mut self, address: &Address, to: Gpr, spare: Gpr) {
         let bytes = address.dtype.size() as i64;
         self.a.gpr_memory(&[0x8B], to, RDI, 8 * address.slot as i32);
-        for (counter, step) in &address.terms {
-            self.a.gpr_memory(&[0x8B], spare, RSP, 16 * *counter as i32);
-            if let Size::Known(known) = step {
-                self.multiply(spare, &Size::Known(known * bytes));
-            } else {
-                self.multiply(spare, step);
-                self.multiply(spare, &Size::Known(bytes));
-            }
+        for (cell, step) in &address.terms {
+            self.a.load_cell(spare, *cell);
+            self.scale(spare, step, bytes);
             self.a.gpr(&[0x01], spare, to);
         }
         match &address.offset {
@@ -230,12 +381,32 @@ impl Writer<'_> {
                 // mov spare, 1
                 self.a.gpr(&[0xC7], Gpr(0), spare);
                 self.a.immediate(1);
-                self.multiply(spare, size);
-                self.multiply(spare, &Size::Known(bytes));
+                self.scale(spare, size, bytes);
                 self.a.gpr(&[0x01], spare, to);
             }
         }
     }
+
+    /// A register times a number of elements, in bytes.
+    pub(super) fn scale(&mut self, register: Gpr, size: &Size, bytes: i64) {
+        if let Size::Known(known) = size {
+            self.multiply(register, &Size::Known(known * bytes));
+        } else {
+            self.multiply(register, size);
+            self.multiply(register, &Size::Known(bytes));
+        }
+    }
+}
+
+/// Where the loop that an entry opens ends.
+fn matching_end(items: &[Item], at: usize) -> usize {
+    let mut open = 0;
+    let end = items[at..].iter().position(|item| {
+        open += usize::from(item.opens());
+        open -= usize::from(*item == Item::End);
+        open == 0
+    });
+    at + end.expect("loops are nested")
 }
 
 /// How many elements a loop runs over, where that is known.

@@ -5,4 +5,5 @@ mod check;
 mod lane_ops;
 mod loops;
 mod random;
+mod wide;
 mod compile;

@@ -23,6 +23,8 @@ pub struct MemoryPlan {
     pub buffers: Vec<PlannedBuffer>,
     /// Bytes for all intermediate values at once.
     pub arena_bytes: usize,
+    /// Bytes of the intermediate values that are in use at once: what no placing of them can go below.
+    pub live_bytes: usize,
     /// Bytes for intermediate values and results at once.
     pub peak_bytes: usize,
 }
@@ -139,7 +141,12 @@ impl ConcreteFunction {
             bytes: plan.bytes[n],
             offset: plan.offsets[n],
         });
-        Ok(MemoryPlan { buffers: buffers.collect(), arena_bytes: plan.arena_bytes, peak_bytes: plan.peak_bytes })
+        Ok(MemoryPlan {
+            buffers: buffers.collect(),
+            arena_bytes: plan.arena_bytes,
+            live_bytes: plan.live_bytes,
+            peak_bytes: plan.peak_bytes,
+        })
     }
 
     /// Does something with the executable on the arrays and variables of a call.

@@ -8,7 +8,7 @@ use tracelift_tensor::Result;
 use super::ConcreteFunction;
 use crate::Tensor;
 
-/// Time and bytes of each kernel and library call; printed as a table.
+/// Time, bytes and floating-point operations of each kernel and library call; printed as a table.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Profile(pub tracelift_runtime::Profile);
 
@@ -21,7 +21,8 @@ impl ConcreteFunction {
     /// let f = Function::new(|x: &Tensor| x.exp().sum(..)).concrete(spec!(f32[None]))?;
     /// let profile = f.profile(&[&Tensor::ones([1000])], 10)?;
     /// assert_eq!((profile.0.rows.len(), profile.0.rows[0].bytes), (1, 4000));
-    /// assert!(profile.to_string().contains("GB/s"));
+    /// assert_eq!(profile.0.rows[0].flops, 17 * 1000, "an exponential counts as 16");
+    /// assert!(profile.to_string().contains("GFLOP/s"));
     /// # Ok::<(), tracelift_function::Error>(())
     /// ```
     pub fn profile(&self, arguments: &[&Tensor], calls: usize) -> Result<Profile> {
@@ -34,23 +35,31 @@ impl fmt::Display for Profile {
         let tracelift_runtime::Profile { calls, seconds, rows } = &self.0;
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["kernel", "runs", "µs", "%", "bytes", "GB/s"]);
+        table.set_header(["kernel", "runs", "µs", "%", "bytes", "GB/s", "FLOPs", "GFLOP/s"]);
         for column in table.column_iter_mut().skip(1) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        let mut add = |name: &str, runs: String, time: f64, bytes: Option<f64>| {
-            let rate =
-                bytes.filter(|_| time > 0.0).map_or_else(String::new, |bytes| format!("{:.2}", bytes / time / 1e9));
-            let bytes = bytes.map_or_else(String::new, |bytes| format!("{bytes:.0}"));
-            let share = if *seconds > 0.0 { 100.0 * time / seconds } else { 0.0 };
-            table.add_row([name.to_owned(), runs, format!("{:.2}", time * 1e6), format!("{share:.0}"), bytes, rate]);
-        };
+        let share = |time: f64| format!("{:.0}", if *seconds > 0.0 { 100.0 * time / seconds } else { 0.0 });
+        // Billions a second.
+        let rate =
+            |count: f64, time: f64| if time > 0.0 { format!("{:.2}", count / time / 1e9) } else { String::new() };
         let mut rest = *seconds;
         for row in rows {
             rest -= row.seconds;
-            add(&row.name, row.runs.to_string(), row.seconds, Some(row.bytes as f64 * row.runs));
+            let (bytes, flops) = (row.bytes as f64 * row.runs, row.flops as f64 * row.runs);
+            table.add_row([
+                row.name.clone(),
+                row.runs.to_string(),
+                format!("{:.2}", row.seconds * 1e6),
+                share(row.seconds),
+                format!("{bytes:.0}"),
+                rate(bytes, row.seconds),
+                format!("{flops:.0}"),
+                rate(flops, row.seconds),
+            ]);
         }
-        add("everything else", String::new(), rest.max(0.0), None);
+        let rest = rest.max(0.0);
+        table.add_row(["everything else".to_owned(), String::new(), format!("{:.2}", rest * 1e6), share(rest)]);
         write!(f, "{table}\n{:.2} µs a call, the mean of {calls}", seconds * 1e6)
     }
 }

@@ -14,7 +14,7 @@ use tracelift_tensor::{Array, DType, Error, Raw, Result};
 pub(crate) fn eval_lane(op: LaneOp, x: &[Array]) -> Result<Array> {
     let types: Vec<DType> = x.iter().map(Array::dtype).collect();
     let result = op.result_type(&types).map_err(Error::type_)?;
-    let mut y = Array::zeros(result, x[0].shape())?;
+    let mut y = Array::for_overwrite(result, x[0].shape())?;
     let done = match types[0] {
         DType::F32 => floats::<Scalar32, f32>(op, x, &mut y),
         DType::F64 => floats::<Scalar64, f64>(op, x, &mut y),

@@ -1,7 +1,7 @@
-//! How much work a kernel is, so that only launches worth it are split over threads.
+//! How much work a kernel is: launches worth it are split over threads, and profiles say how many operations they are.
 
 use tracelift_kernel::lane::LaneOp;
-use tracelift_kernel::loops::{Kernel, Stmt};
+use tracelift_kernel::loops::{Kernel, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
 use tracelift_tensor::{Binding, Dim};
 
@@ -50,25 +50,45 @@ pub(super) fn run_length(extent: i64, tiles: usize) -> i64 {
     length
 }
 
-/// The number of scalar operations, weighted by what they cost beside an addition.
+/// The number of statements that are run, weighted by what they cost beside an addition.
 fn work(kernel: &Kernel, sizes: &Binding) -> u64 {
+    sum(kernel, sizes, |stmt| match stmt {
+        Stmt::Load { .. } | Stmt::Store { .. } | Stmt::Index { .. } => 1,
+        Stmt::Lane { op, .. } => weight(*op),
+        Stmt::Loop(_) => 0,
+    })
+}
+
+/// The number of operations on elements, weighted by what they cost beside an addition.
+pub(super) fn operations(kernel: &Kernel, sizes: &Binding) -> u64 {
+    sum(kernel, sizes, |stmt| match stmt {
+        Stmt::Lane { op, .. } => weight(*op),
+        // What is yielded is joined with what there is.
+        Stmt::Loop(Loop { kind: LoopKind::Reduce { kinds, .. }, axes, .. }) => {
+            (kinds.len() as u64).saturating_mul(trips(axes, sizes))
+        }
+        Stmt::Loop(_) | Stmt::Load { .. } | Stmt::Store { .. } | Stmt::Index { .. } => 0,
+    })
+}
+
+/// The cost of all statements, each as often as it is run.
+fn sum(kernel: &Kernel, sizes: &Binding, cost: impl Fn(&Stmt) -> u64) -> u64 {
     let mut total = 0u64;
     let mut pending = vec![(&kernel.body, 1u64)];
     while let Some((block, times)) = pending.pop() {
         for stmt in &block.stmts {
-            let cost = match stmt {
-                Stmt::Load { .. } | Stmt::Store { .. } | Stmt::Index { .. } => 1,
-                Stmt::Lane { op, .. } => weight(*op),
-                Stmt::Loop(inner) => {
-                    let trips = inner.axes.iter().fold(1, |trips: u64, (_, n)| trips.saturating_mul(extent(n, sizes)));
-                    pending.push((&inner.body, times.saturating_mul(trips)));
-                    continue;
-                }
-            };
-            total = total.saturating_add(times.saturating_mul(cost));
+            total = total.saturating_add(times.saturating_mul(cost(stmt)));
+            if let Stmt::Loop(inner) = stmt {
+                pending.push((&inner.body, times.saturating_mul(trips(&inner.axes, sizes))));
+            }
         }
     }
     total
+}
+
+/// How often the body of a loop is run.
+fn trips(axes: &[(LoopVar, Dim)], sizes: &Binding) -> u64 {
+    axes.iter().fold(1, |trips: u64, (_, n)| trips.saturating_mul(extent(n, sizes)))
 }
 
 /// Sizes that cannot be evaluated are reported by the plan; here they count as nothing.
@@ -109,6 +129,15 @@ mod tests {
         let dear = kernel(&ROWS.replace("OP", "exp"));
         assert_eq!(work(&dear.kernels[0], &sizes(5, 7)), (2 + 16) * 35);
         assert_eq!(work(&dear.kernels[0], &sizes(i64::MAX, i64::MAX)), u64::MAX);
+    }
+
+    #[test]
+    fn operations_are_those_on_elements_and_one_for_each_element_reduced() {
+        let dear = kernel(&ROWS.replace("OP", "exp"));
+        assert_eq!(operations(&dear.kernels[0], &sizes(5, 7)), 16 * 35);
+        let sums = "par %i in 0..B { %s = reduce sum %j in 0..N { %0 = load %x[%i, %j] %1 = neg %0 yield %1 }
+            store %y[%i, 0], %s }";
+        assert_eq!(operations(&kernel(sums).kernels[0], &sizes(5, 7)), 2 * 35);
     }
 
     #[test]

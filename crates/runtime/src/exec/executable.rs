@@ -198,7 +198,10 @@ impl Executable {
     ) -> Result<(), CallError> {
         // Taken out, so that the lease can be written while the plan is read.
         let (plan, settled) = match lease.planned.take() {
-            Some(plan) if self.has_sizes(&plan.key, inputs, held.values)? => (plan, !self.moves),
+            Some(plan) if self.has_sizes(&plan.key, inputs, held.values)? => {
+                let settled = lease.recall_arena(&plan)? && !self.moves;
+                (plan, settled)
+            }
             _ => {
                 let key = self.key(inputs, held.values)?;
                 (self.plans.find(&key, || self.make_plan(key.clone()))?, false)
@@ -216,6 +219,7 @@ impl Executable {
         let run = Run { native, program, layout, plan: &plan, options, times };
         let done = self.run(&run, inputs, held, lease, outputs);
         lease.planned = Some(plan);
+        lease.part_with_arena();
         done
     }
 
@@ -381,9 +385,9 @@ impl Executable {
             }
             if outputs.len() <= n {
                 // What is handed through is put in its place when the call has succeeded.
-                outputs.push(if fresh { Array::zeros(dtype, shape)? } else { Array::zeros(dtype, [0])? });
+                outputs.push(if fresh { Array::for_overwrite(dtype, shape)? } else { Array::zeros(dtype, [0])? });
             } else if fresh && !fits(&outputs[n]) {
-                outputs[n] = Array::zeros(dtype, shape)?;
+                outputs[n] = Array::for_overwrite(dtype, shape)?;
             }
             if let Source::Output(owner) = source {
                 lease.table[owner.0 as usize] = outputs[n].bytes_mut().as_mut_ptr() as usize;

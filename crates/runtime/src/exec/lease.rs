@@ -1,6 +1,7 @@
 //! What one call needs besides its arguments: memory for intermediate values and the tables native code reads.
 //!
-//! A lease is taken from a free list and given back, so calls after the first allocate nothing.
+//! A lease is taken from a free list and given back, so calls after the first allocate nothing. What lies in it stays
+//! there, except for a large arena, which between calls is in the pool of [`memory`], so that functions share it.
 
 use super::native::Native;
 use super::plan::Plan;
@@ -9,9 +10,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tracelift_codegen::driver::Layout;
 use tracelift_kernel::program::*;
+use tracelift_tensor::memory::{self, Block};
 use tracelift_tensor::{Array, Error, Result};
 
-/// One cache line of arena.
+/// One cache line of a stack.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct Line(pub(super) [u8; 64]);
@@ -40,7 +42,10 @@ pub(super) struct Lease {
     from_call: Vec<(u32, u32)>,
     /// The same for buffers in the arena, constants and scratch rows.
     from_plan: Vec<(u32, u32)>,
-    arena: Vec<Line>,
+    /// None before the first call, and while it is in the pool.
+    arena: Option<Block>,
+    /// Where the arena lay when the tables were made.
+    base: usize,
     /// The plan whose addresses stand in the table; taken out during a call.
     pub(super) planned: Option<Arc<Plan>>,
     /// The results of the last call, if they are small: one that the caller has dropped is used again.
@@ -81,7 +86,8 @@ impl Lease {
             stacks: Stacks::new(layout.stacks.len()),
             from_call,
             from_plan,
-            arena: vec![],
+            arena: None,
+            base: 0,
             planned: None,
             kept: vec![None; program.results.len()],
         }
@@ -89,8 +95,8 @@ impl Lease {
 
     /// Writes what follows from the plan into the tables, after growing the arena where the plan needs more.
     pub(super) fn settle(&mut self, plan: &Plan, layout: &Layout, native: &Native) -> Result {
-        self.grow(plan.arena_bytes)?;
-        let base = self.arena.as_mut_ptr() as usize;
+        let base = self.place_arena(plan.arena_bytes)?;
+        self.base = base;
         for (entry, offset) in self.table.iter_mut().zip(&plan.offsets) {
             if let Some(offset) = offset {
                 *entry = base + offset;
@@ -118,15 +124,28 @@ impl Lease {
         }
     }
 
-    fn grow(&mut self, bytes: usize) -> Result {
-        let lines = bytes.div_ceil(size_of::<Line>());
-        if lines > self.arena.len() {
-            self.arena = Vec::new();
-            let no_memory = |_| Error::out_of_memory(format!("there is no memory for {bytes} bytes"));
-            self.arena.try_reserve_exact(lines).map_err(no_memory)?;
-            self.arena.resize(lines, Line([0; 64]));
+    /// Takes memory for the arena again, if it was given away; whether it lies where the tables say.
+    pub(super) fn recall_arena(&mut self, plan: &Plan) -> Result<bool> {
+        Ok(self.arena.is_some() || self.place_arena(plan.arena_bytes)? == self.base)
+    }
+
+    /// Gives a large arena to the pool until the next call. Where the pool has no room it stays.
+    pub(super) fn part_with_arena(&mut self) {
+        let bytes = self.arena.as_ref().map_or(0, |arena| arena.bytes().len());
+        if bytes >= memory::POOLED_BYTES && memory::has_room(bytes) {
+            self.arena = None;
         }
-        Ok(())
+    }
+
+    /// The address of an arena of at least so many bytes.
+    fn place_arena(&mut self, bytes: usize) -> Result<usize> {
+        if self.arena.as_ref().is_none_or(|arena| arena.bytes().len() < bytes) {
+            self.arena = None;
+            let no_memory = |_| Error::out_of_memory(format!("there is no memory for {bytes} bytes"));
+            self.arena = Some(Block::unspecified(bytes).map_err(no_memory)?);
+        }
+        let arena = self.arena.as_mut().expect("it was just made");
+        Ok(arena.bytes_mut().as_mut_ptr() as usize)
     }
 
     /// Memory for the next value of state n: one that nobody holds any more, or a new array.
@@ -136,7 +155,7 @@ impl Lease {
             Some(spare) if spare.is_unique() && (spare.dtype(), spare.shape()) == (like.dtype(), like.shape()) => {
                 Ok(spare)
             }
-            _ => Array::zeros(like.dtype(), like.shape()),
+            _ => Array::for_overwrite(like.dtype(), like.shape()),
         }
     }
 }

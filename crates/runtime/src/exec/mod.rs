@@ -18,7 +18,7 @@ mod watch;
 
 pub use executable::Executable;
 pub use lifetimes::{Lifetime, lifetimes};
-pub use place::{Request, place};
+pub use place::{Request, live_bytes, place};
 pub use plan::{CallError, Key, Plan, PlanTable};
 pub use profile::{Profile, ProfileRow};
 pub use states::with_variables;

@@ -55,6 +55,30 @@ pub fn place(requests: &[Request]) -> Option<(Vec<usize>, usize)> {
     Some((offsets, gaps.total))
 }
 
+/// How many bytes are in use at once at least, wherever the pieces lie; `None` when that overflows.
+///
+/// ```
+/// use tracelift_runtime::exec::{Request, live_bytes};
+/// let wanted = [Request { lifetime: 0..=1, bytes: 100 }, Request { lifetime: 1..=2, bytes: 64 }, Request { lifetime: 2..=3, bytes: 128 }];
+/// assert_eq!(live_bytes(&wanted), Some(192));
+/// ```
+pub fn live_bytes(requests: &[Request]) -> Option<usize> {
+    // What begins before what ends at the same step: both are in use then.
+    let mut events = Vec::with_capacity(2 * requests.len());
+    for Request { lifetime, bytes } in requests {
+        let bytes = align(*bytes)?;
+        events.push((*lifetime.start(), false, bytes));
+        events.push((*lifetime.end(), true, bytes));
+    }
+    events.sort_unstable();
+    let (mut live, mut most) = (0usize, 0);
+    for (_, ends, bytes) in events {
+        live = if ends { live - bytes } else { live.checked_add(bytes)? };
+        most = most.max(live);
+    }
+    Some(most)
+}
+
 /// Unused ranges below `total`, sorted, never adjacent.
 #[derive(Default)]
 struct Gaps {
@@ -109,6 +133,12 @@ mod tests {
             let requests: Vec<Request> =
                 pieces.iter().map(|&(first, more, bytes)| Request { lifetime: first..=first + more, bytes }).collect();
             let (offsets, total) = place(&requests).unwrap();
+            let at = |now: u32| {
+                let live = requests.iter().filter(|request| request.lifetime.contains(&now));
+                live.map(|request| request.bytes.next_multiple_of(ALIGNMENT)).sum::<usize>()
+            };
+            prop_assert_eq!(live_bytes(&requests), Some((0..60).map(at).max().unwrap()));
+            prop_assert!(total >= live_bytes(&requests).unwrap());
             for (n, a) in requests.iter().enumerate() {
                 prop_assert_eq!(offsets[n] % ALIGNMENT, 0);
                 prop_assert!(offsets[n] + a.bytes <= total);
@@ -130,7 +160,7 @@ mod tests {
     #[test]
     fn sizes_that_overflow_are_refused() {
         let huge = Request { lifetime: 0..=0, bytes: isize::MAX as usize };
-        assert_eq!(place(&[huge.clone(), huge]), None);
+        assert_eq!((place(&[huge.clone(), huge.clone()]), live_bytes(&[huge.clone(), huge])), (None, None));
         assert_eq!(place(&[Request { lifetime: 0..=0, bytes: usize::MAX }]), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::cost::tiles;
 use super::lifetimes::Lifetime;
-use super::place::{Request, align, place};
+use super::place::{Request, align, live_bytes, place};
 use crate::matmul::{MatMul, Order, Strides};
 use crate::options::Options;
 use smallvec::SmallVec;
@@ -55,6 +55,8 @@ pub struct Plan {
     pub offsets: Vec<Option<usize>>,
     /// How much arena a call needs.
     pub arena_bytes: usize,
+    /// How much of the arena is in use at once at least, wherever things lie.
+    pub live_bytes: usize,
     /// How much memory a call needs for intermediate values and results.
     pub peak_bytes: usize,
     /// For each launch, how many tiles it is cut into.
@@ -151,6 +153,7 @@ impl Plan {
             bytes: vec![],
             offsets: vec![],
             arena_bytes: 0,
+            live_bytes: 0,
             peak_bytes: 0,
             tiles: vec![],
             extents: vec![],
@@ -185,6 +188,7 @@ impl Plan {
             self.offsets[entry] = Some(offset);
         }
         self.arena_bytes = total;
+        self.live_bytes = live_bytes(&requests).ok_or_else(too_large)?;
         let results = program.buffers.iter().zip(&self.bytes);
         let results = results.filter(|(buffer, _)| matches!(buffer.role, Role::Output(_)));
         self.peak_bytes = results.fold(total, |sum, (_, bytes)| sum.saturating_add(*bytes));

@@ -2,14 +2,15 @@
 //!
 //! Calls that are not profiled pay nothing for it: a profiled one runs the same code with other entries in its tables.
 
+use super::cost::operations;
 use super::executable::Executable;
 use super::plan::{CallError, Plan};
 use crate::variable::Variable;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tracelift_codegen::driver::Layout;
+use tracelift_codegen::driver::{LaunchPlace, Layout};
 use tracelift_kernel::program::{BufferId, LibraryOp, Program};
-use tracelift_tensor::{Array, Error};
+use tracelift_tensor::{Array, Binding, Error};
 
 /// Times noted during calls.
 pub(super) struct Times {
@@ -67,6 +68,9 @@ pub struct ProfileRow {
     pub seconds: f64,
     /// The bytes of what one run reads and writes, each buffer counted once.
     pub bytes: usize,
+    /// The floating-point operations of one run: two for each step of a product; in kernels one for each addition,
+    /// multiplication, comparison and the like, 4 for a division or root, 16 for a transcendental function.
+    pub flops: u64,
 }
 
 impl Executable {
@@ -92,7 +96,10 @@ impl Executable {
 }
 
 fn rows(program: &Program, layout: &Layout, plan: &Plan, times: &Times, calls: usize) -> Vec<ProfileRow> {
-    let row = |name: String, counter: &Counter, buffers: &mut dyn Iterator<Item = BufferId>| {
+    let unknowns = program.unknowns.iter().map(|unknown| unknown.sym.clone());
+    let sizes: Binding = unknowns.zip(plan.key.iter().copied()).collect();
+    let of_launch = |launch: &LaunchPlace| operations(program.kernel(launch.kernel), &sizes);
+    let row = |name: String, counter: &Counter, flops: u64, buffers: &mut dyn Iterator<Item = BufferId>| {
         let mut seen: Vec<BufferId> = buffers.collect();
         seen.sort_unstable();
         seen.dedup();
@@ -101,6 +108,7 @@ fn rows(program: &Program, layout: &Layout, plan: &Plan, times: &Times, calls: u
             runs: counter.count.load(Ordering::Relaxed) as f64 / calls as f64,
             seconds: counter.nanoseconds.load(Ordering::Relaxed) as f64 / 1e9 / calls as f64,
             bytes: seen.iter().map(|id| plan.bytes[id.0 as usize]).sum(),
+            flops,
         }
     };
     let buffer = |id: &BufferId| format!("${}", program.buffer(*id).name);
@@ -108,9 +116,10 @@ fn rows(program: &Program, layout: &Layout, plan: &Plan, times: &Times, calls: u
     let launches = layout.launches.iter().enumerate().filter(|(n, _)| !epilogues.contains(n));
     let launches = launches.map(|(n, launch)| {
         let name = format!("@{}", program.kernel(launch.kernel).name);
-        row(name, &times.launches[n], &mut launch.buffers.iter().copied())
+        row(name, &times.launches[n], of_launch(launch), &mut launch.buffers.iter().copied())
     });
-    let libraries = layout.libraries.iter().zip(&times.libraries).map(|(library, counter)| {
+    let libraries = layout.libraries.iter().zip(&times.libraries).zip(&plan.products);
+    let libraries = libraries.map(|((library, counter), product)| {
         let call = &library.call;
         let what = match &call.op {
             LibraryOp::MatMul(_) => "matmul",
@@ -121,7 +130,10 @@ fn rows(program: &Program, layout: &Layout, plan: &Plan, times: &Times, calls: u
         let with = epilogue.map_or_else(String::new, |launch| format!(" with @{}", program.kernel(launch.kernel).name));
         let name = format!("{what} {} -> {}{with}", operands.join(", "), buffer(&call.result));
         let fused = epilogue.into_iter().flat_map(|launch| launch.buffers.iter().copied());
-        row(name, counter, &mut call.operands.iter().copied().chain([call.result]).chain(fused))
+        let product =
+            product.as_ref().map_or(0, |product| 2 * (product.batch * product.m * product.k * product.n) as u64);
+        let flops = product.saturating_add(epilogue.map_or(0, of_launch));
+        row(name, counter, flops, &mut call.operands.iter().copied().chain([call.result]).chain(fused))
     });
     launches.chain(libraries).collect()
 }

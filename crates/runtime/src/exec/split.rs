@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tracelift_codegen::driver::FaultCode;
 use tracelift_kernel::lane::Scalar;
-use tracelift_kernel::loops::LoopKind;
+use tracelift_kernel::loops::{LoopKind, Stmt};
 use tracelift_kernel::meaning::{ReduceKind, Subnormals};
 use tracelift_tensor::DType;
 
@@ -26,7 +26,11 @@ impl Call<'_> {
         // SAFETY: the caller passes as many slots as the launch's layout says.
         let slots = unsafe { slice::from_raw_parts_mut(args, place.abi.num_slots()) };
         let kernel = call.kernel(place);
-        let reduction = call.program.kernel(place.kernel).whole_reduce();
+        // What is cut is a `par` loop or a reduction that is all there is: see `tiles`.
+        let reduction = match call.program.kernel(place.kernel).body.stmts.as_slice() {
+            [Stmt::Loop(whole)] if matches!(whole.kind, LoopKind::Reduce { .. }) => Some(whole),
+            _ => None,
+        };
         let fault: Mutex<Option<(usize, i32, u64)>> = Mutex::new(None);
         let extent = call.plan.extents[index];
         let run = reduction.map(|_| run_length(extent, tiles));

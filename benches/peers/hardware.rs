@@ -1,0 +1,182 @@
+//! The limits of this machine: bandwidth of copying, reading and triads, and the peak of fused multiply-adds.
+//!
+//! Vectors are 256 bits wide where the machine has them. Memory is used again, so that no page is touched for the first
+//! time while the clock runs; each thread has its part.
+
+use crate::measure::{Settings, Times};
+use pulp::{Arch, Simd, WithSimd};
+use serde_json::json;
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::Instant;
+
+const SIZES: [(&str, usize); 3] = [("4e3", 4096), ("1e5", 100_000), ("1e7", 10_000_000)];
+
+/// Bytes a second for arrays of some sizes, and floating-point operations a second, at their best.
+pub(crate) struct Ceilings {
+    /// The bytes of a pass, with the best rate.
+    bandwidth: Vec<(f64, f64)>,
+    pub(crate) flops: f64,
+}
+
+/// The ceilings as result lines.
+pub(crate) fn all(settings: &Settings) {
+    drop(Ceilings::measure(settings));
+}
+
+impl Ceilings {
+    /// Measures them; prints those that are wanted.
+    pub(crate) fn measure(settings: &Settings) -> Ceilings {
+        let mut bandwidth = vec![];
+        for (size, n) in SIZES {
+            let mut best: f64 = 0.0;
+            for (name, bytes, pass) in STREAMS {
+                let times = stream(settings, n, pass);
+                let bytes = bytes * n as f64;
+                report(&times, settings, &format!("HW.{name}.{size}"), "gb_s", bytes);
+                best = best.max(bytes / times.least());
+            }
+            bandwidth.push((8.0 * n as f64, best));
+        }
+        let rounds = 2_000_000;
+        let times = timed(settings, 1, |_| (), |()| Arch::new().dispatch(Chains { rounds }));
+        let flops = (rounds * Arch::new().dispatch(Width)) as f64 * 2.0 * settings.thread_count() as f64;
+        report(&times, settings, "HW.fma-peak", "gflop_s", flops);
+        Ceilings { bandwidth, flops: flops / times.least() }
+    }
+
+    /// The bandwidth for something that moves so many bytes: that of the nearest size measured.
+    pub(crate) fn bandwidth(&self, bytes: f64) -> f64 {
+        let distance = |(size, _): &&(f64, f64)| (size.ln() - bytes.max(1.0).ln()).abs();
+        let nearest = self.bandwidth.iter().min_by(|one, other| distance(one).total_cmp(&distance(other)));
+        nearest.map_or(f64::NAN, |(_, rate)| *rate)
+    }
+}
+
+fn report(times: &Times, settings: &Settings, workload: &str, unit: &str, work: f64) {
+    if settings.wants(workload) {
+        let extra = json!({ unit: work / times.median() / 1e9, format!("best_{unit}"): work / times.least() / 1e9 });
+        times.report(settings, workload, "rust", extra);
+    }
+}
+
+/// The part of the arrays that one thread has.
+struct Part {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    c: Vec<f32>,
+}
+
+type Pass = fn(&mut Part, f32);
+
+/// Name, bytes per element, and one pass.
+const STREAMS: [(&str, f64, Pass); 3] = [("copy", 8.0, copy), ("read", 4.0, read), ("triad", 12.0, triad)];
+
+/// The addition keeps it from becoming a call of the system's copy.
+fn copy(part: &mut Part, s: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || part.a.iter_mut().zip(&part.b).for_each(|(a, b)| *a = b + s),
+    );
+}
+
+fn read(part: &mut Part, s: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            let mut sums = [s; 64];
+            for block in part.b.chunks_exact(64) {
+                sums.iter_mut().zip(block).for_each(|(sum, b)| *sum += b);
+            }
+            black_box(sums);
+        },
+    );
+}
+
+fn triad(part: &mut Part, s: f32) {
+    Arch::new().dispatch(
+        #[inline(always)]
+        || part.a.iter_mut().zip(&part.b).zip(&part.c).for_each(|((a, b), c)| *a = b + s * c),
+    );
+}
+
+fn stream(settings: &Settings, n: usize, pass: Pass) -> Times {
+    let passes = (20_000_000 / n).clamp(2, 5_000);
+    let make = |threads: usize| {
+        let [a, b, c] = [0.0, 1.0, 2.0].map(|value: f32| vec![value; n / threads]);
+        Part { a, b, c }
+    };
+    timed(settings, passes, make, |part| pass(black_box(part), black_box(3.0)))
+}
+
+/// How many sums a round of multiply-adds goes on with: more than a unit has under way.
+const CHAINS: usize = 12;
+
+/// Independent chains of fused multiply-adds.
+struct Chains {
+    rounds: usize,
+}
+
+impl WithSimd for Chains {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let [x, y] = [0.999, 1e-3].map(|value| simd.splat_f32s(black_box(value)));
+        let mut sums = [y; CHAINS];
+        for _ in 0..self.rounds {
+            for sum in &mut sums {
+                *sum = simd.mul_add_e_f32s(*sum, x, y);
+            }
+        }
+        let total = sums.into_iter().fold(y, |total, sum| simd.add_f32s(total, sum));
+        black_box(simd.reduce_sum_f32s(total));
+    }
+}
+
+/// How many multiply-adds a round is.
+struct Width;
+
+impl WithSimd for Width {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        CHAINS * S::F32_LANES
+    }
+}
+
+/// Seconds per pass, of all threads at once, each on what `make` makes for one of so many threads.
+fn timed<P>(
+    settings: &Settings,
+    passes: usize,
+    make: impl Fn(usize) -> P + Sync,
+    work: impl Fn(&mut P) + Sync,
+) -> Times {
+    let threads = settings.thread_count();
+    let barrier = Barrier::new(threads);
+    let run = |is_first: bool| {
+        let mut part = make(threads);
+        work(&mut part);
+        let mut seconds = vec![];
+        for _ in 0..15 {
+            barrier.wait();
+            let began = Instant::now();
+            for _ in 0..passes {
+                work(&mut part);
+            }
+            barrier.wait();
+            if is_first {
+                seconds.push(began.elapsed().as_secs_f64() / passes as f64);
+            }
+        }
+        seconds
+    };
+    let seconds = std::thread::scope(|scope| {
+        for _ in 1..threads {
+            scope.spawn(|| run(false));
+        }
+        run(true)
+    });
+    Times::of_repetitions(seconds, 1, 0.0)
+}

@@ -1,0 +1,152 @@
+//! The loops of reductions as machine code: chains down rows, blocks and the tree that joins them.
+
+use super::encode::*;
+use super::ir::*;
+use super::write::{Context, POINTERS, Writer};
+use tracelift_kernel::meaning::BLOCK;
+
+impl<'l> Writer<'l> {
+    /// One element after the other, in all lanes; rdx counts.
+    pub(super) fn chain(&mut self, walks: &'l [Walk], range: &Range, inside: &'l [Item]) {
+        let Context::Nested(_, at) = self.context else { unreachable!("chains stand in vector loops") };
+        let done = self.a.label();
+        self.range(range);
+        for (walk, pointer) in walks.iter().zip(POINTERS) {
+            let bytes = walk.address.dtype.size() as i64;
+            let (step, cell) = &walk.step;
+            self.address(&walk.address, pointer, RAX);
+            if walk.along {
+                self.a.load_cell(RAX, at);
+                self.multiply(RAX, &Size::Known(bytes));
+                self.a.gpr(&[0x01], RAX, pointer);
+            }
+            if let Range::Block(_) = range {
+                self.a.gpr(&[0x89], RSI, RAX);
+                self.scale(RAX, step, bytes);
+                self.a.gpr(&[0x01], RAX, pointer);
+            }
+            if let Some(cell) = cell {
+                // mov eax, 1
+                self.a.raw(&[0xB8, 1, 0, 0, 0]);
+                self.scale(RAX, step, bytes);
+                self.a.store_cell(*cell, RAX);
+            }
+        }
+        self.a.gpr(&[0x29], RSI, RDX);
+        self.a.jump_if(When::NotGreater, done);
+        let again = self.a.label();
+        self.a.place(again);
+        let outside = std::mem::replace(&mut self.context, Context::Chain(walks));
+        self.items(inside);
+        self.context = outside;
+        for (walk, pointer) in walks.iter().zip(POINTERS) {
+            match &walk.step {
+                (Size::Known(0), _) => {}
+                (Size::Known(step), _) => self.a.gpr_with(pointer, 0, (step * walk.address.dtype.size() as i64) as i32),
+                (_, Some(cell)) => self.a.gpr_memory(&[0x03], pointer, RSP, 8 * *cell as i32),
+                (_, None) => unreachable!("steps that are not known have a number in the frame"),
+            }
+        }
+        // dec rdx
+        self.a.gpr(&[0xFF], Gpr(1), RDX);
+        self.a.jump_if(When::NotZero, again);
+        self.a.place(done);
+    }
+
+    /// A loop over the blocks of a reduction.
+    pub(super) fn blocks(&mut self, blocks: Blocks, range: &Range, inside: &'l [Item]) {
+        self.range(range);
+        self.a.store_cell(blocks.begin(), RSI);
+        self.a.store_cell(blocks.end(), RDX);
+        self.a.store_cell(blocks.from(), RSI);
+        self.clear(blocks.number());
+        let again = self.a.label();
+        self.a.place(again);
+        self.items(inside);
+        self.increment(blocks.number());
+        self.a.load_cell(RAX, blocks.from());
+        self.a.gpr_with(RAX, 0, BLOCK as i32);
+        self.a.store_cell(blocks.from(), RAX);
+        self.a.compare_cell(RAX, blocks.end());
+        self.a.jump_if(When::Less, again);
+    }
+
+    /// The range of the block under way to rsi and rdx.
+    pub(super) fn block_range(&mut self, blocks: Blocks) {
+        self.a.load_cell(RSI, blocks.from());
+        // lea rdx, [rsi + BLOCK]; the end of all if that is less.
+        self.a.gpr_memory(&[0x8D], RDX, RSI, BLOCK as i32);
+        self.a.compare_cell(RDX, blocks.end());
+        self.a.gpr_memory(&[0x0F, 0x4F], RDX, RSP, 8 * blocks.end() as i32);
+    }
+
+    fn clear(&mut self, cell: usize) {
+        self.a.gpr_memory(&[0xC7], Gpr(0), RSP, 8 * cell as i32);
+        self.a.immediate(0);
+    }
+
+    /// A loop over as many levels as the block's number has trailing ones.
+    pub(super) fn carry(&mut self, blocks: Blocks, inside: &'l [Item]) {
+        let (again, leave) = (self.a.label(), self.a.label());
+        self.clear(blocks.level());
+        self.a.place(again);
+        self.a.load_cell(RAX, blocks.level());
+        self.a.load_cell(RCX, blocks.number());
+        // bt rcx, rax
+        self.a.gpr(&[0x0F, 0xA3], RAX, RCX);
+        self.a.jump_if(When::NotCarry, leave);
+        self.items(inside);
+        self.increment(blocks.level());
+        self.a.jump(again);
+        self.a.place(leave);
+    }
+
+    /// Goes to the level of the lowest bit of the number in rax, and takes the bit away.
+    fn next_level(&mut self, blocks: Blocks) {
+        // tzcnt rcx, rax
+        self.a.raw(&[0xF3]);
+        self.a.gpr(&[0x0F, 0xBC], RCX, RAX);
+        self.a.store_cell(blocks.level(), RCX);
+        self.a.gpr_memory(&[0x8D], RCX, RAX, -1);
+        // and rax, rcx
+        self.a.gpr(&[0x21], RCX, RAX);
+        self.a.store_cell(blocks.number(), RAX);
+    }
+
+    pub(super) fn first_level(&mut self, blocks: Blocks) {
+        self.a.load_cell(RAX, blocks.number());
+        self.next_level(blocks);
+    }
+
+    /// A loop over the levels that are left.
+    pub(super) fn join(&mut self, blocks: Blocks, inside: &'l [Item]) {
+        let (again, leave) = (self.a.label(), self.a.label());
+        self.a.place(again);
+        self.a.load_cell(RAX, blocks.number());
+        // test rax, rax
+        self.a.gpr(&[0x85], RAX, RAX);
+        self.a.jump_if(When::Zero, leave);
+        self.next_level(blocks);
+        self.items(inside);
+        self.a.jump(again);
+        self.a.place(leave);
+    }
+
+    /// Where the tree holds a value of the level that is looked at.
+    pub(super) fn level(&mut self, blocks: Blocks, part: usize) -> Rm {
+        self.a.load_cell(RAX, blocks.level());
+        // shl rax, 6
+        self.a.gpr(&[0xC1], Gpr(4), RAX);
+        self.a.raw(&[6]);
+        Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement: self.slot(blocks.slots + part * blocks.levels) }
+    }
+
+    /// Jumps there if there was nothing to reduce… and goes on if so.
+    pub(super) fn unless_empty(&mut self, blocks: Blocks) -> Label {
+        let some = self.a.label();
+        self.a.load_cell(RAX, blocks.begin());
+        self.a.compare_cell(RAX, blocks.end());
+        self.a.jump_if(When::Less, some);
+        some
+    }
+}

@@ -1,0 +1,101 @@
+//! Bodies without loops, on vectors of neighbours.
+
+use super::ir::*;
+use super::list::Lister;
+use tracelift_kernel::loops::{Block, LoopVar, Operand, Place, Stmt};
+
+impl Lister<'_> {
+    /// A `par` loop around a straight body.
+    pub(super) fn straight(&mut self, body: &Block, var: LoopVar, range: Range) -> Option<()> {
+        let wide = self.begin_wide(body, var, range)?;
+        self.l.items.push(wide.turns(1));
+        self.varying(body, &wide, 0)?;
+        self.l.items.extend([Item::End, Item::End]);
+        Some(())
+    }
+
+    /// Opens a wide loop over `var` and does what is the same in all its turns.
+    pub(super) fn begin_wide(&mut self, body: &Block, var: LoopVar, range: Range) -> Option<WideBody> {
+        let mut wide = WideBody { varies: vec![false; self.kernel.registers.len()], places: vec![], streams: vec![] };
+        for stmt in &body.stmts {
+            let (place, stored) = match stmt {
+                Stmt::Load { from, .. } => (from, false),
+                Stmt::Store { to, .. } => (to, true),
+                Stmt::Lane { dst, args, .. } => {
+                    wide.varies[dst.0 as usize] = args.iter().any(|arg| wide.differs(arg));
+                    continue;
+                }
+                Stmt::Index { .. } | Stmt::Loop(_) => return None,
+            };
+            let access = self.accesses.of(place);
+            match access.coefficient(var).known() {
+                Some(0) if !stored => continue,
+                Some(1) => {}
+                // The variable of a loop that runs once is left out of accesses.
+                Some(0) if self.accesses.extent(var).is_one() => {}
+                _ => return None,
+            }
+            if let Stmt::Load { dst, .. } = stmt {
+                wide.varies[dst.0 as usize] = true;
+            }
+            let address = self.address(&access, Some(var)).filter(|address| Self::fits(address.dtype))?;
+            let stream = wide.streams.iter().position(|known| *known == address).unwrap_or(wide.streams.len());
+            if stream == wide.streams.len() {
+                wide.streams.push(address);
+            }
+            wide.places.push((std::ptr::from_ref(place), stream));
+        }
+        self.l.items.push(Item::BeginWide(range));
+        for stmt in &body.stmts {
+            match stmt {
+                Stmt::Load { dst, .. } | Stmt::Lane { dst, .. } if !wide.varies[dst.0 as usize] => self.once(stmt)?,
+                _ => {}
+            }
+        }
+        Some(wide)
+    }
+
+    /// What differs between the lanes of a wide loop, for the `part`-th vector of a turn.
+    pub(super) fn varying(&mut self, body: &Block, wide: &WideBody, part: usize) -> Option<()> {
+        for stmt in &body.stmts {
+            match stmt {
+                Stmt::Load { dst, from } if wide.varies[dst.0 as usize] => {
+                    let value = self.value(self.kernel.registers[dst.0 as usize]);
+                    self.l.items.push(Item::Load { dst: value, stream: wide.stream(from), part });
+                    self.set(*dst, Arg::Value(value));
+                }
+                Stmt::Lane { dst, op, args } if wide.varies[dst.0 as usize] => self.lane_stmt(*dst, *op, args)?,
+                Stmt::Store { to, value } => {
+                    let value = self.operand(value)?;
+                    self.l.items.push(Item::Store { value, stream: wide.stream(to), part });
+                }
+                _ => {}
+            }
+        }
+        Some(())
+    }
+}
+
+/// What is known of the body of a wide loop.
+pub(super) struct WideBody {
+    varies: Vec<bool>,
+    /// The stream of each access, which is part of the kernel.
+    places: Vec<(*const Place, usize)>,
+    streams: Vec<Address>,
+}
+
+impl WideBody {
+    /// The turns of a loop that has no other ones.
+    pub(super) fn turns(&self, vectors: usize) -> Item {
+        Item::Turns(Turns { streams: self.streams.clone(), vectors, tail: true, nested: None })
+    }
+
+    fn differs(&self, operand: &Operand) -> bool {
+        matches!(operand, Operand::Reg(reg) if self.varies[reg.0 as usize])
+    }
+
+    fn stream(&self, place: &Place) -> usize {
+        let found = self.places.iter().find(|(known, _)| std::ptr::eq(*known, place));
+        found.expect("every access that varies has a stream").1
+    }
+}

@@ -1,0 +1,81 @@
+//! Reductions of more than one block: the fixed binary tree over block numbers, walked as a binary counter.
+//!
+//! Level l of the tree holds the result of the last complete run of 2^l blocks. A new block is joined with the levels of
+//! the trailing ones of its number; the levels that are full at the end are joined from the smallest run upwards.
+
+use super::ir::*;
+use super::list::Lister;
+use super::reduce::{Extent, Reducer};
+use smallvec::smallvec;
+use tracelift_kernel::lane::LaneOp;
+use tracelift_kernel::meaning::BLOCK;
+use tracelift_tensor::DType;
+
+/// Levels for a number of blocks that is not known.
+const MOST_LEVELS: usize = 53;
+
+impl Lister<'_> {
+    /// Reduces all blocks; `block` reduces one of them and answers a vector for each of `parts`.
+    pub(super) fn in_blocks(
+        &mut self,
+        extent: &Extent,
+        parts: &[Reducer],
+        block: &mut dyn FnMut(&mut Self, Range) -> Option<Vec<Arg>>,
+    ) -> Option<Vec<Arg>> {
+        let given = std::mem::take(&mut self.given);
+        // A reduction of a single block is never asked for in parts.
+        if extent.known.is_some_and(|n| n <= BLOCK as i64) {
+            return block(self, Range::Whole(extent.sizes.clone()));
+        }
+        let levels = extent.known.map_or(MOST_LEVELS, |n| {
+            let blocks = (n - 1) / BLOCK as i64 + 1;
+            64 - blocks.leading_zeros() as usize
+        });
+        let blocks = Blocks { cells: self.l.reserve(Blocks::CELLS), slots: self.l.slots, levels };
+        self.l.slots += levels * parts.len();
+        let range = if given { Range::Given(smallvec![]) } else { Range::Whole(extent.sizes.clone()) };
+        self.l.items.push(Item::Blocks { blocks, range });
+        let results = block(self, Range::Block(blocks))?;
+        let results: Vec<Id> = results
+            .into_iter()
+            .map(|value| {
+                let dst = self.l.value(Class::Vector);
+                self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![value] });
+                dst
+            })
+            .collect();
+        self.l.items.push(Item::Carry(blocks));
+        self.join_levels(blocks, parts, &results)?;
+        self.l.items.push(Item::End);
+        for (part, value) in results.iter().enumerate() {
+            self.l.items.push(Item::StoreLevel { value: *value, blocks, part });
+        }
+        self.l.items.extend([Item::End, Item::FirstLevel(blocks)]);
+        let results: Vec<Id> = (0..parts.len()).map(|part| self.level(blocks, part)).collect();
+        self.l.items.push(Item::Join(blocks));
+        self.join_levels(blocks, parts, &results)?;
+        self.l.items.push(Item::End);
+        for (reducer, dst) in parts.iter().zip(&results) {
+            if (reducer.op, reducer.dtype) == (LaneOp::Add, DType::F32) && extent.known.is_none() {
+                self.l.items.push(Item::SumOfNothing { dst: *dst, blocks });
+            }
+        }
+        Some(results.into_iter().map(Arg::Value).collect())
+    }
+
+    /// Joins what the tree holds at this level with results of later elements.
+    fn join_levels(&mut self, blocks: Blocks, parts: &[Reducer], results: &[Id]) -> Option<()> {
+        for (part, (reducer, dst)) in parts.iter().zip(results).enumerate() {
+            let before = self.level(blocks, part);
+            let value = self.join(reducer, Arg::Value(before), Arg::Value(*dst))?;
+            self.l.items.push(Item::Assign { dst: *dst, value, part: 0 });
+        }
+        Some(())
+    }
+
+    fn level(&mut self, blocks: Blocks, part: usize) -> Id {
+        let dst = self.l.value(Class::Vector);
+        self.l.items.push(Item::LoadLevel { dst, blocks, part });
+        dst
+    }
+}
