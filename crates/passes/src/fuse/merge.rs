@@ -124,10 +124,6 @@ impl Merge<'_> {
 
     /// A group that reads some of the same, and the same products.
     fn with_sibling(&self, ours: &Candidate) -> Option<Joined> {
-        let products = |inputs: &[NodeIndex]| -> Vec<NodeIndex> {
-            let is_product = |x: &&NodeIndex| matches!(self.graph.node(**x).op, Op::DotGeneral(_));
-            inputs.iter().filter(is_product).copied().collect()
-        };
         let shared = ours.inputs.iter().filter(|x| self.shape(**x) == Some(&ours.domain.shape));
         let mut others = shared
             .filter_map(|x| self.readers.get(x))
@@ -139,7 +135,7 @@ impl Merge<'_> {
                 Ordering::Equal => true,
                 Ordering::Greater => self.is_read_by_nobody(&ours.members),
             };
-            if !apart || products(&ours.inputs) != products(&self.inputs(&self.members[other])) {
+            if !apart || self.products(&ours.inputs) != self.products(&self.inputs(&self.members[other])) {
                 return None;
             }
             let domain = self.union(&[other], ours)?;
@@ -166,6 +162,9 @@ impl Merge<'_> {
         if self.buffers(others, ours, &members) > MAX_BUFFERS {
             return None;
         }
+        if domain.is_of_everything() && others.iter().any(|other| self.domains[*other].order != ours.domain.order) {
+            return self.pass_alike(others, ours, &members, &domain.shape).then_some(domain);
+        }
         if let Some(axes) = &domain.inner {
             let mut row_values = members.iter().filter(|id| self.shape(**id) != Some(&domain.shape));
             let in_place = |id: &NodeIndex| is_read_in_place(self.graph, *id, &domain.shape, axes);
@@ -174,6 +173,40 @@ impl Merge<'_> {
             }
         }
         Some(domain)
+    }
+
+    /// The matrix products among some nodes.
+    fn products(&self, inputs: &[NodeIndex]) -> Vec<NodeIndex> {
+        let is_product = |x: &&NodeIndex| matches!(self.graph.node(**x).op, Op::DotGeneral(_));
+        inputs.iter().filter(is_product).copied().collect()
+    }
+
+    /// Whether one pass over everything makes elements and reductions of a group of both: all is read at its own index, and
+    /// nothing waits for a reduction. What reads a product rather runs over its rows while they are hot.
+    fn pass_alike(&self, others: &[usize], ours: &Candidate, members: &[NodeIndex], shape: &Shape) -> bool {
+        let is_alike = |id: &NodeIndex| self.shape(*id).is_some_and(|other| other.rank() == 0 || other == shape);
+        let waits = |id: &NodeIndex| {
+            self.group_of(*id).is_some_and(|group| others.contains(&group)) && self.shape(*id) != Some(shape)
+        };
+        let theirs = others.iter().flat_map(|other| self.inputs(&self.members[*other]));
+        let inputs: Vec<NodeIndex> = theirs.chain(ours.inputs.iter().copied()).collect();
+        members.iter().chain(&inputs).all(is_alike)
+            && self.products(&inputs).is_empty()
+            && !ours.inputs.iter().any(waits)
+            && (shape.rank() == 1 || !self.counts(members))
+    }
+
+    /// Whether an index is among what some members are made of.
+    fn counts(&self, members: &[NodeIndex]) -> bool {
+        let mut pending: Vec<NodeIndex> = members.to_vec();
+        while let Some(id) = pending.pop() {
+            if matches!(self.graph.node(id).op, Op::Iota(_)) {
+                return true;
+            }
+            let operands = self.graph.node(id).operands.iter().map(|x| x.node);
+            pending.extend(operands.filter(|x| self.groups.is_free(*x)));
+        }
+        false
     }
 
     /// How many buffers some groups read and write if they are one with these members.
@@ -242,6 +275,11 @@ impl Merge<'_> {
 }
 
 impl Domain {
+    /// Whether the group reduces all axes.
+    fn is_of_everything(&self) -> bool {
+        self.order.is_some() && self.inner.as_ref().is_some_and(|axes| axes.len() == self.shape.rank())
+    }
+
     /// What the loops run over if the nodes of two groups are in one, provided that the values of rows are read where they
     /// are.
     fn union(&self, other: &Domain) -> Option<Domain> {
@@ -272,11 +310,10 @@ impl Domain {
         };
         let order = match (outer.order, inside.order) {
             (Some(a), Some(b)) if a == b => Some(a),
-            // Reductions one after another, or of everything, go together, but with nothing else.
+            // Reductions one after another go together, but with nothing else.
             (a, b) if a.is_none() || b.is_none() => {
                 let order = a.or(b);
-                let rank = outer.shape.rank();
-                let along_rows = order != Some(ReduceOrder::Chain) && axes.len() < rank && is_suffix(&axes, rank);
+                let along_rows = order != Some(ReduceOrder::Chain) && is_suffix(&axes, outer.shape.rank());
                 along_rows.then_some(order)?
             }
             _ => return None,

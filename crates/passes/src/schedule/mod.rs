@@ -8,6 +8,8 @@ mod control;
 mod custom;
 mod matmul;
 mod nest;
+mod body;
+mod kept;
 mod program;
 mod stack;
 

@@ -3,25 +3,27 @@
 //! A group has a *domain*, the shape its loops run over. Without reductions the domain is the shape of its
 //! results, and every axis is a `par` loop. With reductions (all over the same axes of the same shape) the kept
 //! axes are the outer `par` loops; inside them stand the reductions, one loop for all that do not depend on each
-//! other, and then loops over the reduced axes for results that have the full shape (a softmax row, say).
+//! other, and then loops over the reduced axes for results that have the full shape (a softmax row, say). What is dear and
+//! needed in several of these loops is kept in a row of scratch.
 //! Elementwise values are computed where they are needed, at the index at which they are needed; broadcasts,
 //! transposes, slices and reversals are nothing but other indices.
 
+use super::body::{Emit, operand_index};
+use super::kept::Kept;
 use crate::fuse::missing_axes;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
-use tracelift_ir::{AxisMap, Graph, Lowering, NodeIndex, Op, Reduction, Type, Value};
-use tracelift_kernel::lane::LaneOp;
-use tracelift_kernel::loops::{Access, Affine, Base, Index, Kernel, KernelBuilder, LoopVar, Operand};
+use tracelift_ir::{Graph, Lowering, NodeIndex, Op, Reduction, Type, Value};
+use tracelift_kernel::loops::{Affine, Kernel, LoopVar, Operand};
 use tracelift_tensor::{Dim, Shape};
 
 /// The nodes of a kernel-to-be, in a graph that may hold others.
 pub(crate) struct Group<'g> {
-    graph: &'g Graph,
-    inputs: Vec<Value>,
-    outputs: Vec<Value>,
-    members: Vec<NodeIndex>,
-    lowerings: FxHashMap<NodeIndex, Lowering>,
+    pub(super) graph: &'g Graph,
+    pub(super) inputs: Vec<Value>,
+    pub(super) outputs: Vec<Value>,
+    pub(super) members: Vec<NodeIndex>,
+    pub(super) lowerings: FxHashMap<NodeIndex, Lowering>,
 }
 
 impl<'g> Group<'g> {
@@ -32,7 +34,7 @@ impl<'g> Group<'g> {
         Group { graph, inputs, outputs, members, lowerings }
     }
 
-    fn shape(&self, value: Value) -> &'g Shape {
+    pub(super) fn shape(&self, value: Value) -> &'g Shape {
         self.graph.ty(value).shape()
     }
 
@@ -77,7 +79,7 @@ pub(crate) struct Nest {
 }
 
 /// Where an element stands: one index per axis.
-type At = SmallVec<[Affine; 4]>;
+pub(super) type At = SmallVec<[Affine; 4]>;
 
 /// Makes the kernel of a group. The group must be one that `fuse` would make: see the module's description.
 pub(crate) fn lower(name: String, group: &Group<'_>) -> Nest {
@@ -92,11 +94,11 @@ pub(crate) fn lower(name: String, group: &Group<'_>) -> Nest {
 }
 
 /// Over what the loops of a group run.
-struct Domain<'a> {
-    shape: Shape,
+pub(super) struct Domain<'a> {
+    pub(super) shape: Shape,
     /// The axes that reductions remove; empty for an elementwise group.
-    reduced: Vec<usize>,
-    reduces: Vec<(NodeIndex, &'a Reduction)>,
+    pub(super) reduced: Vec<usize>,
+    pub(super) reduces: Vec<(NodeIndex, &'a Reduction)>,
     /// All accesses are alike, so that one loop over all elements will do.
     flat: bool,
 }
@@ -154,7 +156,11 @@ impl<'a> Domain<'a> {
         } else {
             self.open(emit, &kept, &mut at)
         };
-        self.emit_reduces(emit, &at);
+        // A row of scratch is new in each turn of the outermost loop, and of no other.
+        let mut kept = if opened == 1 { Kept::find(self, group) } else { Kept::default() };
+        let elements: Vec<Value> = group.outputs.iter().copied().filter(|v| self.is_element(group, *v)).collect();
+        let loops = self.levels(group).iter().max().map_or(0, |last| last + 1);
+        let stored = self.emit_reduces(emit, &at, &elements, &mut kept);
         self.emit_row_values(emit, &at);
         for (n, &output) in group.outputs.iter().enumerate() {
             if group.shape(output).rank() == 0 {
@@ -166,9 +172,7 @@ impl<'a> Domain<'a> {
                 emit.store(output, index);
             }
         }
-        let elements: Vec<usize> =
-            (0..group.outputs.len()).filter(|&n| self.is_element(group, group.outputs[n])).collect();
-        if !elements.is_empty() {
+        if !elements.is_empty() && !stored {
             let inner = if self.flat && !self.reduced.is_empty() {
                 at[0] = Affine::var(emit.b.par(self.shape.num_elements()));
                 1
@@ -176,8 +180,9 @@ impl<'a> Domain<'a> {
                 self.open(emit, &self.reduced, &mut at)
             };
             emit.scopes.push(FxHashMap::default());
-            for &n in &elements {
-                emit.store(group.outputs[n], at.clone());
+            kept.load(emit, loops, &at);
+            for &output in &elements {
+                emit.store(output, at.clone());
             }
             emit.scopes.pop();
             (0..inner).for_each(|_| emit.b.end());
@@ -190,7 +195,7 @@ impl<'a> Domain<'a> {
         if self.flat { 1 } else { self.shape.rank() }
     }
 
-    fn is_element(&self, group: &Group<'_>, output: Value) -> bool {
+    pub(super) fn is_element(&self, group: &Group<'_>, output: Value) -> bool {
         self.reduced.is_empty() || *group.shape(output) == self.shape
     }
 
@@ -220,10 +225,14 @@ impl<'a> Domain<'a> {
         row
     }
 
-    /// Reductions in as few loops as their dependences allow.
-    fn emit_reduces(&self, emit: &mut Emit<'a, '_>, at: &At) {
+    /// Reductions in as few loops as their dependences allow. A reduction of everything also stores the elements on its
+    /// way, if they do not wait for it; the answer says whether it did.
+    fn emit_reduces(&self, emit: &mut Emit<'a, '_>, at: &At, elements: &[Value], kept: &mut Kept) -> bool {
         let levels = self.levels(emit.group);
-        for level in 0..=levels.iter().copied().max().unwrap_or(0) {
+        let last = levels.iter().copied().max().unwrap_or(0);
+        let in_passing =
+            self.flat && last == 0 && !self.reduces.is_empty() && !self.depends_on_reduces(emit.group, elements);
+        for level in 0..=last {
             let now: Vec<_> = self.reduces.iter().zip(&levels).filter(|(_, l)| **l == level).map(|(r, _)| r).collect();
             let Some((_, first)) = now.first() else { continue };
             let kinds: Vec<_> = now.iter().map(|(_, spec)| spec.kind).collect();
@@ -240,9 +249,14 @@ impl<'a> Domain<'a> {
                 self.reduced.iter().zip(&vars).for_each(|(&axis, &var)| inner[axis] = Affine::var(var));
             }
             emit.scopes.push(FxHashMap::default());
+            kept.load(emit, level, &inner);
             let graph = emit.group.graph;
             let values: Vec<Operand> =
                 now.iter().map(|(id, _)| emit.value(graph.node(*id).operands[0], inner.clone())).collect();
+            kept.store(emit, level, &inner);
+            if in_passing {
+                elements.iter().for_each(|output| emit.store(*output, inner.clone()));
+            }
             emit.scopes.pop();
             let reduced = emit.b.end_reduce(&values);
             for ((id, _), operand) in now.iter().zip(reduced) {
@@ -252,10 +266,27 @@ impl<'a> Domain<'a> {
                 emit.remember(value, index, operand);
             }
         }
+        in_passing
+    }
+
+    /// Whether any of some values needs the result of a reduction.
+    fn depends_on_reduces(&self, group: &Group<'_>, values: &[Value]) -> bool {
+        let mut pending = values.to_vec();
+        let mut seen: FxHashSet<Value> = FxHashSet::default();
+        while let Some(value) = pending.pop() {
+            if group.inputs.contains(&value) || !seen.insert(value) {
+                continue;
+            }
+            if matches!(group.lowerings[&value.node], Lowering::Reduce(_)) {
+                return true;
+            }
+            pending.extend(&group.graph.node(value).operands);
+        }
+        false
     }
 
     /// How many other reductions a reduction's operand depends on, one after the other.
-    fn levels(&self, group: &Group<'_>) -> Vec<usize> {
+    pub(super) fn levels(&self, group: &Group<'_>) -> Vec<usize> {
         let mut depth: FxHashMap<NodeIndex, usize> = FxHashMap::default();
         let mut levels = vec![];
         for &id in &group.members {
@@ -288,174 +319,5 @@ impl<'a> Domain<'a> {
                 emit.value(operand, operand_index(map, at));
             }
         }
-    }
-}
-
-/// Where the operand's element is found.
-fn operand_index(map: &[AxisMap], at: &At) -> At {
-    map.iter()
-        .map(|m| match m.axis {
-            Some(axis) => at[axis].strided(&m.start, m.step),
-            None => Affine::constant(m.start.clone()),
-        })
-        .collect()
-}
-
-/// Writes the body: values on demand, each once per scope and index.
-struct Emit<'a, 'g> {
-    group: &'a Group<'g>,
-    b: KernelBuilder,
-    inputs: FxHashMap<Value, usize>,
-    sources: Vec<Option<Source>>,
-    flat: bool,
-    reads: Vec<usize>,
-    scalars: Vec<usize>,
-    scopes: Vec<FxHashMap<(Value, At), Operand>>,
-    outputs: FxHashMap<Value, Base>,
-}
-
-#[derive(Clone, Copy)]
-enum Source {
-    Buffer(Base),
-    Scalar(Operand),
-}
-
-impl<'a, 'g> Emit<'a, 'g> {
-    fn new(name: String, group: &'a Group<'g>, flat: bool) -> Self {
-        let inputs = group.inputs.iter().enumerate().map(|(n, v)| (*v, n)).collect();
-        let mut emit = Emit {
-            group,
-            b: KernelBuilder::new(name),
-            inputs,
-            sources: vec![],
-            flat,
-            reads: vec![],
-            scalars: vec![],
-            scopes: vec![FxHashMap::default()],
-            outputs: FxHashMap::default(),
-        };
-        emit.declare();
-        emit
-    }
-
-    fn declare(&mut self) {
-        let group = self.group;
-        let shape = |v: Value, flat: bool| {
-            let shape = group.shape(v);
-            if flat { Shape::from_iter([shape.num_elements()]) } else { shape.clone() }
-        };
-        for (n, &value) in group.inputs.iter().enumerate() {
-            let dtype = group.graph.ty(value).dtype();
-            let source = if group.shape(value).rank() == 0 {
-                self.scalars.push(n);
-                Source::Scalar(self.b.scalar(format!("s{n}"), dtype))
-            } else {
-                self.reads.push(n);
-                Source::Buffer(self.b.param(format!("x{n}"), dtype, shape(value, self.flat), Access::Read))
-            };
-            self.sources.push(Some(source));
-        }
-        for (n, &value) in group.outputs.iter().enumerate() {
-            if group.shape(value).rank() > 0 {
-                let dtype = group.graph.ty(value).dtype();
-                let full = self.b.param(format!("y{n}"), dtype, shape(value, self.flat), Access::Write);
-                self.outputs.insert(value, full);
-            }
-        }
-    }
-
-    fn known(&self, value: Value, at: &At) -> Option<Operand> {
-        let key = (value, at.clone());
-        self.scopes.iter().rev().find_map(|scope| scope.get(&key)).copied()
-    }
-
-    fn remember(&mut self, value: Value, at: At, operand: Operand) {
-        self.scopes.last_mut().expect("there is always a scope").insert((value, at), operand);
-    }
-
-    fn store(&mut self, value: Value, at: At) {
-        let operand = self.value(value, at.clone());
-        let base = self.outputs[&value];
-        self.b.store(base, at.into_iter().map(Index::Affine), operand);
-    }
-
-    /// The value at an index, emitted with everything it needs. Iterative: bodies may be long chains.
-    fn value(&mut self, value: Value, at: At) -> Operand {
-        let mut pending = vec![(value, at.clone())];
-        while let Some((v, at)) = pending.last().cloned() {
-            if self.known(v, &at).is_none() {
-                let needs = self.needs(v, &at);
-                let missing: Vec<_> = needs.into_iter().filter(|(v, at)| self.known(*v, at).is_none()).collect();
-                if !missing.is_empty() {
-                    pending.extend(missing.into_iter().rev());
-                    continue;
-                }
-                let operand = self.emit(v, &at);
-                self.remember(v, at, operand);
-            }
-            pending.pop();
-        }
-        self.known(value, &at).expect("just emitted")
-    }
-
-    /// The operands of a value, each with the index at which it is needed.
-    fn needs(&self, value: Value, at: &At) -> SmallVec<[(Value, At); 3]> {
-        if self.inputs.contains_key(&value) {
-            return SmallVec::new();
-        }
-        let node = self.group.graph.node(value);
-        match &self.group.lowerings[&value.node] {
-            Lowering::Lane(_) | Lowering::View => node.operands.iter().map(|x| (*x, at.clone())).collect(),
-            Lowering::Index(map) => SmallVec::from_iter([(node.operands[0], self.mapped(map, node.operands[0], at))]),
-            _ => SmallVec::new(),
-        }
-    }
-
-    fn mapped(&self, map: &[AxisMap], operand: Value, at: &At) -> At {
-        if self.group.shape(operand).rank() == 0 { At::new() } else { operand_index(map, at) }
-    }
-
-    fn emit(&mut self, value: Value, at: &At) -> Operand {
-        if let Some(&n) = self.inputs.get(&value) {
-            return match self.sources[n].expect("every input was declared") {
-                Source::Scalar(operand) => operand,
-                Source::Buffer(base) => self.b.load(base, at.iter().cloned().map(Index::Affine)),
-            };
-        }
-        let group = self.group;
-        let dtype = group.graph.ty(value).dtype();
-        let args: SmallVec<[Operand; 3]> = self
-            .needs(value, at)
-            .iter()
-            .map(|(v, at)| self.known(*v, at).expect("operands are emitted before their users"))
-            .collect();
-        match &group.lowerings[&value.node] {
-            Lowering::Lane(op) => self.b.lane(*op, &args),
-            Lowering::View | Lowering::Index(_) => args[0],
-            Lowering::Const => {
-                let Op::Constant(constant) = &group.graph.node(value).op else {
-                    panic!("only `const` is lowered as a literal:\n{}", group.graph)
-                };
-                self.b.literal(super::literal(constant.value()))
-            }
-            Lowering::Iota { axis } => {
-                let index = self.b.index(at[if self.flat { 0 } else { *axis }].clone());
-                self.cast(index, dtype)
-            }
-            Lowering::Dim(dim) => {
-                let index = self.b.index(Affine::constant(dim.clone()));
-                self.cast(index, dtype)
-            }
-            other => panic!("{other:?} has no place in a fused body:\n{}", group.graph),
-        }
-    }
-
-    fn cast(&mut self, index: Operand, dtype: tracelift_tensor::DType) -> Operand {
-        if self.b.dtype(&index) == dtype { index } else { self.b.lane(LaneOp::Cast(dtype), &[index]) }
-    }
-
-    fn finish(self, results: &[Operand]) -> Nest {
-        let kernel = self.b.finish(results);
-        Nest { kernel, reads: self.reads, scalars: self.scalars, writes: vec![], results: vec![] }
     }
 }

@@ -1,0 +1,178 @@
+//! The body of a kernel: values of a group's nodes on demand, each once per scope and index.
+
+use super::nest::{At, Group, Nest};
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+use tracelift_ir::{AxisMap, Lowering, Op, Value};
+use tracelift_kernel::lane::LaneOp;
+use tracelift_kernel::loops::{Access, Affine, Base, Index, KernelBuilder, Operand};
+use tracelift_tensor::Shape;
+
+/// Writes the body.
+pub(super) struct Emit<'a, 'g> {
+    pub(super) group: &'a Group<'g>,
+    pub(super) b: KernelBuilder,
+    pub(super) inputs: FxHashMap<Value, usize>,
+    sources: Vec<Option<Source>>,
+    flat: bool,
+    reads: Vec<usize>,
+    scalars: Vec<usize>,
+    pub(super) scopes: Vec<FxHashMap<(Value, At), Operand>>,
+    outputs: FxHashMap<Value, Base>,
+}
+
+#[derive(Clone, Copy)]
+enum Source {
+    Buffer(Base),
+    Scalar(Operand),
+}
+
+impl<'a, 'g> Emit<'a, 'g> {
+    pub(super) fn new(name: String, group: &'a Group<'g>, flat: bool) -> Self {
+        let inputs = group.inputs.iter().enumerate().map(|(n, v)| (*v, n)).collect();
+        let mut emit = Emit {
+            group,
+            b: KernelBuilder::new(name),
+            inputs,
+            sources: vec![],
+            flat,
+            reads: vec![],
+            scalars: vec![],
+            scopes: vec![FxHashMap::default()],
+            outputs: FxHashMap::default(),
+        };
+        emit.declare();
+        emit
+    }
+
+    fn declare(&mut self) {
+        let group = self.group;
+        let shape = |v: Value, flat: bool| {
+            let shape = group.shape(v);
+            if flat { Shape::from_iter([shape.num_elements()]) } else { shape.clone() }
+        };
+        for (n, &value) in group.inputs.iter().enumerate() {
+            let dtype = group.graph.ty(value).dtype();
+            let source = if group.shape(value).rank() == 0 {
+                self.scalars.push(n);
+                Source::Scalar(self.b.scalar(format!("s{n}"), dtype))
+            } else {
+                self.reads.push(n);
+                Source::Buffer(self.b.param(format!("x{n}"), dtype, shape(value, self.flat), Access::Read))
+            };
+            self.sources.push(Some(source));
+        }
+        for (n, &value) in group.outputs.iter().enumerate() {
+            if group.shape(value).rank() > 0 {
+                let dtype = group.graph.ty(value).dtype();
+                let full = self.b.param(format!("y{n}"), dtype, shape(value, self.flat), Access::Write);
+                self.outputs.insert(value, full);
+            }
+        }
+    }
+
+    pub(super) fn known(&self, value: Value, at: &At) -> Option<Operand> {
+        let key = (value, at.clone());
+        self.scopes.iter().rev().find_map(|scope| scope.get(&key)).copied()
+    }
+
+    pub(super) fn remember(&mut self, value: Value, at: At, operand: Operand) {
+        self.scopes.last_mut().expect("there is always a scope").insert((value, at), operand);
+    }
+
+    pub(super) fn store(&mut self, value: Value, at: At) {
+        let operand = self.value(value, at.clone());
+        let base = self.outputs[&value];
+        self.b.store(base, at.into_iter().map(Index::Affine), operand);
+    }
+
+    /// The value at an index, emitted with everything it needs. Iterative: bodies may be long chains.
+    pub(super) fn value(&mut self, value: Value, at: At) -> Operand {
+        let mut pending = vec![(value, at.clone())];
+        while let Some((v, at)) = pending.last().cloned() {
+            if self.known(v, &at).is_none() {
+                let needs = self.needs(v, &at);
+                let missing: Vec<_> = needs.into_iter().filter(|(v, at)| self.known(*v, at).is_none()).collect();
+                if !missing.is_empty() {
+                    pending.extend(missing.into_iter().rev());
+                    continue;
+                }
+                let operand = self.emit(v, &at);
+                self.remember(v, at, operand);
+            }
+            pending.pop();
+        }
+        self.known(value, &at).expect("just emitted")
+    }
+
+    /// The operands of a value, each with the index at which it is needed.
+    fn needs(&self, value: Value, at: &At) -> SmallVec<[(Value, At); 3]> {
+        if self.inputs.contains_key(&value) {
+            return SmallVec::new();
+        }
+        let node = self.group.graph.node(value);
+        match &self.group.lowerings[&value.node] {
+            Lowering::Lane(_) | Lowering::View => node.operands.iter().map(|x| (*x, at.clone())).collect(),
+            Lowering::Index(map) => SmallVec::from_iter([(node.operands[0], self.mapped(map, node.operands[0], at))]),
+            _ => SmallVec::new(),
+        }
+    }
+
+    fn mapped(&self, map: &[AxisMap], operand: Value, at: &At) -> At {
+        if self.group.shape(operand).rank() == 0 { At::new() } else { operand_index(map, at) }
+    }
+
+    fn emit(&mut self, value: Value, at: &At) -> Operand {
+        if let Some(&n) = self.inputs.get(&value) {
+            return match self.sources[n].expect("every input was declared") {
+                Source::Scalar(operand) => operand,
+                Source::Buffer(base) => self.b.load(base, at.iter().cloned().map(Index::Affine)),
+            };
+        }
+        let group = self.group;
+        let dtype = group.graph.ty(value).dtype();
+        let args: SmallVec<[Operand; 3]> = self
+            .needs(value, at)
+            .iter()
+            .map(|(v, at)| self.known(*v, at).expect("operands are emitted before their users"))
+            .collect();
+        match &group.lowerings[&value.node] {
+            Lowering::Lane(op) => self.b.lane(*op, &args),
+            Lowering::View | Lowering::Index(_) => args[0],
+            Lowering::Const => {
+                let Op::Constant(constant) = &group.graph.node(value).op else {
+                    panic!("only `const` is lowered as a literal:\n{}", group.graph)
+                };
+                self.b.literal(super::literal(constant.value()))
+            }
+            Lowering::Iota { axis } => {
+                let index = self.b.index(at[if self.flat { 0 } else { *axis }].clone());
+                self.cast(index, dtype)
+            }
+            Lowering::Dim(dim) => {
+                let index = self.b.index(Affine::constant(dim.clone()));
+                self.cast(index, dtype)
+            }
+            other => panic!("{other:?} has no place in a fused body:\n{}", group.graph),
+        }
+    }
+
+    fn cast(&mut self, index: Operand, dtype: tracelift_tensor::DType) -> Operand {
+        if self.b.dtype(&index) == dtype { index } else { self.b.lane(LaneOp::Cast(dtype), &[index]) }
+    }
+
+    pub(super) fn finish(self, results: &[Operand]) -> Nest {
+        let kernel = self.b.finish(results);
+        Nest { kernel, reads: self.reads, scalars: self.scalars, writes: vec![], results: vec![] }
+    }
+}
+
+/// Where the operand's element is found.
+pub(super) fn operand_index(map: &[AxisMap], at: &At) -> At {
+    map.iter()
+        .map(|m| match m.axis {
+            Some(axis) => at[axis].strided(&m.start, m.step),
+            None => Affine::constant(m.start.clone()),
+        })
+        .collect()
+}

@@ -1,0 +1,105 @@
+//! What a kernel computes in one loop over a row and keeps for the next ones, because it is dear.
+
+use super::body::Emit;
+use super::nest::{At, Domain, Group};
+use rustc_hash::FxHashSet;
+use tracelift_ir::{Lowering, Value};
+use tracelift_kernel::loops::{Base, Index};
+use tracelift_kernel::meaning::ReduceOrder;
+
+/// Rows that are known to be shorter are computed again: they are a few vectors, and without scratch their kernel can be
+/// the epilogue of a product.
+const SHORT: i64 = 128;
+
+/// The values that are kept.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The axis along which the rows lie.
+    axis: usize,
+    values: Vec<KeptValue>,
+}
+
+struct KeptValue {
+    value: Value,
+    /// The loop in which it is computed: a level of reductions.
+    level: usize,
+    /// The loops that want it again: levels of reductions, or the one after all of them.
+    later: Vec<usize>,
+    /// Where it is kept, once it is.
+    row: Option<Base>,
+}
+
+impl Kept {
+    /// What several loops over the rows of a domain want that is dear.
+    pub(super) fn find(domain: &Domain<'_>, group: &Group<'_>) -> Kept {
+        if domain.reduces.iter().any(|(_, spec)| spec.order != ReduceOrder::Lanes) {
+            return Kept::default();
+        }
+        let mut axes = domain.reduced.iter().copied().filter(|axis| !domain.shape[*axis].is_one());
+        let (Some(axis), None) = (axes.next(), axes.next()) else { return Kept::default() };
+        if domain.shape[axis].known().is_some_and(|length| length < SHORT) {
+            return Kept::default();
+        }
+        let levels = domain.levels(group);
+        let mut loops: Vec<Vec<Value>> = vec![vec![]; levels.iter().max().map_or(0, |last| last + 1)];
+        for ((id, _), level) in domain.reduces.iter().zip(levels) {
+            loops[level].push(group.graph.node(*id).operands[0]);
+        }
+        loops.push(group.outputs.iter().copied().filter(|v| domain.is_element(group, *v)).collect());
+        let mut kept = Kept { axis, values: vec![] };
+        for level in 0..loops.len() - 1 {
+            let known: FxHashSet<Value> = kept.values.iter().map(|kept| kept.value).collect();
+            let wanted = |level: usize| dear(domain, group, &loops[level], &known);
+            let others: Vec<(usize, Vec<Value>)> =
+                (level + 1..loops.len()).map(|other| (other, wanted(other))).collect();
+            for value in wanted(level) {
+                let wants = others.iter().filter(|(_, values)| values.contains(&value));
+                let later: Vec<usize> = wants.map(|(other, _)| *other).collect();
+                if !later.is_empty() {
+                    kept.values.push(KeptValue { value, level, later, row: None });
+                }
+            }
+        }
+        kept
+    }
+
+    /// Keeps what the loop of a level has computed at an index.
+    pub(super) fn store(&mut self, emit: &mut Emit<'_, '_>, level: usize, at: &At) {
+        for kept in self.values.iter_mut().filter(|kept| kept.level == level) {
+            let Some(operand) = emit.known(kept.value, at) else { continue };
+            let shape = emit.group.shape(kept.value);
+            let name = format!("kept{}", kept.value.node.index());
+            let row = emit.b.scratch(name, emit.b.dtype(&operand), shape[self.axis].clone());
+            emit.b.store(row, [Index::Affine(at[self.axis].clone())], operand);
+            kept.row = Some(row);
+        }
+    }
+
+    /// Has what was kept at an index, in the loop of a level, or in the one after all of them.
+    pub(super) fn load(&self, emit: &mut Emit<'_, '_>, level: usize, at: &At) {
+        for kept in self.values.iter().filter(|kept| kept.later.contains(&level)) {
+            let Some(row) = kept.row else { continue };
+            let operand = emit.b.load(row, [Index::Affine(at[self.axis].clone())]);
+            emit.remember(kept.value, at.clone(), operand);
+        }
+    }
+}
+
+/// The dear elements that some values need, those behind what is known already left out; in the order of the search.
+fn dear(domain: &Domain<'_>, group: &Group<'_>, roots: &[Value], known: &FxHashSet<Value>) -> Vec<Value> {
+    let mut pending = roots.to_vec();
+    let mut seen: FxHashSet<Value> = FxHashSet::default();
+    let mut found = vec![];
+    while let Some(value) = pending.pop() {
+        let is_element = *group.shape(value) == domain.shape;
+        if !is_element || group.inputs.contains(&value) || known.contains(&value) || !seen.insert(value) {
+            continue;
+        }
+        let node = group.graph.node(value);
+        if matches!(group.lowerings[&value.node], Lowering::Lane(_)) && !node.op.is_cheap_to_recompute() {
+            found.push(value);
+        }
+        pending.extend(&node.operands);
+    }
+    found
+}
