@@ -34,6 +34,6 @@ pub use fashion::{fashion_mnist, scale_pixels};
 pub use housing::{FEATURES, Housing, HousingRows, housing, housing_rows};
 pub use idx::{parse_idx, read_idx};
 pub use random_state::RandomState;
-pub use rows::{take_rows, take_rows_into, to_f32, to_i32};
+pub use rows::{take_rows, take_rows_in_parts, take_rows_into, to_f32, to_i32};
 pub use scaler::StandardScaler;
 pub use split::{Split, split_rows, train_test_split};

@@ -1,5 +1,7 @@
 //! Rows of arrays: the items along the first axis.
 
+use std::sync::{Mutex, PoisonError};
+
 use tracelift_tensor::{Array, DType, Error, Result};
 
 /// The rows of these numbers, in this order; a number may come more than once.
@@ -38,6 +40,31 @@ pub fn take_rows(array: &Array, rows: &[usize]) -> Result<Array> {
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
 pub fn take_rows_into(array: &Array, rows: &[usize], into: &mut Array) -> Result {
+    take_rows_in_parts(array, rows, into, 1, |_, part| part(0))
+}
+
+/// The most parts of [`take_rows_in_parts`].
+const MOST_PARTS: usize = 16;
+
+/// Likewise in parts, at the most 16, which `run` may do in any order and at the same time: it is given their number and
+/// what does one of them.
+///
+/// ```
+/// use tracelift_data::take_rows_in_parts;
+/// use tracelift_tensor::{Array, I32};
+///
+/// let mut batch = Array::zeros(I32, [3])?;
+/// take_rows_in_parts(&Array::vector([5, 6, 7])?, &[2, 2, 0], &mut batch, 2, |parts, part| (0..parts).rev().for_each(part))?;
+/// assert_eq!(batch.to_vec::<i32>()?, [7, 7, 5]);
+/// # Ok::<(), tracelift_tensor::Error>(())
+/// ```
+pub fn take_rows_in_parts(
+    array: &Array,
+    rows: &[usize],
+    into: &mut Array,
+    parts: usize,
+    run: impl FnOnce(usize, &(dyn Fn(usize) + Sync)),
+) -> Result {
     let (Some((&n_rows, row_shape)), Some((&n_taken, taken_shape))) =
         (array.shape().split_first(), into.shape().split_first())
     else {
@@ -51,11 +78,25 @@ pub fn take_rows_into(array: &Array, rows: &[usize], into: &mut Array) -> Result
         return Err(Error::invalid(format!("there is no row {row} in {}", array.type_text())));
     }
     let row_bytes = row_shape.iter().product::<usize>() * array.dtype().size();
-    if row_bytes > 0 {
-        for (to, &row) in into.bytes_mut().chunks_exact_mut(row_bytes).zip(rows) {
-            to.copy_from_slice(&array.bytes()[row * row_bytes..][..row_bytes]);
-        }
+    if row_bytes == 0 || rows.is_empty() {
+        return Ok(());
     }
+    let rows_per_part = rows.len().div_ceil(parts.clamp(1, MOST_PARTS));
+    let from = array.bytes();
+    // What one part writes is locked by it alone.
+    let mut places = [const { Mutex::new(None) }; MOST_PARTS];
+    let mut parts = 0;
+    for (place, to) in places.iter_mut().zip(into.bytes_mut().chunks_mut(rows_per_part * row_bytes)) {
+        *place = Mutex::new(Some(to));
+        parts += 1;
+    }
+    run(parts, &|part| {
+        let mut place = places[part].lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(to) = place.as_mut() else { return };
+        for (to, &row) in to.chunks_exact_mut(row_bytes).zip(&rows[part * rows_per_part..]) {
+            to.copy_from_slice(&from[row * row_bytes..][..row_bytes]);
+        }
+    });
     Ok(())
 }
 

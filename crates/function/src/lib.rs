@@ -80,7 +80,7 @@ pub use tree::{LeafSource, Leaves, Tree};
 pub use variable::{IndexedSlices, Variable, VariableSlice};
 pub use vmap::{Vmap, vmap};
 
-/// What macros expand to; not for users.
+/// What macros expand to and layers are trained with; not for users.
 #[doc(hidden)]
 pub mod __rt {
     pub use crate::{
@@ -88,6 +88,7 @@ pub mod __rt {
         __keep as keep, __mixed as mixed, __or as or, __slots as slots,
     };
     pub use crate::{Code, LeafSource, Leaves, Tensor, Tree, autograph as ag, operators::arithmetic};
+    pub use tracelift_runtime::pool;
 }
 
 const fn crosses_threads<T: Send + Sync>() {}

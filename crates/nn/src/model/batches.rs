@@ -1,9 +1,12 @@
 //! Batches of rows in buffers that are used again.
 
-use tracelift_data::take_rows_into;
-use tracelift_function::{Array, Result, Tensor};
+use tracelift_data::take_rows_in_parts;
+use tracelift_function::{__rt::pool, Array, Result, Tensor};
 
 use super::columns::Columns;
+
+/// Bytes that are worth a part of their own: reading rows from anywhere in memory takes some microseconds.
+const PART_BYTES: usize = 24 << 10;
 
 /// Buffers for batches of one size; the rows of a batch are gathered into them.
 pub(super) struct Buffers {
@@ -23,12 +26,17 @@ impl Buffers {
     }
 
     /// The rows of these numbers, in a buffer that nobody else holds.
-    fn gather(&mut self, columns: &Columns, rows: &[usize]) -> Result<&[Tensor]> {
+    fn gather(&mut self, columns: &Columns, rows: &[usize], threads: usize) -> Result<&[Tensor]> {
         for (tensor, array) in self.tensors.iter_mut().zip(columns.arrays()) {
             let mut buffer = tensor.to_array()?;
             // The tensor's own hold must go, or writing would copy.
             *tensor = self.nothing.clone();
-            take_rows_into(array, rows, &mut buffer)?;
+            let parts = if threads > 1 { buffer.num_bytes() / PART_BYTES } else { 1 };
+            take_rows_in_parts(array, rows, &mut buffer, parts, |parts, part| {
+                if let Err(panic) = pool::run(threads, parts, part) {
+                    std::panic::resume_unwind(panic);
+                }
+            })?;
             *tensor = Tensor::from(buffer);
         }
         Ok(&self.tensors)
@@ -37,24 +45,26 @@ impl Buffers {
 
 /// The buffers of full batches and of a smaller last one.
 pub(super) struct Batches {
+    threads: usize,
     full: Buffers,
     last: Option<Buffers>,
 }
 
 impl Batches {
-    pub(super) fn new(columns: &Columns, batch_size: usize) -> Result<Batches> {
+    /// Batches that so many threads gather.
+    pub(super) fn new(columns: &Columns, batch_size: usize, threads: usize) -> Result<Batches> {
         let n_rows = columns.n_rows();
         let rest = n_rows % batch_size;
         let full = Buffers::new(columns, batch_size.min(n_rows))?;
         let last = (rest > 0 && n_rows > batch_size).then(|| Buffers::new(columns, rest)).transpose()?;
-        Ok(Batches { full, last })
+        Ok(Batches { threads, full, last })
     }
 
     /// The rows of these numbers: inputs, then targets and weights if there are any.
     pub(super) fn gather(&mut self, columns: &Columns, rows: &[usize]) -> Result<&[Tensor]> {
         match &mut self.last {
-            Some(last) if last.rows == rows.len() => last.gather(columns, rows),
-            _ => self.full.gather(columns, rows),
+            Some(last) if last.rows == rows.len() => last.gather(columns, rows, self.threads),
+            _ => self.full.gather(columns, rows, self.threads),
         }
     }
 }

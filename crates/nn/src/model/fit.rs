@@ -66,7 +66,7 @@ impl Model {
         let columns = Columns::new("evaluate", x, Some(y), None)?;
         training.prepare(&columns, line)?;
         let step = training.step(Mode::Evaluate, &columns, line)?;
-        Evaluation::new(&columns, ROWS_AT_ONCE)?.run(&training, &step, &columns)
+        Evaluation::new(&training, &columns, ROWS_AT_ONCE)?.run(&training, &step, &columns)
     }
 
     /// The outputs for these rows.
@@ -78,7 +78,7 @@ impl Model {
         let options = training.map_or_else(Options::training, |training| training.options().clone());
         let inference = self.inference(&columns.x, &options, line)?;
         let indices = BatchIndices::in_order(columns.n_rows(), ROWS_AT_ONCE)?;
-        let mut batches = Batches::new(&columns, ROWS_AT_ONCE)?;
+        let mut batches = Batches::new(&columns, ROWS_AT_ONCE, options.thread_count())?;
         let mut outputs: Option<(Vec<usize>, Vec<u8>, Array)> = None;
         for rows in &indices {
             let [x] = batches.gather(&columns, rows)? else {
@@ -148,7 +148,7 @@ fn run(
     history: &mut History,
 ) -> Result {
     let n_rows = columns.n_rows();
-    let mut batches = Batches::new(columns, how.batch_size)?;
+    let mut batches = Batches::new(columns, how.batch_size, training.options().thread_count())?;
     for epoch in 0..how.epochs {
         let order = order(training, how, epoch, n_rows)?;
         let mut progress = Progress::new(how.verbose, epoch, how.epochs, order.num_batches());
@@ -214,7 +214,11 @@ impl<'a> Validation<'a> {
         line: &'static Location<'static>,
     ) -> Result<Validation<'a>> {
         let step = training.step(Mode::Evaluate, columns, line)?;
-        Ok(Validation { columns, step, evaluation: Evaluation::new(columns, how.batch_size.max(ROWS_AT_ONCE))? })
+        Ok(Validation {
+            columns,
+            step,
+            evaluation: Evaluation::new(training, columns, how.batch_size.max(ROWS_AT_ONCE))?,
+        })
     }
 
     fn run(&mut self, training: &Training) -> Result<Logs> {
@@ -229,10 +233,10 @@ struct Evaluation {
 }
 
 impl Evaluation {
-    fn new(columns: &Columns, batch_size: usize) -> Result<Evaluation> {
+    fn new(training: &Training, columns: &Columns, batch_size: usize) -> Result<Evaluation> {
         Ok(Evaluation {
             order: BatchIndices::in_order(columns.n_rows(), batch_size)?,
-            batches: Batches::new(columns, batch_size)?,
+            batches: Batches::new(columns, batch_size, training.options().thread_count())?,
         })
     }
 
