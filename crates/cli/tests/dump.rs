@@ -163,7 +163,7 @@ fn the_program_itself() {
     let answer = program.args(["print", "huber", "--after", "nonsense"]).output().unwrap();
     assert_eq!(answer.status.code(), Some(2));
     let errors = String::from_utf8(answer.stderr).unwrap();
-    assert!(errors.contains("[possible values: trace, cse, simplify, fold, inline, "), "{errors}");
+    assert!(errors.contains("[possible values: trace, sizes, cse, simplify, fold, inline, "), "{errors}");
 }
 
 #[test]

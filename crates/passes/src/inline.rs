@@ -60,7 +60,7 @@ fn expand(new: &mut Rewrite<'_>, call: &Call, at: Value) -> Result<Vec<Value>> {
 }
 
 /// The op with the callee's unknown sizes in terms of the caller's; what a callee calls has unknowns of its own.
-fn substitute(op: &Op, sizes: &[(Sym, Dim)]) -> Result<Op> {
+pub(crate) fn substitute(op: &Op, sizes: &[(Sym, Dim)]) -> Result<Op> {
     if sizes.is_empty() || matches!(op, Op::Call(_)) {
         return Ok(op.clone());
     }

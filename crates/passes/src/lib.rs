@@ -5,6 +5,7 @@
 
 mod pipeline;
 mod rewrite;
+mod sizes;
 mod cse;
 mod simplify;
 mod fold;
@@ -25,3 +26,4 @@ pub use pipeline::{Made, Observer, Pipeline, Stage};
 pub use plan::plan;
 pub use schedule::schedule;
 pub use simplify::{RULES, Rule, Site, simplify};
+pub use sizes::sizes;

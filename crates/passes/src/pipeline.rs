@@ -31,7 +31,9 @@ macro_rules! stages {
 stages! {
     /// As the user wrote it.
     Trace "trace";
-    /// First, so that nothing is done twice below: a trace records every call as a node of its own.
+    /// First, so that sizes with two names are not two sizes below.
+    Sizes "sizes";
+    /// So that nothing is done twice below: a trace records every call as a node of its own.
     Cse "cse";
     /// Before folding, which would otherwise compute what an equation removes.
     Simplify "simplify";
@@ -140,7 +142,8 @@ impl Pipeline {
     pub fn optimize(self, graph: &Graph, observe: Observer<'_>) -> Result<Graph> {
         type Pass = fn(&Graph) -> Result<Graph>;
         let unfused: Pass = |graph| Ok(graph.clone());
-        let passes: [(Stage, Pass); 6] = [
+        let passes: [(Stage, Pass); 7] = [
+            (Stage::Sizes, crate::sizes),
             (Stage::Cse, crate::cse),
             (Stage::Simplify, crate::simplify),
             (Stage::Fold, crate::fold),

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracelift_ir::{Graph, Module};
 use tracelift_kernel::text::{Module as Programs, Source};
-use tracelift_passes::{Stage, cse, epilogues, fold, fuse, hoist, inline, plan, schedule, simplify};
+use tracelift_passes::{Stage, cse, epilogues, fold, fuse, hoist, inline, plan, schedule, simplify, sizes};
 use tracelift_runtime::Engine;
 
 /// All files below a folder, sorted.
@@ -95,6 +95,7 @@ fn after_stages(functions: &[Arc<Graph>], stages: &[Stage]) -> Result<Vec<(Stage
             Stage::Fold => fold,
             Stage::Inline => inline,
             Stage::Hoist => hoist,
+            Stage::Sizes => sizes,
             Stage::Fuse => fuse,
             Stage::Schedule => {
                 programs = graphs.iter().map(schedule).collect::<Result<_, _>>().map_err(|error| error.to_string())?;
