@@ -59,7 +59,8 @@ impl Peers {
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["workload", "variant", "ours", "best peer", "", "ours / peer"]);
-        for line in ours {
+        // The machine itself has no peers.
+        for line in ours.iter().filter(|line| !line.workload.starts_with("HW.")) {
             let mut row = vec![line.workload.clone(), line.variant.clone(), duration(line.median)];
             if let Some(peer) = self.best(&line.workload, &line.variant) {
                 let name = format!("{} {}, {} threads", peer.framework, peer.variant, peer.threads);

@@ -54,6 +54,12 @@ pub(crate) fn all(settings: &Settings) {
         }
         five(settings, name, n);
     }
+    // Results that are dropped at once: what they cost beside results that are given back.
+    if settings.wants("W5.chain.fwd.1e7") {
+        let x = random::normal([10_000_000], 0.0, 1.0);
+        let function: Function<Unary> = Function::new(chain).options(settings.options());
+        time_calls(settings, || drop(function(&x))).report(settings, "W5.chain.fwd.1e7", "call", json!({}));
+    }
     if settings.wants("W5.gelu.fwd.1e5") {
         let x = random::normal([100_000], 0.0, 1.0);
         let times = time_calls(settings, || drop(gelu(&x)));

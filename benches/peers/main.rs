@@ -9,6 +9,7 @@
 //! * `--against benches/peers/results.jsonl`, or `-` for the standard input, reads the lines of other programs and prints
 //!   a table: ours, the best of theirs, the ratio.
 //! * `--profile` shows the kernels of a workload: time, bytes, operations, and their parts of what the machine can do.
+//! * `--pool 0` is how many MiB of large memory are kept for use again.
 //! * `--only-fit` leaves out the variants of training.
 //!
 //! A line holds seconds per iteration: a call, or one training step. Tracing, compiling and at least two warm-up

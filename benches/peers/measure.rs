@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracelift_nn::{ConcreteFunction, Options, Result, Tensor};
+use tracelift_nn::{ConcreteFunction, Options, Result, Tensor, memory};
 
 /// What the command line says.
 pub(crate) struct Settings {
@@ -44,6 +44,7 @@ impl Settings {
                 "--threads" => settings.threads = number(next()) as usize,
                 "--budget" => settings.budget = Duration::from_secs_f64(number(next())),
                 "--against" => settings.against = Some(next()),
+                "--pool" => memory::set_pool_limit((number(next()) * (1 << 20) as f64) as usize),
                 "--profile" => settings.profile = true,
                 "--only-fit" => settings.only_fit = true,
                 _ => settings.patterns.push(argument),

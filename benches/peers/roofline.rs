@@ -3,7 +3,6 @@
 use crate::hardware::Ceilings;
 use crate::measure::Settings;
 use comfy_table::{CellAlignment, Table, presets};
-use std::sync::OnceLock;
 use tracelift_nn::{ConcreteFunction, Tensor};
 
 /// Prints the kernels of a workload if `--profile` was given. The calls are real: variables change.
@@ -11,8 +10,7 @@ pub(crate) fn show(settings: &Settings, workload: &str, concrete: &ConcreteFunct
     if !settings.profile {
         return;
     }
-    static CEILINGS: OnceLock<Ceilings> = OnceLock::new();
-    let ceilings = CEILINGS.get_or_init(|| Ceilings::measure(settings));
+    let ceilings = Ceilings::get(settings);
     let once = concrete.profile(arguments, 3).expect("the function runs").0.seconds;
     let calls = (settings.budget.as_secs_f64() / once.max(1e-7)).clamp(3.0, 20_000.0);
     let profile = concrete.profile(arguments, calls as usize).expect("the function runs").0;

@@ -31,7 +31,8 @@ pub(crate) fn layer_norms(settings: &Settings) {
             Function::new(layer_norm).options(settings.options());
         Compiled::new("W4.layernorm.fwd", 2.0 * bytes)
             .run(settings, [&x, &gamma, &beta], |[x, gamma, beta]| forward.concrete((x, gamma, beta)));
-        let both: Function<fn(&Tensor, &Tensor, &Tensor, &Tensor) -> (Tensor, Tensor, Tensor, Tensor)> =
+        type Gradients = (Tensor, Tensor, Tensor, Tensor);
+        let both: Function<fn(&Tensor, &Tensor, &Tensor, &Tensor) -> Gradients> =
             Function::new(with_gradients).options(settings.options());
         let arguments = [&x, &gamma, &beta, &dy];
         Compiled::new("W4.layernorm.fwdbwd", 4.0 * bytes)

@@ -50,7 +50,8 @@ impl Generator {
     #[must_use]
     pub fn uniform(&self, shape: impl Into<Shape>, low: f64, high: f64) -> Tensor {
         let unit = self.draw(shape.into(), DType::F32, Distribution::Uniform);
-        unit * (high - low) + low
+        // What would change no bit is not run; in graphs it costs nothing.
+        if (low, high) == (0.0, 1.0) && !trace::is_active() { unit } else { unit * (high - low) + low }
     }
 
     /// Normal numbers, f32.

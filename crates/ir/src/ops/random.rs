@@ -39,6 +39,9 @@ pub struct Random {
     pub dtype: DType,
 }
 
+/// How many items are made at once where op by op is run.
+const PART: usize = 1 << 14;
+
 impl Random {
     fn lane(&self) -> LaneOp {
         match self.distribution {
@@ -80,10 +83,16 @@ impl OpDef for Random {
     fn eval(&self, cx: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
         let dims = cx.result_dims(0)?;
         let count = tracelift_tensor::count_elements(&dims)?;
-        let numbers = Array::vector((0..count as i64).collect::<Vec<_>>())?;
-        let repeat = |x: &Array| Array::full(DType::I64, [count], x.item::<i64>()?);
-        let items = eval_lane(self.lane(), &[repeat(&x[0])?, repeat(&x[1])?, numbers])?;
-        Ok(vec![items.reshape(dims)?])
+        let mut items = Array::for_overwrite(self.dtype, dims)?;
+        // In parts, since an item takes three numbers that are larger than itself.
+        for (part, bytes) in items.bytes_mut().chunks_mut(PART * self.dtype.size()).enumerate() {
+            let first = part * PART;
+            let numbers: Vec<i64> = (first as i64..count.min(first + PART) as i64).collect();
+            let repeat = |x: &Array| Array::full(DType::I64, [numbers.len()], x.item::<i64>()?);
+            let made = eval_lane(self.lane(), &[repeat(&x[0])?, repeat(&x[1])?, Array::vector(&numbers)?])?;
+            bytes.copy_from_slice(made.bytes());
+        }
+        Ok(vec![items])
     }
 
     fn vjp(&self, _: &mut Vjp<'_>) -> Result<VjpRule> {

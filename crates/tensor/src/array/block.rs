@@ -36,9 +36,13 @@ impl Block {
         }
     }
 
-    /// So many bytes of any value.
+    /// So many bytes of any value; in debug builds of a strange one, so that tests see who reads what nobody wrote.
     pub fn unspecified(len: usize) -> Result<Block, TryReserveError> {
-        Block::pooled(len).map_or_else(|| Block::fresh(len), Ok)
+        let mut block = Block::pooled(len).map_or_else(|| Block::fresh(len), Ok)?;
+        if cfg!(debug_assertions) {
+            block.bytes_mut().fill(0xa5);
+        }
+        Ok(block)
     }
 
     #[inline]
