@@ -9,12 +9,18 @@ use tracelift_kernel::program::{BufferId, Program, Role, Step};
 /// it at the very elements it writes, and nothing from that step on may fault.
 pub(super) fn write_directly(program: &mut Program) {
     let uses = uses::of(program);
+    let mut olds = vec![None; program.states.len()];
+    for (n, buffer) in program.buffers.iter().enumerate() {
+        if let Role::State(state) = buffer.role {
+            olds[state as usize] = Some(n);
+        }
+    }
     let first_safe = program.steps.iter().rposition(|step| may_fault(program, step)).map_or(0, |n| n + 1);
     let mut taken = vec![false; program.buffers.len()];
     let mut direct: Vec<Option<(BufferId, BufferId)>> = vec![None; program.steps.len()];
     for (n, step) in program.steps.iter().enumerate() {
         let Step::Commit { to, from } = step else { continue };
-        if !taken[from.0 as usize] && is_direct(program, &uses, *to, *from, n, first_safe) {
+        if !taken[from.0 as usize] && is_direct(program, &uses, &olds, *to, *from, n, first_safe) {
             taken[from.0 as usize] = true;
             direct[n] = Some((*from, *to));
         }
@@ -50,6 +56,7 @@ fn drop_unused(program: &mut Program) {
 fn is_direct(
     program: &Program,
     uses: &[Vec<uses::Use>],
+    olds: &[Option<usize>],
     to: BufferId,
     from: BufferId,
     commit: usize,
@@ -61,7 +68,7 @@ fn is_direct(
     }
     let mut writers = uses[from.0 as usize].iter().filter(|u| u.writes);
     let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
-    let old = program.buffers.iter().position(|b| b.role == Role::State(state));
+    let old = olds[state as usize];
     let old_uses = old.map_or(&[][..], |old| &uses[old]);
     let read_later = old_uses.iter().any(|u| u.step > writer.step && u.step != commit);
     if writer.step < first_safe || read_later {
