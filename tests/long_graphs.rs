@@ -50,9 +50,10 @@ fn chains_of_arrays() {
 #[test]
 fn chains_without_fusion() {
     on_a_small_stack(|| {
-        let graph = chain(Type::tensor(F32, [Dim::sym("B")]), NODES);
+        // A kernel and a step for each node, which the verifier reads after every stage.
+        let graph = chain(Type::tensor(F32, [Dim::sym("B")]), NODES / 5);
         let program = Pipeline { fuse: false }.lower(&graph, &mut |_, _| {}).unwrap();
-        assert!(program.steps.len() >= NODES / 2);
+        assert!(program.steps.len() >= NODES / 10);
     });
 }
 

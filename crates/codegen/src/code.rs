@@ -71,9 +71,12 @@ impl Entry {
 }
 
 /// Puts functions into one piece of executable memory; answers their addresses in the order given.
-pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>, Vec<Entry>)> {
+pub(crate) fn link<'u>(
+    isa: Arc<dyn TargetIsa>,
+    units: impl Iterator<Item = &'u Unit> + Clone,
+) -> Result<(Arc<Code>, Vec<Entry>)> {
     let mut symbols: FxHashMap<&'static str, usize> = FxHashMap::default();
-    for import in units.iter().flat_map(|unit| &unit.imports) {
+    for import in units.clone().flat_map(|unit| &unit.imports) {
         symbols.insert(import.name, import.address);
     }
     let mut builder = JITBuilder::with_isa(isa, default_libcall_names());
@@ -84,8 +87,8 @@ pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>
     // Nothing in the module is called by name, so one signature does for all.
     let mut signature = Signature::new(module.isa().default_call_conv());
     signature.params.push(AbiParam::new(I64));
-    let mut ids = Vec::with_capacity(units.len());
-    for unit in units {
+    let mut ids = Vec::new();
+    for unit in units.clone() {
         let failed = |error: ModuleError| Error::internal(format!("linking `{}` failed: {error:?}", unit.name));
         let mut relocs = Vec::with_capacity(unit.relocs.len());
         for reloc in &unit.relocs {
@@ -102,7 +105,7 @@ pub(crate) fn link(isa: Arc<dyn TargetIsa>, units: &[Unit]) -> Result<(Arc<Code>
         .finalize_definitions()
         .map_err(|error| Error::internal(format!("making native code executable failed: {error:?}")))?;
     let entries = ids.into_iter().map(|id| Entry(module.get_finalized_function(id) as usize)).collect();
-    let bytes: usize = units.iter().map(|unit| unit.code.len()).sum();
+    let bytes: usize = units.map(|unit| unit.code.len()).sum();
     LIVE.fetch_add(bytes, Ordering::Relaxed);
     Ok((Arc::new(Code { module: Mutex::new(Some(module)), bytes }), entries))
 }

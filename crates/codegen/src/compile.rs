@@ -1,7 +1,8 @@
-//! Kernels to machine code: many at a time, in parallel, linked into one piece of memory.
+//! Kernels to machine code: those that are not there yet many at a time, in parallel.
 
 use crate::abi::{KernelAbi, KernelFn};
-use crate::code::{Code, Entry, link};
+use crate::cache::{Key, Placed, provide};
+use crate::code::Code;
 use crate::emit::{PARAMS, RESULTS, emit_kernel};
 use crate::isa::host;
 use crate::options::CodegenOptions;
@@ -14,9 +15,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tracelift_kernel::loops::Kernel;
 use tracelift_tensor::{Error, Result};
 
-/// A thread for every so many kernels: starting one costs a fraction of what compiling a kernel does.
-const WORTH_A_THREAD: usize = 3;
-
 /// A compiled kernel: machine code and how it is called.
 #[derive(Clone, Debug)]
 pub struct NativeKernel {
@@ -24,28 +22,33 @@ pub struct NativeKernel {
     pub kernel: Arc<Kernel>,
     /// What stands in which slot.
     pub abi: Arc<KernelAbi>,
-    code: Arc<Code>,
-    entry: Entry,
+    placed: Placed,
 }
 
 impl NativeKernel {
     /// Its address; valid as long as [`NativeKernel::code`] is held.
     pub fn address(&self) -> usize {
-        self.entry.0
+        self.placed.entry.0
     }
 
     /// The memory it lies in.
     pub fn code(&self) -> &Arc<Code> {
-        &self.code
+        &self.placed.code
+    }
+
+    /// How many bytes its own code has.
+    pub fn num_bytes(&self) -> usize {
+        self.placed.bytes
     }
 
     /// It as a function, to be called with slots laid out by its ABI while `self` lives.
     pub fn function(&self) -> KernelFn {
-        self.entry.kernel()
+        self.placed.entry.kernel()
     }
 }
 
-/// Compiles kernels. The result is in the order given; kernels that differ in names alone share their code.
+/// Compiles kernels. The result is in the order given; kernels that differ in names alone share their code, also with
+/// those that were compiled before and are still held.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -69,32 +72,66 @@ impl NativeKernel {
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
 pub fn compile_kernels(kernels: &[Arc<Kernel>], options: &CodegenOptions) -> Result<Vec<NativeKernel>> {
-    let isa = host(options.opt_level)?;
-    let (distinct, places) = without_repeats(kernels);
-    let abis: Vec<Arc<KernelAbi>> = distinct.iter().map(|kernel| Arc::new(KernelAbi::of(kernel))).collect();
-    let units = compile_all(&*isa, &distinct, &abis, options)?;
-    let (code, entries) = link(isa, &units)?;
-    let natives = kernels.iter().zip(places).map(|(kernel, place)| NativeKernel {
-        kernel: kernel.clone(),
-        abi: abis[place].clone(),
-        code: code.clone(),
-        entry: entries[place],
-    });
-    Ok(natives.collect())
+    let distinct = Distinct::of(kernels, options);
+    let make = |isa: &dyn TargetIsa, missing: &[usize]| {
+        let quick = |n: usize| distinct.wide(n, options);
+        make_all(missing, options, &quick, &|compiler, n| distinct.narrow(n, compiler, isa, options))
+    };
+    let placed = provide(&distinct.keys, options, &make)?;
+    Ok(distinct.natives(kernels, &placed))
 }
 
-/// The kernels that are not the same as an earlier one but for names, and where among them each kernel is found.
-fn without_repeats(kernels: &[Arc<Kernel>]) -> (Vec<&Kernel>, Vec<usize>) {
-    let mut known: FxHashMap<String, usize> = FxHashMap::default();
-    let mut distinct: Vec<&Kernel> = Vec::new();
-    let places = kernels.iter().map(|kernel| {
-        *known.entry(nameless_text(kernel)).or_insert_with(|| {
-            distinct.push(kernel);
-            distinct.len() - 1
-        })
-    });
-    let places = places.collect();
-    (distinct, places)
+/// The kernels that are not the same as an earlier one but for names.
+pub(crate) struct Distinct<'k> {
+    kernels: Vec<&'k Kernel>,
+    abis: Vec<Arc<KernelAbi>>,
+    pub(crate) keys: Vec<Key>,
+    /// Where among them each of all kernels is found.
+    places: Vec<usize>,
+}
+
+impl<'k> Distinct<'k> {
+    pub(crate) fn of(kernels: &'k [Arc<Kernel>], options: &CodegenOptions) -> Self {
+        let mut known: FxHashMap<Key, usize> = FxHashMap::default();
+        let mut distinct = Distinct { kernels: vec![], abis: vec![], keys: vec![], places: vec![] };
+        for kernel in kernels {
+            let key = Key::new("kernel", &nameless_text(kernel), options);
+            let place = *known.entry(key).or_insert_with_key(|key| {
+                distinct.keys.push(key.clone());
+                distinct.kernels.push(kernel);
+                distinct.abis.push(Arc::new(KernelAbi::of(kernel)));
+                distinct.kernels.len() - 1
+            });
+            distinct.places.push(place);
+        }
+        distinct
+    }
+
+    /// The n-th in wide vectors, if it has such a form.
+    pub(crate) fn wide(&self, n: usize, options: &CodegenOptions) -> Option<Unit> {
+        wide_unit(self.kernels[n], &self.abis[n], options)
+    }
+
+    /// The n-th as Cranelift makes it.
+    pub(crate) fn narrow(
+        &self,
+        n: usize,
+        compiler: &mut Compiler,
+        isa: &dyn TargetIsa,
+        options: &CodegenOptions,
+    ) -> Result<Unit> {
+        unit(compiler, isa, self.kernels[n], &self.abis[n], options, None)
+    }
+
+    /// All kernels again, each with its code.
+    pub(crate) fn natives(&self, kernels: &[Arc<Kernel>], placed: &[Placed]) -> Vec<NativeKernel> {
+        let native = |(kernel, place): (&Arc<Kernel>, &usize)| NativeKernel {
+            kernel: kernel.clone(),
+            abi: self.abis[*place].clone(),
+            placed: placed[*place].clone(),
+        };
+        kernels.iter().zip(&self.places).map(native).collect()
+    }
 }
 
 /// A kernel's text with numbers for names: equal for two kernels whose code is.
@@ -110,43 +147,39 @@ fn nameless_text(kernel: &Kernel) -> String {
     nameless.to_string()
 }
 
-/// Compiles each kernel; threads take the next one when they are done with one.
-fn compile_all(
-    isa: &dyn TargetIsa,
-    kernels: &[&Kernel],
-    abis: &[Arc<KernelAbi>],
+/// Makes what is missing: `quick` tries first; what Cranelift has to do is shared out among threads, the last first,
+/// as a program's driver is the last and takes longest. The result is in the order of `missing`.
+pub(crate) fn make_all(
+    missing: &[usize],
     options: &CodegenOptions,
+    quick: &dyn Fn(usize) -> Option<Unit>,
+    slow: &(dyn Fn(&mut Compiler, usize) -> Result<Unit> + Sync),
 ) -> Result<Vec<Unit>> {
-    let one = |compiler: &mut Compiler, n: usize| match wide_unit(kernels[n], &abis[n], options) {
-        Some(wide) => Ok(wide),
-        None => unit(compiler, isa, kernels[n], &abis[n], options, None),
-    };
-    let threads = options.threads.min(kernels.len() / WORTH_A_THREAD);
-    if threads <= 1 {
-        let mut compiler = Compiler::new();
-        return (0..kernels.len()).map(|n| one(&mut compiler, n)).collect();
-    }
+    let mut units: Vec<Option<Result<Unit>>> = missing.iter().map(|n| quick(*n).map(Ok)).collect();
+    let left: Vec<usize> = (0..missing.len()).rev().filter(|place| units[*place].is_none()).collect();
     let next = AtomicUsize::new(0);
     let work = || {
         let mut compiler = Compiler::new();
         let mut done = Vec::new();
-        loop {
-            let n = next.fetch_add(1, Ordering::Relaxed);
-            if n >= kernels.len() {
-                return done;
-            }
-            done.push((n, one(&mut compiler, n)));
+        // Takes the next one when it is done with one.
+        while let Some(&place) = left.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((place, slow(&mut compiler, missing[place])));
         }
+        done
     };
-    let mut units: Vec<Option<Result<Unit>>> = (0..kernels.len()).map(|_| None).collect();
-    let finished = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut finished = vec![Ok(work())];
-        finished.extend(others.into_iter().map(|thread| thread.join()));
-        finished
-    });
-    for (n, unit) in finished.into_iter().flatten().flatten() {
-        units[n] = Some(unit);
+    let others = options.threads.min(left.len()).saturating_sub(1);
+    let finished = match others {
+        // Even for nothing, a scope costs a little.
+        0 => vec![Ok(work())],
+        _ => std::thread::scope(|scope| {
+            let others: Vec<_> = (0..others).map(|_| scope.spawn(work)).collect();
+            let mut finished = vec![Ok(work())];
+            finished.extend(others.into_iter().map(|thread| thread.join()));
+            finished
+        }),
+    };
+    for (place, unit) in finished.into_iter().flatten().flatten() {
+        units[place] = Some(unit);
     }
     let lost = || Err(Error::internal("a compiling thread was lost"));
     units.into_iter().map(|unit| unit.unwrap_or_else(lost)).collect()

@@ -12,6 +12,7 @@ mod emit;
 mod wide;
 mod unit;
 mod code;
+mod cache;
 mod compile;
 pub mod driver;
 mod run;

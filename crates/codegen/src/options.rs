@@ -1,6 +1,7 @@
 //! What callers may choose about the code.
 
 pub use crate::isa::OptLevel;
+use std::path::PathBuf;
 
 /// How kernels are compiled. Nothing in it changes a bit of any result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +14,17 @@ pub struct CodegenOptions {
     pub opt_level: OptLevel,
     /// The most threads that compile at the same time.
     pub threads: usize,
+    /// Where compiled functions are kept for later processes; by default nowhere.
+    ///
+    /// What is found there is run, so the directory must be the user's own: one that belongs to somebody else, or that
+    /// group or others may write to, is not used, which a warning says. It is made if need be. Files that are damaged or
+    /// of other versions are compiled anew; when all together exceed about 64 MiB, the oldest go.
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl Default for CodegenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        CodegenOptions { vectorize: true, wide: true, opt_level: OptLevel::Speed, threads }
+        CodegenOptions { vectorize: true, wide: true, opt_level: OptLevel::Speed, threads, cache_dir: None }
     }
 }

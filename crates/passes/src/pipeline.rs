@@ -152,13 +152,13 @@ impl Pipeline {
             (Stage::Fuse, if self.fuse { crate::fuse } else { unfused }),
         ];
         observe(Stage::Trace, Made::Graph(graph));
-        let mut current = graph.clone();
+        let mut current = None;
         for (stage, pass) in passes {
-            current = pass(&current)?;
-            check_graph(stage, &current);
-            observe(stage, Made::Graph(&current));
+            let made = current.insert(pass(current.as_ref().unwrap_or(graph))?);
+            check_graph(stage, made);
+            observe(stage, Made::Graph(made));
         }
-        Ok(current)
+        Ok(current.expect("there are passes"))
     }
 }
 

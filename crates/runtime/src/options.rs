@@ -2,6 +2,7 @@
 
 use crate::cpu::Path;
 use crate::float_mode::FloatMode;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, mem};
@@ -58,6 +59,20 @@ pub struct Options {
     pub save_bytes: usize,
     /// The instructions that library kernels use; by default the best there are.
     pub path: Option<Path>,
+    /// Where machine code is kept for later processes; by default nowhere.
+    ///
+    /// What is found there is run, so the directory must be the user's own: on Unix one that belongs to somebody else,
+    /// or that group or others may write to, is not used. It is made if need be. Code is found by what it does, the
+    /// version of tracelift and the features of the processor; files that are damaged are compiled anew, and a directory
+    /// that cannot be read or written is a `tracing` warning, not an error. When all files together exceed about 64 MiB,
+    /// the oldest go.
+    ///
+    /// ```
+    /// use tracelift_runtime::Options;
+    /// let options = Options { cache_dir: Some("/home/me/.cache/tracelift".into()), ..Options::default() };
+    /// assert!(options != Options::default());
+    /// ```
+    pub cache_dir: Option<PathBuf>,
     /// Stops calls that are under way.
     pub stop: Option<StopToken>,
     /// Where `print` goes.
@@ -73,6 +88,7 @@ impl Default for Options {
             max_bytes: None,
             save_bytes: 1 << 30,
             path: None,
+            cache_dir: None,
             stop: None,
             print: PrintSink::Stdout,
         }

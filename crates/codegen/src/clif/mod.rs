@@ -5,7 +5,7 @@ mod ops;
 mod cast;
 mod lane;
 mod near;
-mod helper;
+pub(crate) mod helper;
 
 pub(crate) use cast::masks;
 pub(crate) use form::*;

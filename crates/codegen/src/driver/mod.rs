@@ -12,5 +12,5 @@ mod steps;
 mod stacks;
 
 pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers, StackState};
-pub use compile::{NativeDriver, compile_driver, inspect_driver};
+pub use compile::{NativeDriver, compile_program, inspect_driver};
 pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Size, StackPlace};

@@ -26,18 +26,21 @@ fn kernel(number: f32) -> Kernel {
 #[test]
 fn kernels_compiled_on_two_threads_are_those_compiled_on_one() {
     let kernels: Vec<Arc<Kernel>> = (0..40).map(|n| Arc::new(kernel(n as f32))).collect();
-    let on = |threads| compile_kernels(&kernels, &CodegenOptions { threads, ..CodegenOptions::default() }).unwrap();
-    let (one, two) = (on(1), on(2));
     let sizes = Binding::from_iter([("N", 9)]);
-    let mut numbers = Numbers(8);
-    for (one, two) in one.iter().zip(&two) {
-        assert_eq!(one.kernel.name, two.kernel.name);
-        let buffers = [numbers.array(DType::F32, &[9]), numbers.array(DType::F32, &[9])];
-        let (mut a, mut b) = (buffers.clone(), buffers);
-        one.run(&mut a, &[], &sizes).unwrap();
-        two.run(&mut b, &[], &sizes).unwrap();
-        assert!(a[1].bit_eq(&b[1]), "{}", one.kernel.name);
-    }
+    // Nothing is kept from one run to the next, which would share it otherwise.
+    let on = |threads| {
+        let natives = compile_kernels(&kernels, &CodegenOptions { threads, ..CodegenOptions::default() }).unwrap();
+        let mut numbers = Numbers(8);
+        let results = natives.iter().map(|native| {
+            let mut buffers = [numbers.array(DType::F32, &[9]), numbers.array(DType::F32, &[9])];
+            native.run(&mut buffers, &[], &sizes).unwrap();
+            (native.kernel.name.clone(), native.num_bytes(), buffers)
+        });
+        results.collect::<Vec<_>>()
+    };
+    let (one, two) = (on(1), on(2));
+    assert_eq!(one.len(), 40);
+    assert!(one == two);
 }
 
 #[test]
@@ -54,6 +57,31 @@ fn kernels_that_differ_in_names_alone_share_their_code() {
     assert!(addresses[0] == addresses[2] && addresses[0] != addresses[1]);
     let names: Vec<&str> = natives.iter().map(|native| native.kernel.name.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
+}
+
+#[test]
+fn code_that_is_held_is_shared_within_the_process() {
+    let compile = |numbers: &[f32], options: &CodegenOptions| {
+        let kernels: Vec<Arc<Kernel>> = numbers.iter().map(|number| Arc::new(kernel(*number))).collect();
+        let natives = compile_kernels(&kernels, options).unwrap();
+        natives.into_iter().map(|native| (native.address(), native)).collect::<Vec<_>>()
+    };
+    let plain = CodegenOptions::default();
+    let first = compile(&[101.0, 102.0], &plain);
+    let second = compile(&[103.0, 102.0], &plain);
+    assert_eq!(first[1].0, second[1].0);
+    assert!(Arc::ptr_eq(first[1].1.code(), second[1].1.code()) && !Arc::ptr_eq(first[1].1.code(), second[0].1.code()));
+    let scalar = compile(&[102.0], &CodegenOptions { vectorize: false, ..plain.clone() });
+    assert_ne!(first[1].0, scalar[0].0, "other options are other code");
+    // The first holder goes; the code stays while the second runs it.
+    drop(first);
+    let sizes = Binding::from_iter([("N", 3)]);
+    let x = Numbers(8).array(DType::F32, &[3]);
+    let mut buffers = [x.clone(), x];
+    second[1].1.run(&mut buffers, &[], &sizes).unwrap();
+    let mut alone = buffers.clone();
+    scalar[0].1.run(&mut alone, &[], &sizes).unwrap();
+    assert!(buffers[1].bit_eq(&alone[1]));
 }
 
 #[test]
@@ -131,11 +159,11 @@ fn dropped_code_gives_its_memory_back() {
         });
         bytes.sum::<usize>()
     };
-    let kernels = [Arc::new(kernel(3.0))];
-    let compile = || compile_kernels(&kernels, &CodegenOptions::default()).unwrap();
-    drop(compile());
+    // Equal ones would share their code.
+    let compile = |n: i32| compile_kernels(&[Arc::new(kernel(1000.0 + n as f32))], &CodegenOptions::default()).unwrap();
+    drop(compile(0));
     let before = executable();
-    let kept: Vec<_> = (0..200).map(|_| compile()).collect();
+    let kept: Vec<_> = (0..200).map(compile).collect();
     let during = executable();
     assert!(kept.iter().all(|native| native[0].code().num_bytes() > 0));
     drop(kept);

@@ -41,7 +41,7 @@ pub struct Builder {
     nodes: DiGraph<Node, u32, u32>,
     params: Vec<Value>,
     roles: Vec<ParamRole>,
-    states: Vec<(usize, Value)>,
+    states: IndexMap<usize, Value, FxBuildHasher>,
     guards: IndexMap<Guard, Origin, FxBuildHasher>,
     origin: Origin,
     name_next: Option<Arc<str>>,
@@ -223,10 +223,7 @@ impl Builder {
     ///
     /// Saying it again replaces the value.
     pub fn set_state(&mut self, param: usize, value: Value) {
-        match self.states.iter_mut().find(|(p, _)| *p == param) {
-            Some((_, old)) => *old = value,
-            None => self.states.push((param, value)),
-        }
+        self.states.insert(param, value);
     }
 
     /// How many nodes there are so far.

@@ -32,10 +32,16 @@ fn copy<T: Raw>(x: &[T], y: &mut [T], dims: &[usize], base: i64, strides: &[i64]
     let mut index = vec![0usize; outer.len()];
     let mut start = base;
     for line in y.chunks_exact_mut(*row) {
-        let mut at = start;
-        for item in line {
-            *item = x[at as usize];
-            at += step;
+        match step {
+            0 => line.fill(x[start as usize]),
+            1 => line.copy_from_slice(&x[start as usize..start as usize + row]),
+            _ => {
+                let mut at = start;
+                for item in line {
+                    *item = x[at as usize];
+                    at += step;
+                }
+            }
         }
         for axis in (0..outer.len()).rev() {
             index[axis] += 1;

@@ -61,6 +61,13 @@ fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool
                 $(LaneOp::$compare => compare::<O, T>(x, y, #[inline(always)] |o, a, b| {
                     eval(o, LaneOp::$compare, &types::<T>(), &[a, b])
                 }),)*
+                // A loop is only made for vectors if it knows the exponent.
+                LaneOp::Powi(2) => {
+                    unary::<O, T>(x, y, #[inline(always)] |o, a| eval(o, LaneOp::Powi(2), &types::<T>(), &[a]));
+                }
+                LaneOp::Powi(3) => {
+                    unary::<O, T>(x, y, #[inline(always)] |o, a| eval(o, LaneOp::Powi(3), &types::<T>(), &[a]));
+                }
                 LaneOp::Powi(n) => {
                     unary::<O, T>(x, y, #[inline(always)] |o, a| eval(o, LaneOp::Powi(n), &types::<T>(), &[a]));
                 }
@@ -139,10 +146,15 @@ fn compare<O: Machine<T>, T: Raw>(x: &[Array], y: &mut Array, f: impl Fn(&mut O,
 }
 
 fn select<T: Raw>(x: &[Array], y: &mut Array) {
-    let branches = x[1].as_slice::<T>().iter().zip(x[2].as_slice::<T>());
-    for (y, (condition, (a, b))) in y.as_mut_slice::<T>().iter_mut().zip(x[0].as_slice::<u8>().iter().zip(branches)) {
-        *y = if *condition != 0 { *a } else { *b };
-    }
+    let (conditions, a, b, y) = (x[0].as_slice::<u8>(), x[1].as_slice(), x[2].as_slice(), y.as_mut_slice::<T>());
+    Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (y, (condition, (a, b))) in y.iter_mut().zip(conditions.iter().zip(a.iter().zip(b))) {
+                *y = if *condition != 0 { *a } else { *b };
+            }
+        },
+    );
 }
 
 /// By the scalar definition.
@@ -179,5 +191,49 @@ pub(crate) fn put(array: &mut Array, i: usize, value: Scalar) {
         Scalar::I64(value) => array.as_mut_slice()[i] = value,
         Scalar::U8(value) => array.as_mut_slice()[i] = value,
         Scalar::Bool(value) => array.as_mut_slice()[i] = u8::from(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Floats of every exponent and sign, so many that vectors have tails, too.
+    fn floats_of(dtype: DType, seed: u64) -> Array {
+        let mut state = seed;
+        let mut y = Array::zeros(dtype, [4099]).unwrap();
+        for i in 0..y.len() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let bits = if i < 4 { [0, 1 << 63, 0x7ff << 52, 0x7ff8 << 48][i] } else { state };
+            match dtype {
+                DType::F32 if i < 4 => put(&mut y, i, Scalar::F32(f64::from_bits(bits) as f32)),
+                DType::F32 => put(&mut y, i, Scalar::F32(f32::from_bits((bits >> 32) as u32))),
+                _ => put(&mut y, i, Scalar::F64(f64::from_bits(bits))),
+            }
+        }
+        y
+    }
+
+    #[test]
+    fn loops_have_the_bits_of_the_definition() {
+        let mut ops = LaneOp::PLAIN.to_vec();
+        ops.extend([-3, -1, 0, 1, 2, 3, 4, 5].map(LaneOp::Powi));
+        let mut compared = 0;
+        for dtype in [DType::F32, DType::F64] {
+            let condition = eval_lane(LaneOp::Lt, &[floats_of(dtype, 4), floats_of(dtype, 5)]).unwrap();
+            for op in &ops {
+                let mut x: Vec<Array> = (1..=op.arity() as u64).map(|seed| floats_of(dtype, seed)).collect();
+                if *op == LaneOp::Select {
+                    x[0] = condition.clone();
+                }
+                let types: Vec<DType> = x.iter().map(Array::dtype).collect();
+                let Ok(result) = op.result_type(&types) else { continue };
+                let mut wanted = Array::zeros(result, x[0].shape()).unwrap();
+                one_by_one(*op, &x, &mut wanted).unwrap();
+                assert!(eval_lane(*op, &x).unwrap().bit_eq(&wanted), "{op} on {dtype}");
+                compared += 1;
+            }
+        }
+        assert!(compared > 80, "{compared}");
     }
 }

@@ -11,16 +11,22 @@ pub(super) fn verify_head(verifier: &mut Verifier<'_>) {
     let program = verifier.program;
     names(verifier);
     let mut numbered: HashSet<(std::mem::Discriminant<Role>, u32)> = HashSet::new();
+    // The first buffer of each state, and which states have a next value.
+    let (mut firsts, mut written) = (vec![None; program.states.len()], vec![false; program.states.len()]);
     for (n, buffer) in program.buffers.iter().enumerate() {
-        role(verifier, n, buffer);
+        role(verifier, n, buffer, &mut firsts);
+        if let Role::NextState(state) = buffer.role
+            && let Some(written) = written.get_mut(state as usize)
+        {
+            *written = true;
+        }
         if let Role::Input(number) | Role::Output(number) | Role::State(number) | Role::NextState(number) = buffer.role
             && !numbered.insert((std::mem::discriminant(&buffer.role), number))
         {
             verifier.report_whole(format!("`${}` has the role of another buffer", buffer.name));
         }
     }
-    for (n, state) in program.states.iter().enumerate() {
-        let next = program.buffers.iter().any(|buffer| buffer.role == Role::NextState(n as u32));
+    for (state, next) in program.states.iter().zip(written) {
         if next != state.written {
             let what =
                 if next { "has a next value and is not marked as written" } else { "is written and has no next value" };
@@ -57,7 +63,7 @@ fn names(verifier: &mut Verifier<'_>) {
     }
 }
 
-fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
+fn role<'p>(verifier: &mut Verifier<'p>, n: usize, buffer: &'p Buffer, firsts: &mut [Option<&'p Buffer>]) {
     let program = verifier.program;
     let name = &buffer.name;
     match &buffer.role {
@@ -82,16 +88,11 @@ fn role(verifier: &mut Verifier<'_>, n: usize, buffer: &Buffer) {
             }
         }
         Role::State(state) | Role::NextState(state) => {
-            if program.states.len() <= *state as usize {
+            let Some(first) = firsts.get_mut(*state as usize) else {
                 return verifier.report_whole(format!("`${name}` is of state {state}, which does not exist"));
-            }
-            let other = program.buffers[..n].iter().find(|other| match other.role {
-                Role::State(n) | Role::NextState(n) => n == *state,
-                _ => false,
-            });
-            if let Some(other) =
-                other.filter(|other| other.dtype != buffer.dtype || differ(&other.shape, &buffer.shape))
-            {
+            };
+            let other = *first.get_or_insert(buffer);
+            if other.dtype != buffer.dtype || differ(&other.shape, &buffer.shape) {
                 let message = format!("`${name}` and `${}` are one state and have different types", other.name);
                 verifier.report_whole(message);
             }

@@ -9,12 +9,19 @@ use tracelift_kernel::program::{BufferId, Program, Role, Step};
 /// it at the very elements it writes, and nothing from that step on may fault.
 pub(super) fn write_directly(program: &mut Program) {
     let uses = uses::of(program);
+    let mut olds = vec![None; program.states.len()];
+    for (n, buffer) in program.buffers.iter().enumerate() {
+        if let Role::State(state) = buffer.role {
+            olds[state as usize] = Some(n);
+        }
+    }
     let first_safe = program.steps.iter().rposition(|step| may_fault(program, step)).map_or(0, |n| n + 1);
+    let known = Known { uses, olds, first_safe };
     let mut taken = vec![false; program.buffers.len()];
     let mut direct: Vec<Option<(BufferId, BufferId)>> = vec![None; program.steps.len()];
     for (n, step) in program.steps.iter().enumerate() {
         let Step::Commit { to, from } = step else { continue };
-        if !taken[from.0 as usize] && is_direct(program, &uses, *to, *from, n, first_safe) {
+        if !taken[from.0 as usize] && known.is_direct(program, *to, *from, n) {
             taken[from.0 as usize] = true;
             direct[n] = Some((*from, *to));
         }
@@ -47,41 +54,46 @@ fn drop_unused(program: &mut Program) {
     program.buffers.retain(|_| kept.next().expect("one entry for each buffer"));
 }
 
-fn is_direct(
-    program: &Program,
-    uses: &[Vec<uses::Use>],
-    to: BufferId,
-    from: BufferId,
-    commit: usize,
+/// What is known of a whole program.
+struct Known {
+    uses: Vec<Vec<uses::Use>>,
+    /// The buffer of each state on entry.
+    olds: Vec<Option<usize>>,
+    /// The first step from which on nothing may fault.
     first_safe: usize,
-) -> bool {
-    let Role::NextState(state) = program.buffer(to).role else { return false };
-    if program.buffer(from).role != Role::Arena {
-        return false;
+}
+
+impl Known {
+    fn is_direct(&self, program: &Program, to: BufferId, from: BufferId, commit: usize) -> bool {
+        let Known { uses, olds, first_safe } = self;
+        let Role::NextState(state) = program.buffer(to).role else { return false };
+        if program.buffer(from).role != Role::Arena {
+            return false;
+        }
+        let mut writers = uses[from.0 as usize].iter().filter(|u| u.writes);
+        let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
+        let old = olds[state as usize];
+        let old_uses = old.map_or(&[][..], |old| &uses[old]);
+        let read_later = old_uses.iter().any(|u| u.step > writer.step && u.step != commit);
+        if writer.step < *first_safe || read_later {
+            return false;
+        }
+        let reads_old = old_uses.iter().any(|u| u.step == writer.step);
+        let is_old = |id: BufferId| old == Some(program.owner(id).0 as usize);
+        let step = &program.steps[writer.step];
+        // The rows of a product are written while later ones still wait for its operands.
+        if let Step::Library(call) = step
+            && call.operands.iter().any(|id| is_old(*id))
+        {
+            return false;
+        }
+        if let Some((kernel, buffers)) = uses::kernel_of(program, step)
+            && let Some(written) = buffers.iter().position(|b| *b == from)
+        {
+            // Every way in which the kernel reads the old state, views included, must be the shareable one.
+            let mut old = buffers.iter().enumerate().filter(|(_, b)| is_old(**b));
+            return old.all(|(read, _)| may_share(kernel, read, written));
+        }
+        matches!(step, Step::Library(_) | Step::Copy { .. }) && !reads_old
     }
-    let mut writers = uses[from.0 as usize].iter().filter(|u| u.writes);
-    let (Some(writer), None) = (writers.next(), writers.next()) else { return false };
-    let old = program.buffers.iter().position(|b| b.role == Role::State(state));
-    let old_uses = old.map_or(&[][..], |old| &uses[old]);
-    let read_later = old_uses.iter().any(|u| u.step > writer.step && u.step != commit);
-    if writer.step < first_safe || read_later {
-        return false;
-    }
-    let reads_old = old_uses.iter().any(|u| u.step == writer.step);
-    let is_old = |id: BufferId| old == Some(program.owner(id).0 as usize);
-    let step = &program.steps[writer.step];
-    // The rows of a product are written while later ones still wait for its operands.
-    if let Step::Library(call) = step
-        && call.operands.iter().any(|id| is_old(*id))
-    {
-        return false;
-    }
-    if let Some((kernel, buffers)) = uses::kernel_of(program, step)
-        && let Some(written) = buffers.iter().position(|b| *b == from)
-    {
-        // Every way in which the kernel reads the old state, views included, must be the shareable one.
-        let mut old = buffers.iter().enumerate().filter(|(_, b)| is_old(**b));
-        return old.all(|(read, _)| may_share(kernel, read, written));
-    }
-    matches!(step, Step::Library(_) | Step::Copy { .. }) && !reads_old
 }

@@ -45,6 +45,17 @@ pub fn schedule(graph: &Graph) -> Result<Program> {
     })
 }
 
+/// For each parameter, how many before it are states.
+fn state_numbers(graph: &Graph) -> Vec<usize> {
+    let mut states = 0;
+    let number = |role: &ParamRole| {
+        let number = states;
+        states += usize::from(*role == ParamRole::State);
+        number
+    };
+    graph.roles().iter().map(number).collect()
+}
+
 /// Where each unknown size is read from at a call.
 fn unknowns(graph: &Graph) -> Result<Vec<Unknown>> {
     let found = graph.unknowns();
@@ -107,9 +118,9 @@ impl<'g, 'p> Region<'g, 'p> {
             let place = if ty.shape.rank() == 0 { self.read(buffer) } else { Place::Buffer(buffer) };
             self.places.insert(param, place);
         }
+        let numbers = state_numbers(graph);
         for pair in graph.states() {
-            let n = graph.roles()[..pair.param].iter().filter(|r| **r == ParamRole::State).count();
-            states[n].written = true;
+            states[numbers[pair.param]].written = true;
         }
         Ok(states)
     }
@@ -125,9 +136,11 @@ impl<'g, 'p> Region<'g, 'p> {
     /// Writes the function's results and commits its states.
     fn leave(&mut self) -> Result<Vec<ResultPlace>> {
         let graph = self.graph;
-        let is_state = |n: usize| graph.states().iter().any(|pair| pair.result == n);
+        let mut is_state = vec![false; graph.results().len()];
+        graph.states().iter().for_each(|pair| is_state[pair.result] = true);
+        let numbers = state_numbers(graph);
         let mut results = vec![];
-        for (n, &value) in graph.results().iter().enumerate().filter(|(n, _)| !is_state(*n)) {
+        for (n, &value) in graph.results().iter().enumerate().filter(|(n, _)| !is_state[*n]) {
             let _ = n;
             let place = match self.place(value)? {
                 Place::Scalar(arg) => ResultPlace::Scalar(arg),
@@ -140,7 +153,7 @@ impl<'g, 'p> Region<'g, 'p> {
         }
         for pair in graph.states() {
             let value = graph.results()[pair.result];
-            let n = graph.roles()[..pair.param].iter().filter(|r| **r == ParamRole::State).count() as u32;
+            let n = numbers[pair.param] as u32;
             let ty = graph.ty(value).clone();
             let name = graph.name_of(graph.params()[pair.param]).map_or("state".to_string(), |n| format!("{n}.next"));
             let to = self.parts.buffer(&name, ty.dtype(), ty.shape().clone(), Role::NextState(n));

@@ -446,7 +446,8 @@ impl fmt::Debug for Executable {
 fn codegen(options: &Options) -> CodegenOptions {
     let vectorize = options.path != Some(Path::Scalar);
     let wide = options.path.is_none_or(|path| path == Path::Avx512);
-    CodegenOptions { vectorize, wide, threads: options.thread_count(), ..CodegenOptions::default() }
+    let (threads, cache_dir) = (options.thread_count(), options.cache_dir.clone());
+    CodegenOptions { vectorize, wide, threads, cache_dir, ..CodegenOptions::default() }
 }
 
 #[cfg(test)]

@@ -7,14 +7,15 @@ use super::lease::Lease;
 use super::plan::Plan;
 use super::profile::Times;
 use crate::options::Options;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use tracelift_codegen::driver::{
-    Context, DriverFn, Fault, Helpers, LaunchPlace, Layout, NativeDriver, StackState, compile_driver,
+    Context, DriverFn, Fault, Helpers, LaunchPlace, Layout, NativeDriver, StackState, compile_program,
 };
-use tracelift_codegen::{CodegenOptions, KernelFn, NativeKernel, compile_kernels};
+use tracelift_codegen::{CodegenOptions, KernelFn, NativeKernel};
 use tracelift_kernel::program::Program;
 use tracelift_tensor::Result;
 
@@ -33,17 +34,16 @@ static RUN: AtomicBool = AtomicBool::new(false);
 impl Native {
     /// Compiles a program, numbered by `layout`, and its kernels.
     pub(super) fn compile(program: &Program, layout: &Layout, options: &CodegenOptions) -> Result<Native> {
-        let kernels = compile_kernels(&program.kernels, options)?;
-        let driver = compile_driver(program, layout, options)?;
+        let (driver, kernels) = compile_program(program, layout, options)?;
         let entries = kernels.iter().map(|kernel| kernel.address()).collect();
         Ok(Native { driver, kernels, entries })
     }
 
-    /// How many bytes of machine code there are.
+    /// How many bytes of machine code it runs, those that other programs run, too, included.
     pub(super) fn code_bytes(&self) -> usize {
-        // All kernels lie in one piece.
-        let kernels = self.kernels.first().map_or(0, |kernel| kernel.code().num_bytes());
-        self.driver.num_bytes() + kernels
+        let distinct: FxHashMap<usize, usize> =
+            self.kernels.iter().map(|kernel| (kernel.address(), kernel.num_bytes())).collect();
+        self.driver.num_bytes() + distinct.values().sum::<usize>()
     }
 
     /// What each launch calls: its kernel, or the way to split it where the plan says so.
