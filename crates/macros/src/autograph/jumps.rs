@@ -379,14 +379,18 @@ impl Lower {
         declared.extend(pattern.into_iter().flatten());
         let label = label.map(|label| label.name.clone());
         self.loops.push(Around { number, label, crossed: false, lowered: false, value, declared });
-        let outer: Vec<bool> = self.loops.iter().map(|around| around.lowered).collect();
+        // Which loops are left from in here is told by their flags, which earlier jumps may have raised already.
+        let before: Vec<bool> = self.loops.iter_mut().map(|around| std::mem::take(&mut around.lowered)).collect();
         let has_returns = has_return(body);
         let stmts = std::mem::take(&mut body.stmts);
         let (stmts, _) = self.stmts(stmts);
         body.stmts = stmts;
         let Some(around) = self.loops.pop() else { return Goes::On };
-        let left = self.loops.iter().zip(&outer).any(|(around, before)| around.lowered && !before)
+        let left = self.loops.iter().any(|around| around.lowered)
             || (self.returns && self.within_function && has_returns);
+        for (around, before) in self.loops.iter_mut().zip(before) {
+            around.lowered |= before;
+        }
         if around.lowered {
             let value = around.value.then(|| quote::quote!(, value));
             attributes.push(parse_quote!(#[__loop(#number #value)]));
