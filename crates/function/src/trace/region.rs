@@ -127,6 +127,22 @@ impl Region {
         self.graph(last, sources, assigned)
     }
 
+    /// The body as a part of the trace around it; it has no inputs and assigns nothing.
+    pub(crate) fn inline(self, origin: &Origin) -> Result<Vec<Tensor>> {
+        let sources: Vec<Source> = self.sources().cloned().collect();
+        let graph = self.into_graph(&sources, &[])?;
+        with_active(|stack| {
+            let operands = stack.lift_sources(&sources, origin)?;
+            let frame = stack.top_frame();
+            let made = frame.builder.splice(&graph, &operands)?;
+            for (guard, _) in graph.guards_with_origins() {
+                frame.builder.assume(guard.clone());
+            }
+            Ok(graph.results().iter().map(|result| frame.tensor(made[*result])).collect())
+        })
+        .unwrap_or_else(|| Err(Error::internal("a body is made part of no trace")))
+    }
+
     /// As [`into_graph`](Self::into_graph) without variables, but the sources stand before the input of this number.
     pub(crate) fn into_graph_at(self, place: usize, sources: &[Source]) -> Result<Arc<Graph>> {
         self.graph(place, sources, &[])
