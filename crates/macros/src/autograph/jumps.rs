@@ -386,8 +386,8 @@ impl Lower {
         let (stmts, _) = self.stmts(stmts);
         body.stmts = stmts;
         let Some(around) = self.loops.pop() else { return Goes::On };
-        let left = self.loops.iter().any(|around| around.lowered)
-            || (self.returns && self.within_function && has_returns);
+        let left =
+            self.loops.iter().any(|around| around.lowered) || (self.returns && self.within_function && has_returns);
         for (around, before) in self.loops.iter_mut().zip(before) {
             around.lowered |= before;
         }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use proc_macro2::{Ident, Span};
 use quote::quote_spanned;
 use syn::{
-    BinOp, Block, Expr, FnArg, ItemFn, Local, Pat, PatIdent, Result, ReturnType, Stmt, Type, visit::Visit, visit_mut::VisitMut,
+    BinOp, Block, Expr, FnArg, ItemFn, Local, Pat, PatIdent, Result, ReturnType, Stmt, Type, visit::Visit,
+    visit_mut::VisitMut,
 };
 
 use super::{names, operators, own};
