@@ -9,5 +9,6 @@ mod generate;
 mod generated;
 mod host;
 mod host_jumps;
+mod logic;
 mod loops;
 mod random;

@@ -4,12 +4,12 @@
 //! operand is a branch of the graph, unless it is a few operations on numbers that cannot fail: computing those costs less
 //! than deciding whether to.
 
-use tracelift_ir::{Builder, Lowering, NodeIndex, Op, Type};
 use tracelift_tensor::Result;
 
 use super::{
     Condition, Truth,
     branch::{Branch, join},
+    cheap::is_cheap,
     errors::Site,
     slot::{Group, Parts, Saved, Slots, restore, save},
 };
@@ -17,9 +17,6 @@ use crate::{
     Tensor, scope, tensor,
     trace::{self, OpenRegion},
 };
-
-/// A right operand of at most so many operations is computed without asking the left one.
-const FEW: usize = 16;
 
 /// The right operand under way.
 pub struct Lazy {
@@ -33,7 +30,11 @@ enum State {
     /// Plain Rust: it runs or not.
     Host(bool),
     /// It runs in a branch of the graph.
-    Open { left: Tensor, before: Vec<Saved>, branch: Result<OpenRegion> },
+    Open {
+        left: Tensor,
+        before: Vec<Saved>,
+        branch: Result<OpenRegion>,
+    },
     Done,
 }
 
@@ -133,29 +134,6 @@ impl Drop for Lazy {
                 trace::leave(self.site.left());
             }
         }
-    }
-}
-
-/// Whether a body is a few operations on numbers that cost little and cannot fail.
-fn is_cheap(body: &Builder) -> bool {
-    let nodes = (0..body.len() as u32).map(NodeIndex).filter(|n| !matches!(body.node(*n).op, Op::Parameter(_)));
-    body.len() <= FEW && nodes.into_iter().all(|n| is_cheap_node(body, n))
-}
-
-fn is_cheap_node(body: &Builder, index: NodeIndex) -> bool {
-    let node = body.node(index);
-    if !node.op.is_cheap_to_recompute() || node.types.iter().any(|ty| ty.as_tensor().is_none_or(|ty| ty.shape.rank() > 0)) {
-        return false;
-    }
-    let operands: Vec<Type> = node.operands.iter().map(|x| body.ty(*x).clone()).collect();
-    match node.op.lowering(&operands, &node.types) {
-        Lowering::Lane(op) if op.can_fault(operands[0].dtype()) => {
-            let divisor = node.operands.get(1).and_then(|divisor| body.constant_of(*divisor));
-            divisor.is_some_and(|divisor| divisor.get_f64(0) != 0.0)
-        }
-        Lowering::Lane(_) => operands.iter().all(|ty| ty.rank() == 0),
-        Lowering::Const | Lowering::Dim(_) => true,
-        _ => false,
     }
 }
 

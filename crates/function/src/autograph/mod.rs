@@ -10,6 +10,7 @@
 
 mod truth;
 mod compare;
+mod cheap;
 mod logic;
 mod late;
 mod carried;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tracelift_ir::{Builder, Graph, ParamRole, TensorType, Type, Value};
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_ir::{Builder, Graph, ParamRole, TensorType, Type, Value, ops::Cond};
+use tracelift_tensor::{Array, Error, Origin, Result};
 
 use super::{Entered, Frame, Kind, Source, Stack, capture::Capture, enter, leave, record, state::Slot, with_active};
 use crate::{Tensor, variable::VariableData};
@@ -107,6 +107,35 @@ impl Region {
     /// For more operations at the end of the body.
     pub(crate) fn builder(&mut self) -> &mut Builder {
         &mut self.frame.builder
+    }
+
+    /// Makes of a body that gives one bool, and assigns nothing, one that gives `false` if an input is true, and else runs
+    /// as before.
+    pub(crate) fn unless(&mut self, flag: Value, origin: &Origin) -> Result<()> {
+        let captures = self.frame.captures.clone();
+        let params: Vec<Value> = self.inputs.iter().copied().chain(captures.iter().map(|one| one.param)).collect();
+        let types: Vec<Type> = params.iter().map(|param| self.frame.builder.ty(*param).clone()).collect();
+        let with_params = |builder: &mut Builder| -> Vec<Value> {
+            types.iter().map(|ty| builder.param("", ty.clone(), ParamRole::Input)).collect()
+        };
+        let mut frame = Frame::new(Kind::Region, self.frame.name());
+        let given = with_params(&mut frame.builder);
+        let Frame { builder: mut body, .. } = std::mem::replace(&mut self.frame, frame);
+        body.order_params(&params);
+        let otherwise = Arc::new(body.finish(&self.results)?);
+        let mut left = Builder::new("left");
+        with_params(&mut left);
+        let no = left.constant(Array::scalar(false));
+        let then = Arc::new(left.finish(&[no])?);
+        let place = params.iter().position(|param| *param == flag).map(|n| given[n]);
+        let place = place.ok_or_else(|| Error::internal("a flag is no input of the body that it guards"))?;
+        let operands: Vec<Value> = std::iter::once(place).chain(given.iter().copied()).collect();
+        self.results = self.frame.builder.at(origin.clone()).push_multi(Cond { then, otherwise }, &operands)?.to_vec();
+        let inputs = self.inputs.len();
+        self.inputs = given[..inputs].to_vec();
+        let captured = captures.into_iter().zip(&given[inputs..]);
+        self.frame.captures = captured.map(|(one, param)| Capture { param: *param, ..one }).collect();
+        Ok(())
     }
 
     /// The variables that the body assigns, in the order of their first use.
