@@ -109,7 +109,8 @@ impl Writer {
     }
 
     fn literal(&mut self) -> &'static str {
-        *self.chance.pick::<&str>(&["0.5", "0.25", "1.5", "2.0", "0.125"])
+        const SOME: [&str; 5] = ["0.5", "0.25", "1.5", "2.0", "0.125"];
+        SOME[self.chance.below(SOME.len())]
     }
 
     /// A float; it grows at most by half.

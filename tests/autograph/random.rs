@@ -73,7 +73,7 @@ pub(crate) mod of_numbers {
         Add add &Vector, &Vector => |x, y| x.zip(*y, |a, b| a + b);
         Sub sub &Vector, Vector => |x, y| x.zip(y, |a, b| a - b);
         Mul mul &Vector, f32 => |x, y| x.zip(Vector([y; 3]), |a, b| a * b);
-        Mul mul Vector, f32 => |x, y| &x * y;
+        Mul mul Vector, f32 => |x, y| x.zip(Vector([y; 3]), |a, b| a * b);
         Add add Vector, f32 => |x, y| x.zip(Vector([y; 3]), |a, b| a + b);
     }
 

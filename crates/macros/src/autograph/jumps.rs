@@ -110,8 +110,7 @@ impl Lower {
             Some(Stmt::Expr(_, None)) if !self.returns => block.stmts.pop(),
             _ => None,
         };
-        let stmts = std::mem::take(&mut block.stmts);
-        (block.stmts, _) = self.stmts(stmts);
+        (block.stmts, _) = self.stmts(std::mem::take(&mut block.stmts));
         if let Some(Stmt::Expr(mut value, semi)) = value {
             // What is both value and statement may have returns in it.
             match &mut value {
@@ -379,12 +378,10 @@ impl Lower {
         declared.extend(pattern.into_iter().flatten());
         let label = label.map(|label| label.name.clone());
         self.loops.push(Around { number, label, crossed: false, lowered: false, value, declared });
-        // Which loops are left from in here is told by their flags, which earlier jumps may have raised already.
+        // Which loops are left from in here is told by their flags, which earlier jumps may have set already.
         let before: Vec<bool> = self.loops.iter_mut().map(|around| std::mem::take(&mut around.lowered)).collect();
         let has_returns = has_return(body);
-        let stmts = std::mem::take(&mut body.stmts);
-        let (stmts, _) = self.stmts(stmts);
-        body.stmts = stmts;
+        (body.stmts, _) = self.stmts(std::mem::take(&mut body.stmts));
         let Some(around) = self.loops.pop() else { return Goes::On };
         let left =
             self.loops.iter().any(|around| around.lowered) || (self.returns && self.within_function && has_returns);
