@@ -18,7 +18,7 @@ use super::{
     moved::{clones, mentioned, moved},
     names::{bound, conditions, declared, has_let, mutable_references},
     own,
-    returns::{has_return, is_loop, is_opaque, returnify},
+    returns::{has_return, into_block, is_loop, is_opaque, returnify},
 };
 
 /// Lowers the jumps of a function.
@@ -55,13 +55,6 @@ fn result() -> Ident {
 
 fn returned() -> Ident {
     Ident::new("__returned", Span::call_site())
-}
-
-pub(crate) fn into_block(expr: Expr) -> Block {
-    match expr {
-        Expr::Block(block) if block.label.is_none() => block.block,
-        other => Block { brace_token: Default::default(), stmts: vec![Stmt::Expr(other, None)] },
-    }
 }
 
 /// Whether code goes on behind a statement, as far as lowered jumps decide.
