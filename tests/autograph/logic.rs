@@ -109,11 +109,20 @@ fn variables_change_if_the_right_side_runs() {
     fn count(x: &Tensor, seen: &Variable) -> Tensor {
         if x > 0 && seen.assign_add(1).unwrap() > 1 { x * 10 } else { x.clone() }
     }
+    #[autograph]
+    fn read(x: &Tensor, seen: &Variable) -> Tensor {
+        seen.assign(5).unwrap();
+        if x > 0 && seen > 4 { x * 10 } else { x.clone() }
+    }
     for engine in Engine::ALL {
         let seen = Variable::new(0);
         let traced = Function::new(count).options(Options { engine, ..Options::default() });
         let given = [3, -1, 4].map(|x| traced(&tensor(x), &seen).item::<i32>().unwrap());
         assert_eq!((given, seen.item::<i32>().unwrap()), ([3, -1, 40], 2));
+        // What is read is what was assigned last.
+        let read = Function::new(read).options(Options { engine, ..Options::default() });
+        let given = [3, -1].map(|x| read(&tensor(x), &seen).item::<i32>().unwrap());
+        assert_eq!(given, [30, -1]);
     }
 }
 
