@@ -175,6 +175,19 @@ corpus! {
         }
         count
     } on [0, 1, 4, 9];
+    left_by_an_inner_loop_after_a_break: |x| {
+        let mut k = int(0);
+        let mut sum = int(0);
+        'outer: loop {
+            if k >= 3 { break; }
+            k += 1;
+            for i in to(&int(2)) {
+                if &i + &k > x + 1 { continue 'outer; }
+            }
+            sum += &k;
+        }
+        sum
+    } on [0, 1, 2, 5];
     a_labelled_while: |x| {
         let mut n = x + 0;
         let mut total = int(0);

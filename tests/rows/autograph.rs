@@ -32,6 +32,17 @@ fn add_10_dynamic(x: &Tensor) -> Tensor {
 }
 
 #[function]
+fn cond_fn(x: &Tensor) -> Tensor {
+    let mut y = x.clone();
+    if x > 0.0 {
+        y = x * 2.0;
+    } else {
+        y = -x;
+    }
+    y
+}
+
+#[function]
 fn tf_cube(x: Tensor) -> Tensor {
     x.powi(3)
 }
@@ -174,6 +185,10 @@ rows! {
         // The text is our own: it says what TensorFlow's says, that the loop is one call over `x`.
         assert!(golden.graph("to_code.add_10")["text"].as_str().unwrap().contains("ag__.for_stmt("));
         insta::assert_snapshot!("to_code_add_10", add_10_dynamic::function().to_code());
+        // An `if` is one call over `y`, too.
+        let theirs = golden.graph("to_code.cond")["text"].as_str().unwrap();
+        assert!(theirs.contains("ag__.if_stmt(") && theirs.contains("('y',)"), "{theirs}");
+        insta::assert_snapshot!("to_code_cond", cond_fn::function().to_code());
     };
     t_ag08_if_while_break_and_continue_on_tensors => |golden| {
         let given = [magnitude(&tensor(3.0)), magnitude(&tensor(-3.0))];

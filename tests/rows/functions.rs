@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tracelift_function::{ErrorKind, Function, Tensor, range, s, spec, tensor};
+use tracelift_function::{ErrorKind, Function, Tensor, Variable, range, s, spec, tensor};
 
-use crate::{golden::same, rows};
+use crate::{golden::same, graphs::same_graph, rows};
 
 fn cube() -> Function<fn(&Tensor) -> Tensor> {
     Function::new(|x: &Tensor| x.powi(3))
@@ -66,7 +66,7 @@ rows! {
         assert_eq!(concrete.call([&tensor([1.0, 2.0])]).unwrap_err().kind, ErrorKind::InvalidArgument);
     };
     t_tr02_each_new_host_value_dtype_and_shape_is_a_new_trace => |golden| {
-        let (tensors, numbers) = (cube(), Function::new(|n: &i32| tensor(*n).powi(3)));
+        let (tensors, numbers) = (cube(), Function::new(|n: &i32| tensor(n.pow(3))));
         for call in golden.output("trace.cube_sequence").as_array().unwrap() {
             let before = tensors.trace_count() + numbers.trace_count();
             let value = &call["arg"]["value"];
@@ -82,6 +82,17 @@ rows! {
             let made = tensors.trace_count() + numbers.trace_count() - before;
             assert_eq!(call["traces"], json!(made), "{call}");
         }
+        // A host number is computed with while tracing: its graph has a constant and no argument.
+        let two = numbers.concrete(2).unwrap();
+        same_graph(golden, "cube.python_2", two.graph());
+        let theirs = &golden.graph("cube.python_2")["operations"][0];
+        let result = two.graph().results()[0];
+        let operation = two.operation("identity").unwrap().inputs()[0].name.clone();
+        assert_eq!(two.graph().ty(result).to_string(), "i32[]");
+        let constant = two.operations().iter().find(|one| format!("{}:0", one.name()) == operation).unwrap().kind();
+        assert_eq!((constant, &json!([8])), ("const", &theirs["attrs"]["value"]["values"]));
+        assert_eq!(two.call([]).unwrap()[0].item::<i32>().unwrap(), 8);
+        assert!(two.signature().inputs.is_empty());
     };
     t_tr03_each_new_shape_is_a_new_trace => |golden| {
         let shapes: [&[usize]; 5] = [&[1, 2], &[2, 2], &[3], &[4], &[]];
@@ -115,6 +126,31 @@ rows! {
             nothing.trace_count() - before
         });
         assert_eq!(golden.output("trace.none_arg"), &json!(made.to_vec()));
+        // Variables count by their type, not by which they are.
+        let doubled = Function::new(|v: &Variable| v * 2.0);
+        let variables = [Variable::new(1.0), Variable::new(2.0), Variable::new([1.0, 2.0])];
+        let made = variables.map(|v| {
+            let before = doubled.trace_count();
+            let _ = doubled(&v);
+            doubled.trace_count() - before
+        });
+        assert_eq!(golden.output("trace.variable_arg"), &json!(made.to_vec()));
+        // Tensors count by their type, host numbers, here of a function of its own, by value.
+        let tensors = Function::new(|a: &Tensor, b: &Tensor| a + b);
+        let numbers = Function::new(|a: &i32, b: &i32| tensor(a + b));
+        let total = || tensors.trace_count() + numbers.trace_count();
+        let calls: [&dyn Fn(); 4] = [
+            &|| drop(tensors(&tensor(1), &tensor(2))),
+            &|| drop(tensors(&tensor(3), &tensor(4))),
+            &|| drop(numbers(&1, &2)),
+            &|| drop(numbers(&3, &4)),
+        ];
+        let made = calls.map(|call| {
+            let before = total();
+            call();
+            total() - before
+        });
+        assert_eq!(golden.output("trace.kwargs"), &json!(made.to_vec()));
     };
     t_tr07_retracing_is_reduced_at_the_second_size => |golden| {
         let sizes = [[1], [2], [3], [4]];
@@ -139,6 +175,7 @@ rows! {
         golden.same("sig.shrink.values", &f(&image).slice((0, ..2, ..4)));
         let output = &f.signatures()[0].signature().outputs[0];
         assert_eq!(golden.output("sig.shrink.output_spec"), &json!(output.spec.dims));
+        same_graph(golden, "shrink", f.signatures()[0].graph());
     };
     t_tr10_an_input_signature_refuses_other_shapes_dtypes_and_ranks => |golden| {
         let f = shrink();
@@ -159,5 +196,7 @@ rows! {
 }
 
 fn shrink() -> Function<fn(&Tensor) -> Tensor> {
-    Function::new(|images: &Tensor| images.slice(s![.., ..;2, ..;2])).input_signature([spec!(f32[None, 28, 28])])
+    Function::new(|images: &Tensor| images.slice(s![.., ..;2, ..;2]))
+        .argument_names(&["images"])
+        .input_signature([spec!(f32[None, 28, 28])])
 }

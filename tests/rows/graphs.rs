@@ -74,17 +74,28 @@ rows! {
 }
 
 /// TensorFlow's operations that have a counterpart.
-fn operations<'g>(golden: &'g Golden, key: &str) -> Vec<&'g Value> {
+pub(crate) fn operations<'g>(golden: &'g Golden, key: &str) -> Vec<&'g Value> {
     let list = golden.graph(key)["operations"].as_array().unwrap();
-    list.iter().filter(|operation| !our_kind(operation).is_empty() && !is_resource(operation)).collect()
+    let own =
+        |operation: &&Value| !our_kind(operation).is_empty() && !is_resource(operation) && !is_of_a_method(operation);
+    list.iter().filter(own).collect()
+}
+
+/// The identity behind a branch is made by `tf.cond`, not by the user.
+fn is_of_a_method(operation: &Value) -> bool {
+    operation["type"] == "Identity" && operation["name"].as_str().unwrap().contains('/')
 }
 
 fn is_resource(operation: &Value) -> bool {
     operation["outputs"][0][1] == "resource"
 }
 
-fn our_kind(operation: &Value) -> &'static str {
-    let theirs = operation["type"].as_str().unwrap();
+pub(crate) fn our_kind(operation: &Value) -> &'static str {
+    named(operation["type"].as_str().unwrap())
+}
+
+/// What an operation of TensorFlow is called here.
+pub(crate) fn named(theirs: &str) -> &'static str {
     let lines = include_str!("tf_names.toml").lines().filter_map(|line| line.split_once(" = "));
     let mut found = lines.filter(|(name, _)| *name == theirs).map(|(_, kind)| kind.trim_matches('"'));
     found.next().unwrap_or_else(|| panic!("tf_names.toml lacks {theirs}"))
@@ -106,10 +117,11 @@ fn type_text(output: &Value) -> String {
     let dtype = match output[1].as_str().unwrap() {
         "float32" => "f32",
         "int32" => "i32",
+        "bool" => "bool",
         other => panic!("{other}"),
     };
-    let dims: Vec<String> =
-        output[2].as_array().unwrap().iter().map(|n| n.as_u64().map_or("None".to_owned(), |n| n.to_string())).collect();
+    let Some(dims) = output[2].as_array() else { return format!("{dtype}[..]") };
+    let dims: Vec<String> = dims.iter().map(|n| n.as_u64().map_or("None".to_owned(), |n| n.to_string())).collect();
     format!("{dtype}[{}]", dims.join(", "))
 }
 
@@ -143,15 +155,59 @@ pub(crate) fn same_graph(golden: &Golden, key: &str, graph: &Graph) {
         let inputs: Vec<String> = own.inputs().iter().filter_map(source).collect();
         let from = |name: &Value| {
             let (operation, result) = name.as_str().unwrap().rsplit_once(':').unwrap();
-            let found = theirs.iter().find(|other| other["name"] == operation)?;
+            let found = theirs.iter().find(|other| other["name"] == behind_methods(golden, key, operation))?;
             Some(format!("{}:{result}", our_name(found)))
         };
-        let expect: Vec<String> = their["inputs"].as_array().unwrap().iter().filter_map(from).collect();
+        let mut expect: Vec<String> = their["inputs"].as_array().unwrap().iter().filter_map(from).collect();
+        if their["type"] == "Square" {
+            // A product with itself.
+            expect.extend(expect.clone());
+        }
         assert_eq!(inputs, expect, "{key}: {}", own.name());
-        let outputs: Vec<String> = own.outputs().iter().map(named_type).collect();
+        let any_rank = |expect: &String| expect.ends_with("[..]");
         let expect: Vec<String> = their["outputs"].as_array().unwrap().iter().map(type_text).collect();
-        assert_eq!(outputs, expect, "{key}: {}", own.name());
+        let outputs = own.outputs();
+        let outputs = outputs.iter().zip(&expect).map(|(own, expect)| match any_rank(expect) {
+            true => format!("{}[..]", own.ty.dtype()),
+            false => named_type(own),
+        });
+        assert_eq!(outputs.collect::<Vec<_>>(), expect, "{key}: {}", own.name());
     }
+}
+
+/// The operation whose value another one gives on: the branch behind an identity, the assignment before a read.
+fn behind_methods(golden: &Golden, key: &str, name: &str) -> String {
+    let all = golden.graph(key)["operations"].as_array().unwrap();
+    let Some(operation) = all.iter().find(|operation| operation["name"] == name) else { return name.to_owned() };
+    if is_of_a_method(operation) {
+        return operation["inputs"][0].as_str().unwrap().rsplit_once(':').unwrap().0.to_owned();
+    }
+    let before = operation["control_inputs"].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+    let mut assignments = before.filter(|name| name.starts_with("Assign"));
+    match operation["type"].as_str() {
+        Some("ReadVariableOp") => assignments.next_back().unwrap_or(name).to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// The kinds of the operations in a body of a loop or branch of TensorFlow's, without constants and identities.
+pub(crate) fn body_kinds(golden: &Golden, key: &str, name: &str) -> Vec<&'static str> {
+    let bodies = golden.graph(key)["library"].as_array().unwrap();
+    let body = bodies.iter().find(|body| body["name"] == name).unwrap_or_else(|| panic!("{key} has no {name}"));
+    let own = |node: &&Value| node["op"] != "Const" && node["op"] != "Identity" && !is_counter(body, node);
+    body["nodes"].as_array().unwrap().iter().filter(own).map(|node| named(node["op"].as_str().unwrap())).collect()
+}
+
+/// The addition that counts the rounds of each loop of TensorFlow's, which no one asked for.
+fn is_counter(body: &Value, node: &Value) -> bool {
+    let mut inputs = node["inputs"].as_array().unwrap().iter();
+    body["name"].as_str().unwrap().starts_with("while") && inputs.any(|x| x == "while_while_loop_counter")
+}
+
+/// The kinds of the operations in a body of ours, without constants.
+pub(crate) fn own_kinds(body: &Graph) -> Vec<String> {
+    let kinds = body.operations().iter().map(|operation| operation.kind().to_owned()).collect::<Vec<_>>();
+    kinds.into_iter().filter(|kind| kind != "const" && kind != "parameter").collect()
 }
 
 /// The type with `None` for unknown sizes.

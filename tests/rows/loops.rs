@@ -18,6 +18,18 @@ rows! {
             same("autograph.gradient_through_loop", &expect[0], &y, 0.0);
             same("autograph.gradient_through_loop", &expect[1], &dy, 0.0);
         }
+        // Through a traced function, at once and traced itself.
+        let cube = Function::new(|x: &Tensor| x.powi(3));
+        let expect = golden.output("autograph.gradient_of_tf_function_cube");
+        let through = move |x: &Tensor| cube(x);
+        let outer = Function::new({
+            let through = through.clone();
+            move |x: &Tensor| value_and_grad(&through)(x)
+        });
+        for (z, dz) in [value_and_grad(&through)(&tensor([2.0])), outer(&tensor([2.0]))] {
+            same("autograph.gradient_of_tf_function_cube", &expect["z"], &z, 0.0);
+            same("autograph.gradient_of_tf_function_cube", &expect["gradient"][0], &dz, 0.0);
+        }
         let chosen = |x: &Tensor| cond(&x.gt(1.0), || x.square(), || x * 3.0);
         let expect = golden.output("autograph.gradient_through_cond");
         for (n, x) in [2.0, 0.5].into_iter().enumerate() {

@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tracelift_function::{
-    ConcreteFunction, Engine, Function, I32, Options, Result, Tensor, Variable, cond, random, spec, tensor,
-    value_and_gradients, while_loop,
+    ConcreteFunction, Engine, ErrorKind, Function, GradientTape, I32, Options, Result, Tensor, Variable, cond, random,
+    select, spec, tensor, value_and_gradients, while_loop,
 };
+use tracelift_ir::Graph;
 
-use crate::{graphs::same_graph, rows};
+use crate::{
+    golden::Golden,
+    graphs::{body_kinds, operations, our_kind, own_kinds, same_graph},
+    rows,
+};
 
 #[tracelift::function(name("add_10"))]
 fn add_10(x: &Tensor) -> Tensor {
@@ -75,6 +80,83 @@ impl Mlp {
     }
 }
 
+/// As `mlp_loss_and_gradients` of the golden graphs, with a tape.
+fn mlp_step() -> Arc<ConcreteFunction> {
+    let mlp = Arc::new(Mlp::new());
+    let step = Function::new(move |x: &Tensor, y: &Tensor| {
+        let tape = GradientTape::new();
+        let loss = (mlp.forward(x) - y).square().mean(..);
+        (loss.clone(), tape.gradient(&loss, &mlp.weights))
+    });
+    step.argument_names(&["x", "y"]).concrete([spec!(f32[None, 3]), spec!(f32[None, 1])]).unwrap()
+}
+
+/// The kinds of the operations that are compared: not what methods make, nor the identities of variables and closures.
+fn left_in(graph: &Graph) -> Vec<&'static str> {
+    let named = graph.operations();
+    let inputs = |kind: &str| ["const", "broadcast", "cast", "dim"].contains(&kind);
+    let results: Vec<_> = graph.results().iter().map(|result| result.node).collect();
+    let own =
+        named.iter().filter(|one| !inputs(one.kind()) && (one.kind() != "identity" || results.contains(&one.index())));
+    own.map(|one| one.kind()).collect()
+}
+
+fn sorted(mut kinds: Vec<&str>) -> Vec<&str> {
+    kinds.sort_unstable();
+    kinds
+}
+
+/// That a training step is TensorFlow's: what goes forward, the products that go back, and what is given.
+fn loss_and_gradients(golden: &Golden) {
+    let key = "mlp_loss_and_gradients";
+    let step = mlp_step();
+    let all = golden.graph(key)["operations"].as_array().unwrap();
+    let kind = |one: &serde_json::Value| one["type"].as_str().unwrap().to_owned();
+    // Forward, the very operations; the mean is a sum and a division here.
+    let forward = ["MatMul", "AddV2", "Relu", "MatMul", "AddV2", "Sub", "Square", "Mean"];
+    let is_forward = |one: &&serde_json::Value| !one["name"].as_str().unwrap().starts_with("gradient_tape");
+    let computes = |one: &&serde_json::Value| forward.contains(&kind(one).as_str());
+    assert_eq!(all.iter().filter(is_forward).filter(computes).map(kind).collect::<Vec<_>>(), forward);
+    let ours = ["dot_general", "add", "max", "dot_general", "add", "sub", "mul", "reduce_sum"];
+    let kinds: Vec<&str> = left_in(step.graph()).into_iter().filter(|kind| *kind != "parameter").collect();
+    assert_eq!(kinds[..ours.len()], ours);
+    // Backward, after what nobody needs is gone: three products of these types, a sum for each bias, the mask of the relu.
+    let ty = |one: &serde_json::Value| {
+        let dims = one["outputs"][0][2].as_array().unwrap();
+        let dims: Vec<String> = dims.iter().map(|n| n.as_u64().map_or("B".to_owned(), |n| n.to_string())).collect();
+        format!("f32[{}]", dims.join(", "))
+    };
+    let mut theirs: Vec<String> = all.iter().filter(|one| one["type"] == "MatMul").map(ty).collect();
+    let needed = Graph::parse(&step.text_after("cse").unwrap()).unwrap();
+    let of = |kind: &str| {
+        let found = needed.nodes().filter(|(_, node)| node.op.name() == kind);
+        found.map(|(_, node)| node.types[0].to_string()).collect::<Vec<String>>()
+    };
+    let mut products = of("dot_general");
+    theirs.sort();
+    products.sort();
+    assert_eq!(products, theirs);
+    let biases = ["gradient_tape/add_1/Sum", "gradient_tape/add/Sum"];
+    assert!(biases.iter().all(|name| all.iter().any(|one| one["name"] == *name)));
+    assert_eq!(of("reduce_sum"), ["f32[]", "f32[1]", "f32[4]"]);
+    assert_eq!((all.iter().filter(|one| one["type"] == "ReluGrad").count(), of("select").len()), (1, 1));
+    // What is given, and which variables are read.
+    let signature = step.signature();
+    let given: Vec<String> = signature.outputs.iter().map(|one| one.spec.to_string()).collect();
+    let results: Vec<String> = all.iter().filter(|one| one["type"] == "Identity").map(ty).collect();
+    assert_eq!(given, results);
+    let theirs = &golden.graph(key)["signature"];
+    let names = |list: &serde_json::Value| {
+        list.as_array().unwrap().iter().map(|one| one[0].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(signature.outputs.iter().map(|one| one.name.clone()).collect::<Vec<_>>(), names(&theirs["outputs"]));
+    assert_eq!(signature.inputs.len(), theirs["inputs"].as_array().unwrap().len());
+    assert_eq!(
+        json!(signature.inputs.iter().filter(|one| one.dtype_name() == "resource").count()),
+        golden.graph(key)["captures"]
+    );
+}
+
 rows! {
     t_z01_every_call_is_a_node_with_dtype_shape_and_name_unknown => |golden| {
         let cube = |x: &Tensor| x.powi(3);
@@ -82,6 +164,28 @@ rows! {
         same_graph(golden, "cube.unknown_batch_f32", concrete("cube", cube, spec!(f32[None, 3])).graph());
         let mlp = Mlp::new();
         same_graph(golden, "mlp_forward", concrete("mlp", move |x| mlp.forward(x), spec!(f32[None, 3])).graph());
+        let softplus = |z: &Tensor| (1 + (-z.abs()).exp()).log() + tensor(0.0).maximum(z);
+        let softplus = Function::new(softplus).argument_names(&["z"]).concrete(spec!(f32[None])).unwrap();
+        same_graph(golden, "softplus_stable", softplus.graph());
+        let huber = Function::new(|y: &Tensor, p: &Tensor| {
+            let error = y - p;
+            select(&error.abs().lt(1.0), error.square() / 2.0, error.abs() - 0.5)
+        });
+        let huber = huber.argument_names(&["y", "p"]).concrete([spec!(f32[None, 1]), spec!(f32[None, 1])]).unwrap();
+        // Two unknown sizes that are assumed equal are one from there on.
+        same_graph(golden, "huber_fn", huber.graph());
+        // A documented difference: code is made for a rank, so that a spec of any rank is traced once for each.
+        let any = Function::new(cube).argument_names(&["x"]).input_signature(spec!(f32[..]));
+        for x in [tensor(2.0), tensor([2.0, 3.0]), tensor([2.0]), Tensor::ones([2, 3]), Tensor::ones([1, 1])] {
+            assert_eq!(any(&x).to_vec::<f32>().unwrap(), cube(&x).to_vec::<f32>().unwrap());
+        }
+        assert_eq!(any.signatures().len(), 3);
+        for of_a_rank in any.signatures() {
+            same_graph(golden, "cube.unknown_rank_f32", of_a_rank.graph());
+        }
+        assert!(any(&tensor(2)).error().unwrap().to_string().contains("takes f32[..] by its input signature"));
+        let error = Function::new(cube).concrete(spec!(f32[..])).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Value, "{error}");
     };
     t_z02_one_compiled_function_per_signature_kept => |_| {
         let f = Function::new(|x: &Tensor| x + 1);
@@ -121,7 +225,7 @@ rows! {
         let (a, b, c) = order().unwrap();
         golden.same_list("res.stateful_order_kept", &[&a, &b, &c]);
     };
-    t_z05_loops_and_branches_become_steps_of_a_program => |_| {
+    t_z05_loops_and_branches_become_steps_of_a_program => |golden| {
         let collatz = |x: &Tensor| {
             let next = |n: &Tensor| cond(&(n % 2).eq(0), || (n / 2).cast(I32), || n * 3 + 1);
             while_loop((x.clone(), tensor(0)), |(n, _)| n.gt(1), |(n, steps)| (next(&n), steps + 1)).1
@@ -129,8 +233,21 @@ rows! {
         assert_eq!(everywhere(&tensor(27), collatz), [111.0]);
         let text = concrete("collatz", collatz, spec!(i32[])).text_after("plan").unwrap();
         assert!(text.contains("loop ") && text.contains("if "), "{text}");
+        let branch = concrete("cond", |x| cond(&x.gt(0.0), || x * 2.0, || -x), spec!(f32[]));
+        same_graph(golden, "cond", branch.graph());
+        let branch = branch.graph();
+        let regions = branch.nodes().flat_map(|(_, node)| node.op.regions()).map(|body| own_kinds(body));
+        assert_eq!(regions.collect::<Vec<_>>(), ["cond_true", "cond_false"].map(|body| body_kinds(golden, "cond", body)));
+        let looped = |x: &Tensor| while_loop((tensor(0), x.clone()), |(i, _)| i.lt(10), |(i, x)| (i + 1, x + 1)).1;
+        let ranged = |x: &Tensor| tracelift_function::for_range(10, x.clone(), |_, x| x + 1);
+        for (key, f) in [("add_10_while", looped as fn(&Tensor) -> Tensor), ("add_10_dynamic", ranged)] {
+            let traced = concrete(key, f, spec!(i32[]));
+            let regions = traced.graph().nodes().flat_map(|(_, node)| node.op.regions()).map(|body| own_kinds(body));
+            let theirs = ["while_cond", "while_body"].map(|body| body_kinds(golden, key, body));
+            assert_eq!(regions.collect::<Vec<_>>(), theirs, "{key}");
+        }
     };
-    t_z06_gradients_are_graphs => |_| {
+    t_z06_gradients_are_graphs => |golden| {
         let second = |x: &Tensor| {
             let first = tracelift_function::grad(|x: &Tensor| (x.powi(3) * 2.0).sum(..));
             tracelift_function::grad(move |x: &Tensor| first(x).sum(..))(x)
@@ -138,6 +255,12 @@ rows! {
         assert_eq!(everywhere(&tensor([1.0, -2.0, 0.5]), second), [12.0, -24.0, 6.0]);
         let text = concrete("second", second, spec!(f32[None])).text_after("simplify").unwrap();
         assert!(!text.contains("grad"), "{text}");
+        // Forward and backward in one graph. TensorFlow computes the exponent, which is an attribute here.
+        let slope = concrete("slope", |x| tracelift_function::grad(|x: &Tensor| x.powi(3))(x), spec!(f32[]));
+        let mut theirs: Vec<&str> = operations(golden, "cube.gradient.scalar_f32").iter().map(|one| our_kind(one)).collect();
+        theirs.retain(|kind| *kind != "sub");
+        assert_eq!(sorted(left_in(slope.graph())), sorted(theirs));
+        loss_and_gradients(golden);
     };
     t_z07_sizes_that_are_no_multiple_of_the_lane_count_one_code => |_| {
         let f = |x: &Tensor| (x * 1.5 + 0.25).exp().tanh() + x;

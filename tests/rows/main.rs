@@ -13,6 +13,7 @@ mod resources;
 mod table;
 mod tensors;
 mod tracing;
+mod training;
 mod variables;
 
 /// A test per row, `t_<id>_<what>`, and the list of them all for the check that no row goes without.
@@ -44,6 +45,7 @@ fn every_row_has_a_test_and_every_test_a_row() {
         loops::ROWS,
         machinery::ROWS,
         autograph::ROWS,
+        training::ROWS,
     ]
     .concat();
     let rows = table::rows();

@@ -3,7 +3,7 @@
 use tracelift::function;
 use tracelift_function::{ErrorKind, Function, Result, Tensor, Variable, tensor};
 
-use crate::rows;
+use crate::{graphs::same_graph, rows};
 
 #[function]
 fn increment(counter: &Variable, c: i32) -> Result<Tensor> {
@@ -24,6 +24,7 @@ rows! {
         let other = Variable::new(5);
         assert_eq!(increment(&other, 1).unwrap().item::<i32>().unwrap(), 6);
         assert_eq!((increment::function().trace_count(), counter.item::<i32>().unwrap()), (1, 2));
+        same_graph(golden, "increment_arg", increment::function().concrete((&counter, 1)).unwrap().graph());
     };
     t_rs02_a_variable_argument_is_a_resource_of_the_signature => |golden| {
         let concrete = increment::function().concrete((&Variable::new(0).named("counter"), 1)).unwrap();
@@ -39,6 +40,7 @@ rows! {
         golden.same_list("res.counter_captured", &given.each_ref());
         let inputs = increment.concrete(()).unwrap().signature().inputs.len();
         assert_eq!(golden.output("res.captured_inputs_count"), &serde_json::json!(inputs));
+        same_graph(golden, "increment_captured", increment.concrete(()).unwrap().graph());
     };
     t_rs04_a_captured_variable_is_the_last_input_of_the_signature => |golden| {
         let scaled = {

@@ -5,7 +5,7 @@ use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Save, StackNew, StackPush, While};
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::{Dim, Error, Result};
 
 /// The body of a loop and its gradient as one graph, on the values that the iteration started with.
 ///
@@ -28,8 +28,9 @@ pub(crate) struct Kept {
 }
 
 impl Backward {
-    /// `given` says which results of the loop, stacks included, have cotangents from the start.
-    pub(crate) fn of(op: &While, activity: &Activity, given: &[bool]) -> Result<Backward> {
+    /// `given` says which results of the loop, stacks included, have cotangents from the start, `trips` how many
+    /// iterations there are.
+    pub(crate) fn of(op: &While, activity: &Activity, given: &[bool], trips: Option<usize>) -> Result<Backward> {
         let body = &op.body;
         let pops = popped(op)?;
         let mut b = Builder::new(format!("{}.gradient", body.name()));
@@ -72,7 +73,8 @@ impl Backward {
             b.assume(guard.clone());
         }
         let graph = b.finish(&results)?;
-        let kept = keep(op, &graph, &made, boundary, &pops, &tops);
+        let forward = Forward { op, made: &made, boundary, pops: &pops, tops: &tops };
+        let kept = forward.keep(&graph, trips);
         Ok(Backward { graph, kept, cotangents })
     }
 }
@@ -114,39 +116,83 @@ fn popped(op: &While) -> Result<Vec<Popped>> {
     Ok(popped)
 }
 
-/// The values that the graph needs and that are not computed again: what the iteration starts with, and in a loop that
-/// saves residuals also what is dear.
-fn keep(
-    op: &While,
-    graph: &Graph,
-    made: &ValueMap<Value>,
+/// The body of a loop inside the graph that goes back.
+struct Forward<'a> {
+    op: &'a While,
+    /// What each value of the body is in the graph.
+    made: &'a ValueMap<Value>,
+    /// Behind the nodes of the body.
     boundary: usize,
-    pops: &[Popped],
-    tops: &[Value],
-) -> Vec<Kept> {
-    let body = &*op.body;
-    let mut forward: ValueMap<Value> = ValueMap::new();
-    for (pop, top) in pops.iter().zip(tops) {
-        forward.insert(made[pop.item], pop.item);
-        forward.insert(*top, pop.item);
-    }
-    for param in &body.params()[..op.carried()] {
-        if !body.ty(*param).is_stack() {
-            forward.insert(made[*param], *param);
+    pops: &'a [Popped],
+    tops: &'a [Value],
+}
+
+impl Forward<'_> {
+    /// The values that the graph needs and that are not computed again: what the iteration starts with, and in a loop
+    /// that saves residuals also what is dear.
+    fn keep(&self, graph: &Graph, trips: Option<usize>) -> Vec<Kept> {
+        let mut forward = self.starts();
+        let Save::Within(limit) = self.op.save else {
+            if self.op.save == Save::Residuals {
+                self.add_residuals(&mut forward);
+            }
+            return needed(graph, &forward);
+        };
+        let Some(trips) = trips else { return needed(graph, &forward) };
+        let mut all = forward.clone();
+        self.add_residuals(&mut all);
+        let kept = needed(graph, &all);
+        let mut residuals: Vec<Value> =
+            kept.iter().filter(|kept| !forward.contains(kept.backward)).map(|kept| kept.forward).collect();
+        residuals.dedup();
+        let bytes = residuals.iter().try_fold(0usize, |sum, value| sum.checked_add(bytes_of(self.op.body.ty(*value))?));
+        match bytes.and_then(|bytes| bytes.checked_mul(trips)) {
+            Some(bytes) if bytes <= limit => kept,
+            _ => needed(graph, &forward),
         }
     }
-    if op.save == Save::Residuals {
+
+    /// What the iteration starts with, by its value in the graph.
+    fn starts(&self) -> ValueMap<Value> {
+        let (body, made) = (&*self.op.body, self.made);
+        let mut forward: ValueMap<Value> = ValueMap::new();
+        for (pop, top) in self.pops.iter().zip(self.tops) {
+            forward.insert(made[pop.item], pop.item);
+            forward.insert(*top, pop.item);
+        }
+        for param in &body.params()[..self.op.carried()] {
+            if !body.ty(*param).is_stack() {
+                forward.insert(made[*param], *param);
+            }
+        }
+        forward
+    }
+
+    /// What is dear to compute again.
+    fn add_residuals(&self, forward: &mut ValueMap<Value>) {
+        let (body, made) = (&*self.op.body, self.made);
         for (index, node) in body.nodes() {
             for n in 0..node.types.len() {
                 let value = index.result(n);
                 let is_tensor = body.ty(value).as_tensor().is_some();
                 // A value that the loop only captures is there anyway.
-                if is_tensor && !node.op.is_cheap_to_recompute() && made[value].node.index() < boundary {
+                if is_tensor && !node.op.is_cheap_to_recompute() && made[value].node.index() < self.boundary {
                     forward.insert(made[value], value);
                 }
             }
         }
     }
+}
+
+/// The bytes of a value, if its sizes are known.
+fn bytes_of(ty: &Type) -> Option<usize> {
+    let ty = ty.as_tensor()?;
+    let mut sizes = ty.shape.iter().map(Dim::known_len);
+    sizes.try_fold(ty.dtype.size(), |bytes, n| bytes.checked_mul(n?))
+}
+
+/// Which of some values a graph needs; what it needs in their stead is computed.
+fn needed(graph: &Graph, forward: &ValueMap<Value>) -> Vec<Kept> {
     let (mut kept, mut seen) = (vec![], ValueMap::new());
     let mut pending: Vec<Value> = graph.results().to_vec();
     while let Some(value) = pending.pop() {

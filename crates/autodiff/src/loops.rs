@@ -20,8 +20,8 @@ pub(crate) fn vjp(b: &mut Builder, of: &Region<'_>, op: &While) -> Result<Vec<Op
     if activity.is_empty() {
         return Ok(all);
     }
-    let backward = Backward::of(op, &activity, &given)?;
     let trips = trip_count(b, op, of.x);
+    let backward = Backward::of(op, &activity, &given, trips.as_ref().and_then(Dim::known_len))?;
     let (count, stacks, kept) = keep(b, of, op, &backward, trips.clone())?;
     let results = go_back(b, of, op, &activity, Way { backward, trips, count, stacks, kept })?;
     for (n, dx) in activity.carried.iter().chain(&activity.captured).zip(results) {

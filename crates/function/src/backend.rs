@@ -9,6 +9,8 @@ use tracelift_runtime::{
 };
 use tracelift_tensor::{Array, Error, ErrorKind, Result};
 
+use crate::eager;
+
 /// A graph that can be called.
 pub struct Compiled {
     machine: Machine,
@@ -74,7 +76,8 @@ pub(crate) fn text_after(graph: &Graph, options: &Options, wanted: Stage) -> Res
 
 /// Runs a graph once, op by op.
 pub(crate) fn evaluate_once(graph: &Arc<Graph>, captured: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {
-    Reference::new(graph.clone(), Options::default()).call(captured, variables)
+    let options = Options { flush_subnormals: eager::flushes(), ..Options::default() };
+    Reference::new(graph.clone(), options).call(captured, variables)
 }
 
 impl Compiled {

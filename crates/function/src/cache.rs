@@ -233,7 +233,7 @@ impl Core {
                 let message = format!("takes {spec} by its input signature, not {ty}");
                 return Err(Error::type_(message).op(self.name()));
             }
-            *ty = spec.ty(&mut names);
+            *ty = spec.ty(ty.shape.rank(), &mut names);
         }
         Ok(())
     }

@@ -1,14 +1,37 @@
 //! Eager execution: each op is evaluated at once, by its definition.
 
-use std::{borrow::Borrow, cell::RefCell};
+use std::{
+    borrow::Borrow,
+    cell::{Cell, RefCell},
+};
 
 use tracelift_ir::{Builder, Evaluator, Graph, Op, ParamRole, Type, ops::Token};
+use tracelift_runtime::float_mode::FloatMode;
 use tracelift_tensor::{Array, Origin, Result};
 
 use crate::{Tensor, tape, trace};
 
 thread_local! {
     static EVALUATOR: RefCell<Evaluator> = RefCell::new(Evaluator::new());
+    static FLUSHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Does something whose eager operations flush subnormals, or do not, as [`Options`](crate::Options) may ask of traced
+/// functions.
+pub fn flushing<R>(flush: bool, body: impl FnOnce() -> R) -> R {
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            FLUSHES.set(self.0);
+        }
+    }
+    let _before = Before(FLUSHES.replace(flush));
+    body()
+}
+
+/// Whether eager operations flush subnormals.
+pub(crate) fn flushes() -> bool {
+    FLUSHES.get()
 }
 
 /// The results of an op on tensors that hold data.
@@ -27,6 +50,7 @@ pub(crate) fn arrays<T: Borrow<Tensor>>(op: &str, operands: &[T], origin: &Origi
 
 /// The results of an op on arrays.
 pub(crate) fn apply(op: &Op, operands: &[Array]) -> Result<Vec<Array>> {
+    let _mode = flushes().then(|| FloatMode::Flush.enter());
     EVALUATOR.with_borrow_mut(|evaluator| evaluator.apply(op, operands))
 }
 

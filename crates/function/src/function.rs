@@ -50,7 +50,7 @@ impl<S: Signature> Function<S> {
         Function { core, call }
     }
 
-    /// Accepts only tensors of these types, for which it is traced once.
+    /// Accepts only tensors of these types, for which it is traced once; once for each rank where a spec is of any rank.
     ///
     /// ```
     /// use tracelift_function::{Function, Tensor, spec};
@@ -65,6 +65,7 @@ impl<S: Signature> Function<S> {
     pub fn input_signature(self, specs: impl Specs) -> Self {
         let tensors = SpecList::of(specs).into_iter().filter_map(|item| match item {
             SpecItem::Tensor(ty) => Some(TensorSpec::from(&ty)),
+            SpecItem::AnyRank(dtype) => Some(TensorSpec::of_any_rank(dtype)),
             SpecItem::Variable(_) | SpecItem::Host(_) => None,
         });
         let tensors = tensors.collect();

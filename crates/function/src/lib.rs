@@ -87,7 +87,7 @@ pub mod __rt {
         __and as and, __check as check, __compare as compare, __each as each, __given as given, __join as join,
         __keep as keep, __mixed as mixed, __or as or, __slots as slots,
     };
-    pub use crate::{Code, LeafSource, Leaves, Tensor, Tree, autograph as ag, operators::arithmetic};
+    pub use crate::{Code, LeafSource, Leaves, Tensor, Tree, autograph as ag, eager::flushing, operators::arithmetic};
     pub use tracelift_runtime::pool;
 }
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use tracelift_ir::ops::Save;
 
 use crate::{
+    Options,
     control::push_call,
     once::in_trace,
     scope, tape,
@@ -14,8 +15,8 @@ use crate::{
 
 /// `f()`, of whose inner values a gradient keeps none: it computes them again from what the closure uses.
 ///
-/// That takes the time of the closure once more, and the memory of its inner values not at all. Value and gradient have
-/// the bits that they have without.
+/// That takes the time of the closure once more, and the memory of its inner values not at all; its loops keep what an
+/// iteration starts with and nothing else. Value and gradient have the bits that they have without.
 ///
 /// ```
 /// use tracelift_function::{Tensor, grad, recompute, tensor};
@@ -27,6 +28,7 @@ use crate::{
 #[track_caller]
 pub fn recompute<R: Tree>(f: impl FnOnce() -> R) -> R {
     let origin = scope::origin();
+    let _before = set(Some(Save::Carried));
     if !trace::is_active() {
         // A tape would otherwise record every operation with its result.
         return if tape::is_recording() { in_trace("recompute", f) } else { f() };
@@ -47,8 +49,9 @@ pub fn recompute<R: Tree>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Runs a closure whose loops of the graph keep for their gradients also what is dear to compute again: products of
-/// matrices, transcendental functions, reductions. Without, they keep what an iteration starts with, and compute all
-/// else again.
+/// matrices, transcendental functions, reductions. Without, they do so if it is known to be no more than
+/// [`Options::save_bytes`](crate::Options::save_bytes), and else keep what an iteration starts with, and compute all
+/// else again. Value and gradient have equal bits either way.
 ///
 /// ```
 /// use tracelift_function::{Tensor, for_range, grad, save_residuals, tensor};
@@ -58,21 +61,38 @@ pub fn recompute<R: Tree>(f: impl FnOnce() -> R) -> R {
 /// # Ok::<(), tracelift_function::Error>(())
 /// ```
 pub fn save_residuals<R>(f: impl FnOnce() -> R) -> R {
-    struct Before(Save);
-    impl Drop for Before {
-        fn drop(&mut self) {
-            SAVE.set(self.0);
-        }
-    }
-    let _before = Before(SAVE.replace(Save::Residuals));
+    let _before = set(Some(Save::Residuals));
     f()
 }
 
 thread_local! {
-    static SAVE: Cell<Save> = const { Cell::new(Save::Carried) };
+    /// What the user said of the loops that are traced now.
+    static SAID: Cell<Option<Save>> = const { Cell::new(None) };
+    /// What loops may keep of which nothing is said.
+    static BYTES: Cell<usize> = const { Cell::new(Save::DEFAULT_BYTES) };
 }
 
 /// What the gradient of a loop that is traced now keeps.
 pub(crate) fn save() -> Save {
-    SAVE.get()
+    SAID.get().unwrap_or(Save::Within(BYTES.get()))
+}
+
+/// Until it is dropped, something is said of loops.
+pub(crate) struct Before(Option<Save>, usize);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        SAID.set(self.0);
+        BYTES.set(self.1);
+    }
+}
+
+fn set(said: Option<Save>) -> Before {
+    Before(SAID.replace(said), BYTES.get())
+}
+
+/// While a function of these options is traced, its loops go by them.
+pub(crate) fn within(options: &Options) -> Before {
+    let most = options.max_bytes.map_or(usize::MAX, |bytes| bytes / 2);
+    Before(SAID.get(), BYTES.replace(options.save_bytes.min(most)))
 }

@@ -13,6 +13,7 @@ use crate::{Tensor, Variable};
 /// use tracelift_function::spec;
 ///
 /// assert_eq!(spec!(f32[None, 28, 28]).to_string(), "f32[None, 28, 28]");
+/// assert_eq!(spec!(f32[..]).to_string(), "f32[..]");
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct TensorSpec {
@@ -20,17 +21,36 @@ pub struct TensorSpec {
     pub dtype: DType,
     /// The sizes; `None` is any size.
     pub dims: Vec<Option<usize>>,
+    /// Whether tensors of any rank, and any sizes, are meant. There are no `dims` then.
+    pub any_rank: bool,
 }
 
 impl TensorSpec {
     /// A spec of these sizes.
     pub fn new(dtype: DType, dims: impl Into<Vec<Option<usize>>>) -> Self {
-        TensorSpec { dtype, dims: dims.into() }
+        TensorSpec { dtype, dims: dims.into(), any_rank: false }
     }
 
-    /// The type, with a name for each unknown size.
-    pub(crate) fn ty(&self, names: &mut SymNames) -> TensorType {
-        let dims = self.dims.iter().enumerate().map(|(axis, dim)| match dim {
+    /// A spec of any rank, for input signatures: each rank is traced once.
+    ///
+    /// ```
+    /// use tracelift_function::{Function, Tensor, spec, tensor};
+    ///
+    /// let f = Function::new(|x: &Tensor| x.powi(3)).input_signature(spec!(f32[..]));
+    /// assert_eq!(f(&tensor([1.0, 2.0])).to_vec::<f32>()?, [1.0, 8.0]);
+    /// assert_eq!(f(&tensor([3.0])).to_vec::<f32>()?, [27.0]);
+    /// assert_eq!((f(&tensor(2.0)).item::<f32>()?, f.trace_count()), (8.0, 2));
+    /// # Ok::<(), tracelift_function::Error>(())
+    /// ```
+    pub fn of_any_rank(dtype: DType) -> Self {
+        TensorSpec { dtype, dims: Vec::new(), any_rank: true }
+    }
+
+    /// The type for tensors of a rank, with a name for each unknown size.
+    pub(crate) fn ty(&self, rank: usize, names: &mut SymNames) -> TensorType {
+        let any = vec![None; rank];
+        let sizes = if self.any_rank { &any } else { &self.dims };
+        let dims = sizes.iter().enumerate().map(|(axis, dim)| match dim {
             Some(n) => Dim::from(*n),
             None => names.next(axis),
         });
@@ -39,24 +59,23 @@ impl TensorSpec {
 
     /// Whether a tensor of a type is one of these.
     pub(crate) fn accepts(&self, ty: &TensorType) -> bool {
-        self.dtype == ty.dtype
-            && self.dims.len() == ty.shape.rank()
-            && self
-                .dims
-                .iter()
-                .zip(ty.shape.iter())
-                .all(|(own, given)| own.is_none_or(|n| given.known_len() == Some(n)))
+        let mut sizes = self.dims.iter().zip(ty.shape.iter());
+        let fits = |(own, given): (&Option<usize>, &Dim)| own.is_none_or(|n| given.known_len() == Some(n));
+        self.dtype == ty.dtype && (self.any_rank || self.dims.len() == ty.shape.rank() && sizes.all(fits))
     }
 }
 
 impl From<&TensorType> for TensorSpec {
     fn from(ty: &TensorType) -> Self {
-        TensorSpec { dtype: ty.dtype, dims: ty.shape.iter().map(Dim::known_len).collect() }
+        TensorSpec::new(ty.dtype, ty.shape.iter().map(Dim::known_len).collect::<Vec<_>>())
     }
 }
 
 impl fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.any_rank {
+            return write!(f, "{}[..]", self.dtype);
+        }
         write!(f, "{}[", self.dtype)?;
         for (axis, dim) in self.dims.iter().enumerate() {
             let comma = if axis > 0 { ", " } else { "" };
@@ -93,10 +112,12 @@ impl SymNames {
     }
 }
 
-/// Writes a [`TensorSpec`] as graphs print types, with `None` for any size: `spec!(f32[None, 28, 28])`.
+/// Writes a [`TensorSpec`] as graphs print types, with `None` for any size: `spec!(f32[None, 28, 28])`; `spec!(f32[..])`
+/// is of any rank.
 #[macro_export]
 macro_rules! spec {
     ($dtype:ident []) => { $crate::TensorSpec::new($crate::__dtype!($dtype), ::std::vec![]) };
+    ($dtype:ident [..]) => { $crate::TensorSpec::of_any_rank($crate::__dtype!($dtype)) };
     ($dtype:ident [$($dim:tt),+ $(,)?]) => {
         $crate::TensorSpec::new($crate::__dtype!($dtype), ::std::vec![$($crate::__size!($dim)),+])
     };
@@ -140,6 +161,8 @@ macro_rules! __dtype {
 pub enum SpecItem {
     /// A tensor of a type.
     Tensor(TensorType),
+    /// A tensor of a dtype and any rank, in input signatures.
+    AnyRank(DType),
     /// A variable.
     Variable(Variable),
     /// A host value, which becomes part of the signature.
@@ -176,8 +199,10 @@ impl Spec for TensorSpec {
 
 impl Spec for &TensorSpec {
     fn add_to(self, list: &mut SpecList) {
-        let ty = self.ty(&mut list.names);
-        list.items.push(SpecItem::Tensor(ty));
+        list.items.push(match self.any_rank {
+            true => SpecItem::AnyRank(self.dtype),
+            false => SpecItem::Tensor(self.ty(self.dims.len(), &mut list.names)),
+        });
     }
 }
 
@@ -234,7 +259,7 @@ impl SpecSource {
             SpecItem::Host(value) => value.downcast_ref::<T>().cloned().ok_or_else(|| {
                 Error::type_(format!("was given a host value of another type where `{wanted}` was expected"))
             }),
-            SpecItem::Tensor(_) | SpecItem::Variable(_) => {
+            SpecItem::Tensor(_) | SpecItem::AnyRank(_) | SpecItem::Variable(_) => {
                 Err(Error::type_(format!("was given a tensor where a host value of type `{wanted}` was expected")))
             }
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, mem};
+use tracelift_ir::ops::Save;
 use tracelift_tensor::Array;
 
 /// Which way a graph is evaluated. All give equal bits.
@@ -55,7 +56,11 @@ pub struct Options {
     pub flush_subnormals: bool,
     /// A call that needs more memory for intermediate and result arrays than this is refused.
     pub max_bytes: Option<usize>,
-    /// How many bytes gradients of loops may keep instead of computing values again.
+    /// How many bytes the gradient of a loop may keep instead of computing values again, if nothing else is said of it.
+    ///
+    /// A traced loop of known sizes and a known number of iterations keeps what is dear to compute again (products of
+    /// matrices, transcendental functions, reductions) if that is no more than this, and no more than half of
+    /// `max_bytes`; other loops compute it again.
     pub save_bytes: usize,
     /// The instructions that library kernels use; by default the best there are.
     pub path: Option<Path>,
@@ -86,7 +91,7 @@ impl Default for Options {
             threads: 0,
             flush_subnormals: false,
             max_bytes: None,
-            save_bytes: 1 << 30,
+            save_bytes: Save::DEFAULT_BYTES,
             path: None,
             cache_dir: None,
             stop: None,

@@ -41,10 +41,12 @@ enum State {
 }
 
 /// A traced branch.
-struct Branch {
-    region: Region,
-    saved: Vec<Saved>,
-    value: Parts,
+pub(crate) struct Branch {
+    pub(crate) region: Region,
+    /// What the variables are at its end.
+    pub(crate) saved: Vec<Saved>,
+    /// What it gives.
+    pub(crate) value: Parts,
 }
 
 /// What became of the value of an `if`.
@@ -160,7 +162,13 @@ impl Drop for If {
 }
 
 /// The branch of the graph; gives the variables their values after it, and the tensors of the value of the `if`.
-fn join(site: &Site, condition: &Tensor, then: Branch, otherwise: Branch, slots: Slots<'_, '_>) -> Result<Vec<Tensor>> {
+pub(crate) fn join(
+    site: &Site,
+    condition: &Tensor,
+    then: Branch,
+    otherwise: Branch,
+    slots: Slots<'_, '_>,
+) -> Result<Vec<Tensor>> {
     let mut join = Join { site, then: Side::of(then.region), otherwise: Side::of(otherwise.region) };
     let counts = then.saved.iter().zip(&otherwise.saved).zip(slots.iter()).map(|((a, b), slot)| {
         let count = join.parts(&quoted(slot.name()), &a.parts, &b.parts)?;

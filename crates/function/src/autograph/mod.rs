@@ -10,6 +10,7 @@
 
 mod truth;
 mod compare;
+mod cheap;
 mod logic;
 mod late;
 mod carried;
@@ -28,7 +29,7 @@ pub use compare::{Compare, TensorLike};
 pub use each::{Each, EachTensor, Over, Rounds, assert_tensor, tensor_of};
 pub use keep::{Keep, Kept};
 pub use late::Late;
-pub use logic::{Decides, Logic};
+pub use logic::{Lazy, Logic};
 pub use repeat::{Step, While};
 pub use slot::{Parts, Probe, Slot, Slots};
 pub use truth::{Condition, NO, Truth, YES, condition, down};
@@ -40,7 +41,7 @@ pub mod prelude {
         compare::{CompareEqual as _, CompareNumber as _, CompareOrder as _, CompareTensor as _},
         each::{Asserted as _, OverGraph as _, OverHost as _},
         keep::{KeepClone as _, KeepMove as _, Reached as _},
-        logic::{Decides as _, LogicHost as _, LogicTensor as _},
+        logic::{LogicHost as _, LogicTensor as _},
         slot::{ProbeOpaque as _, ProbeOwn as _, ProbeTree as _},
         value::{
             GivenOpaque as _, GivenTree as _, JoinLeft as _, JoinOpaque as _, JoinRight as _, JoinTree as _,
@@ -120,25 +121,29 @@ macro_rules! __each {
     };
 }
 
-/// `&&`
+/// `&&`, with what the right operand assigns.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __and {
-    ($left:expr, $right:expr) => {{
+    ($left:expr, $right:expr $(; $($place:expr),*)?) => {{
         let left = $left;
-        let right = if left.is_false() { ::core::option::Option::None } else { ::core::option::Option::Some($right) };
-        (&&$crate::__rt::ag::Logic::new(left, right)).and()
+        let mut lazy = $crate::__rt::ag::Lazy::and(&left, $crate::__rt::slots![$($($place),*)?]);
+        let right = if lazy.runs() { ::core::option::Option::Some($right) } else { ::core::option::Option::None };
+        let made = lazy.end(&right, $crate::__rt::slots![$($($place),*)?]);
+        (&&$crate::__rt::ag::Logic::new(left, right, made)).and()
     }};
 }
 
-/// `||`
+/// `||`, with what the right operand assigns.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __or {
-    ($left:expr, $right:expr) => {{
+    ($left:expr, $right:expr $(; $($place:expr),*)?) => {{
         let left = $left;
-        let right = if left.is_true() { ::core::option::Option::None } else { ::core::option::Option::Some($right) };
-        (&&$crate::__rt::ag::Logic::new(left, right)).or()
+        let mut lazy = $crate::__rt::ag::Lazy::or(&left, $crate::__rt::slots![$($($place),*)?]);
+        let right = if lazy.runs() { ::core::option::Option::Some($right) } else { ::core::option::Option::None };
+        let made = lazy.end(&right, $crate::__rt::slots![$($($place),*)?]);
+        (&&$crate::__rt::ag::Logic::new(left, right, made)).or()
     }};
 }
 

@@ -6,6 +6,7 @@ use tracelift_tensor::{Array, Error, Result};
 use super::{
     Truth,
     branch::zeros,
+    cheap::is_cheap,
     errors::{Site, quoted},
     late::FALLIBLE,
     slot::{Group, Parts, Saved, Slots, restore, save},
@@ -265,6 +266,10 @@ impl<'a> Loop<'a> {
         let broke = self.carry(before.tensor(), next);
         let condition = self.condition.results()[0];
         let builder = self.condition.builder();
+        if !is_cheap(builder) {
+            // What would fail, or takes long, is not asked after a `break`.
+            return self.condition.unless(broke, &self.site.origin);
+        }
         let goes_on = builder.not(broke)?;
         let known = builder.constant_of(condition).is_some_and(|known| known.item::<bool>().unwrap_or(false));
         let condition = if known { goes_on } else { builder.and(condition, goes_on)? };

@@ -13,6 +13,7 @@ use crate::{
     cache::Settings,
     key::ArgType,
     parts::{Part, default_name, leaf_names},
+    recompute,
     signature::{Body, Ran},
     trace::{self, Frame, Kind, Source},
     tree::{Leaf, Leaves},
@@ -43,6 +44,7 @@ impl Making<'_> {
         let Making { kind, name, settings, types, leaves, parts } = self;
         let names = leaf_names(&parts, &settings.argument_names);
         let mut frame = Frame::new(kind, name);
+        let _save = recompute::within(&settings.options);
         let given = stand_ins(&mut frame, &names, types, leaves)?;
         let entered = trace::enter(frame)?;
         let Ran { pattern, leaves: returned } = match (body.run)(arguments, given.leaves) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use tracelift_ir::{Builder, Graph, ParamRole, TensorType, Type, Value};
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_ir::{Builder, Graph, ParamRole, TensorType, Type, Value, ops::Cond};
+use tracelift_tensor::{Array, Error, Origin, Result};
 
 use super::{Entered, Frame, Kind, Source, Stack, capture::Capture, enter, leave, record, state::Slot, with_active};
 use crate::{Tensor, variable::VariableData};
@@ -109,6 +109,35 @@ impl Region {
         &mut self.frame.builder
     }
 
+    /// Makes of a body that gives one bool, and assigns nothing, one that gives `false` if an input is true, and else runs
+    /// as before.
+    pub(crate) fn unless(&mut self, flag: Value, origin: &Origin) -> Result<()> {
+        let captures = self.frame.captures.clone();
+        let params: Vec<Value> = self.inputs.iter().copied().chain(captures.iter().map(|one| one.param)).collect();
+        let types: Vec<Type> = params.iter().map(|param| self.frame.builder.ty(*param).clone()).collect();
+        let with_params = |builder: &mut Builder| -> Vec<Value> {
+            types.iter().map(|ty| builder.param("", ty.clone(), ParamRole::Input)).collect()
+        };
+        let mut frame = Frame::new(Kind::Region, self.frame.name());
+        let given = with_params(&mut frame.builder);
+        let Frame { builder: mut body, .. } = std::mem::replace(&mut self.frame, frame);
+        body.order_params(&params);
+        let otherwise = Arc::new(body.finish(&self.results)?);
+        let mut left = Builder::new("left");
+        with_params(&mut left);
+        let no = left.constant(Array::scalar(false));
+        let then = Arc::new(left.finish(&[no])?);
+        let place = params.iter().position(|param| *param == flag).map(|n| given[n]);
+        let place = place.ok_or_else(|| Error::internal("a flag is no input of the body that it guards"))?;
+        let operands: Vec<Value> = std::iter::once(place).chain(given.iter().copied()).collect();
+        self.results = self.frame.builder.at(origin.clone()).push_multi(Cond { then, otherwise }, &operands)?.to_vec();
+        let inputs = self.inputs.len();
+        self.inputs = given[..inputs].to_vec();
+        let captured = captures.into_iter().zip(&given[inputs..]);
+        self.frame.captures = captured.map(|(one, param)| Capture { param: *param, ..one }).collect();
+        Ok(())
+    }
+
     /// The variables that the body assigns, in the order of their first use.
     pub(crate) fn assigned(&self) -> Vec<Arc<VariableData>> {
         let slots: &IndexMap<u64, Slot> = &self.frame.variables;
@@ -125,6 +154,22 @@ impl Region {
     pub(crate) fn into_graph(self, sources: &[Source], assigned: &[Arc<VariableData>]) -> Result<Arc<Graph>> {
         let last = self.inputs.len();
         self.graph(last, sources, assigned)
+    }
+
+    /// The body as a part of the trace around it; it has no inputs and assigns nothing.
+    pub(crate) fn inline(self, origin: &Origin) -> Result<Vec<Tensor>> {
+        let sources: Vec<Source> = self.sources().cloned().collect();
+        let graph = self.into_graph(&sources, &[])?;
+        with_active(|stack| {
+            let operands = stack.lift_sources(&sources, origin)?;
+            let frame = stack.top_frame();
+            let made = frame.builder.splice(&graph, &operands)?;
+            for (guard, _) in graph.guards_with_origins() {
+                frame.builder.assume(guard.clone());
+            }
+            Ok(graph.results().iter().map(|result| frame.tensor(made[*result])).collect())
+        })
+        .unwrap_or_else(|| Err(Error::internal("a body is made part of no trace")))
     }
 
     /// As [`into_graph`](Self::into_graph) without variables, but the sources stand before the input of this number.

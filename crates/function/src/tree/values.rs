@@ -20,6 +20,7 @@ impl Tree for Tensor {
     fn from_spec(specs: &mut SpecSource) -> Result<Self> {
         match specs.next("a tensor")? {
             SpecItem::Tensor(ty) => Ok(Tensor::placeholder(ty)),
+            SpecItem::AnyRank(dtype) => Err(no_rank(dtype)),
             SpecItem::Variable(variable) => Ok(Tensor::placeholder(variable.ty())),
             SpecItem::Host(_) => {
                 Err(Error::type_("was given a host value where a tensor was expected").help("wrap it: `tensor(…)`"))
@@ -30,6 +31,11 @@ impl Tree for Tensor {
     fn failed(error: &Error) -> Option<Self> {
         Some(Tensor::failed(error.clone()))
     }
+}
+
+fn no_rank(dtype: DType) -> Error {
+    Error::value(format!("was given {dtype}[..], but a concrete function is made for one rank"))
+        .help(format!("say which: `spec!({dtype}[None, None])`; an `input_signature` may be of any rank"))
 }
 
 impl Tree for Variable {
@@ -47,6 +53,7 @@ impl Tree for Variable {
             SpecItem::Tensor(ty) => {
                 Err(Error::type_(format!("was given a tensor of {ty} where a variable was expected")))
             }
+            SpecItem::AnyRank(dtype) => Err(no_rank(dtype)),
             SpecItem::Host(_) => Err(Error::type_("was given a host value where a variable was expected")),
         }
     }

@@ -18,7 +18,7 @@ use super::{
     moved::{clones, mentioned, moved},
     names::{bound, conditions, declared, has_let, mutable_references},
     own,
-    returns::{has_return, is_loop, is_opaque, returnify},
+    returns::{has_return, into_block, is_loop, is_opaque, returnify},
 };
 
 /// Lowers the jumps of a function.
@@ -55,13 +55,6 @@ fn result() -> Ident {
 
 fn returned() -> Ident {
     Ident::new("__returned", Span::call_site())
-}
-
-pub(crate) fn into_block(expr: Expr) -> Block {
-    match expr {
-        Expr::Block(block) if block.label.is_none() => block.block,
-        other => Block { brace_token: Default::default(), stmts: vec![Stmt::Expr(other, None)] },
-    }
 }
 
 /// Whether code goes on behind a statement, as far as lowered jumps decide.
@@ -110,8 +103,7 @@ impl Lower {
             Some(Stmt::Expr(_, None)) if !self.returns => block.stmts.pop(),
             _ => None,
         };
-        let stmts = std::mem::take(&mut block.stmts);
-        (block.stmts, _) = self.stmts(stmts);
+        (block.stmts, _) = self.stmts(std::mem::take(&mut block.stmts));
         if let Some(Stmt::Expr(mut value, semi)) = value {
             // What is both value and statement may have returns in it.
             match &mut value {
@@ -379,14 +371,16 @@ impl Lower {
         declared.extend(pattern.into_iter().flatten());
         let label = label.map(|label| label.name.clone());
         self.loops.push(Around { number, label, crossed: false, lowered: false, value, declared });
-        let outer: Vec<bool> = self.loops.iter().map(|around| around.lowered).collect();
+        // Which loops are left from in here is told by their flags, which earlier jumps may have set already.
+        let before: Vec<bool> = self.loops.iter_mut().map(|around| std::mem::take(&mut around.lowered)).collect();
         let has_returns = has_return(body);
-        let stmts = std::mem::take(&mut body.stmts);
-        let (stmts, _) = self.stmts(stmts);
-        body.stmts = stmts;
+        (body.stmts, _) = self.stmts(std::mem::take(&mut body.stmts));
         let Some(around) = self.loops.pop() else { return Goes::On };
-        let left = self.loops.iter().zip(&outer).any(|(around, before)| around.lowered && !before)
-            || (self.returns && self.within_function && has_returns);
+        let left =
+            self.loops.iter().any(|around| around.lowered) || (self.returns && self.within_function && has_returns);
+        for (around, before) in self.loops.iter_mut().zip(before) {
+            around.lowered |= before;
+        }
         if around.lowered {
             let value = around.value.then(|| quote::quote!(, value));
             attributes.push(parse_quote!(#[__loop(#number #value)]));

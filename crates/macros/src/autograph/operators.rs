@@ -45,8 +45,9 @@ fn as_if(choice: &ExprMatch) -> Option<Expr> {
     Some(parse_quote_spanned!(choice.match_token.span=> if #cond { #then } else { #otherwise }))
 }
 
-/// A comparison or a logical operation, with operands that are rewritten already.
-pub(crate) fn binary(binary: &ExprBinary) -> Option<Expr> {
+/// A comparison or a logical operation, with operands that are rewritten already; `places` is what the right one assigns.
+pub(crate) fn binary(binary: &ExprBinary, places: &[Expr]) -> Option<Expr> {
+    let places = (!places.is_empty()).then(|| quote!(; #(#places),*));
     let ExprBinary { left, right, op, .. } = binary;
     let method = match op {
         BinOp::Lt(_) => "lt",
@@ -56,9 +57,11 @@ pub(crate) fn binary(binary: &ExprBinary) -> Option<Expr> {
         BinOp::Eq(_) => "eq",
         BinOp::Ne(_) => "ne",
         BinOp::And(and) => {
-            return Some(parse_quote_spanned!(and.spans[0]=> ::tracelift::__rt::and!(#left, #right)));
+            return Some(parse_quote_spanned!(and.spans[0]=> ::tracelift::__rt::and!(#left, #right #places)));
         }
-        BinOp::Or(or) => return Some(parse_quote_spanned!(or.spans[0]=> ::tracelift::__rt::or!(#left, #right))),
+        BinOp::Or(or) => {
+            return Some(parse_quote_spanned!(or.spans[0]=> ::tracelift::__rt::or!(#left, #right #places)));
+        }
         _ => return None,
     };
     if is_literal(left) && is_literal(right) {

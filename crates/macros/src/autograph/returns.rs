@@ -3,7 +3,7 @@
 use quote::ToTokens;
 use syn::{Block, Expr, ExprBlock, Stmt, Type, parse_quote, parse_quote_spanned, spanned::Spanned, visit::Visit};
 
-use super::{jumps::into_block, moved::mentioned};
+use super::moved::mentioned;
 
 /// Whether a type cannot be written down for a variable.
 pub(crate) fn is_opaque(ty: &Type) -> bool {
@@ -64,4 +64,12 @@ pub(crate) fn is_loop(expr: &Expr) -> bool {
 
 pub(crate) fn has_return(code: &impl ToTokens) -> bool {
     mentioned(code).iter().any(|word| word == "return")
+}
+
+/// An expression as a block.
+pub(crate) fn into_block(expr: Expr) -> Block {
+    match expr {
+        Expr::Block(block) if block.label.is_none() => block.block,
+        other => Block { brace_token: Default::default(), stmts: vec![Stmt::Expr(other, None)] },
+    }
 }

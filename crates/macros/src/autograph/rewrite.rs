@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use proc_macro2::{Ident, Span};
 use quote::quote_spanned;
 use syn::{
-    Block, Expr, FnArg, ItemFn, Local, Pat, PatIdent, Result, ReturnType, Stmt, Type, visit::Visit, visit_mut::VisitMut,
+    BinOp, Block, Expr, FnArg, ItemFn, Local, Pat, PatIdent, Result, ReturnType, Stmt, Type, visit::Visit,
+    visit_mut::VisitMut,
 };
 
 use super::{names, operators, own};
@@ -159,10 +160,14 @@ impl VisitMut for Rewrite {
                     *expr = assertion;
                 }
             }
-            Expr::Binary(_) => {
+            Expr::Binary(binary) => {
+                let places = match binary.op {
+                    BinOp::And(_) | BinOp::Or(_) => names::assigned(&[&binary.right], &self.mutable),
+                    _ => Vec::new(),
+                };
                 syn::visit_mut::visit_expr_mut(self, expr);
                 if let Expr::Binary(binary) = expr
-                    && let Some(call) = operators::binary(binary)
+                    && let Some(call) = operators::binary(binary, &places)
                 {
                     *expr = call;
                 }

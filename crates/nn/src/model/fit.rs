@@ -75,8 +75,14 @@ impl Model {
         let line = Location::caller();
         let columns = Columns::new("predict", x, None, None)?;
         let training = lock(&self.0.training).clone();
-        let options = training.map_or_else(Options::training, |training| training.options().clone());
-        let inference = self.inference(&columns.x, &options, line)?;
+        let options = training.as_ref().map_or_else(Options::training, |training| training.options().clone());
+        let apply: Box<dyn Fn(&Tensor) -> Result<Tensor>> = match training.filter(|training| training.is_eager()) {
+            Some(training) => Box::new(move |x| training.outputs(x, line)),
+            None => {
+                let inference = self.inference(&columns.x, &options, line)?;
+                Box::new(move |x| inference.outputs(x))
+            }
+        };
         let indices = BatchIndices::in_order(columns.n_rows(), ROWS_AT_ONCE)?;
         let mut batches = Batches::new(&columns, ROWS_AT_ONCE, options.thread_count())?;
         let mut outputs: Option<(Vec<usize>, Vec<u8>, Array)> = None;
@@ -84,11 +90,7 @@ impl Model {
             let [x] = batches.gather(&columns, rows)? else {
                 return Err(Error::internal("prediction takes inputs only"));
             };
-            let y = if rows.len() > 1 {
-                inference.concrete.call([x])?.swap_remove(0).to_array()?
-            } else {
-                (inference.function)(x).to_array()?
-            };
+            let y = apply(x)?.to_array()?;
             let (shape, bytes, _) = outputs.get_or_insert_with(|| (y.shape().to_vec(), Vec::new(), y.clone()));
             if !bytes.is_empty() {
                 shape[0] += y.shape()[0];
@@ -106,8 +108,7 @@ impl Model {
         let training = self.training("training_step")?;
         let columns = Columns::new("training_step", x, Some(y), None)?;
         training.prepare(&columns, Location::caller())?;
-        let step = training.step(Mode::Train, &columns, Location::caller())?;
-        Ok(step.concrete().clone())
+        training.traced(Mode::Train, &columns, Location::caller())
     }
 
     fn inference(&self, x: &Array, options: &Options, line: &'static Location<'static>) -> Result<Arc<Inference>> {
@@ -115,7 +116,7 @@ impl Model {
         if let Some(known) = known.as_ref().filter(|known| known.spec == of_any_rows(x) && known.made_for(options)) {
             return Ok(known.clone());
         }
-        let made = Arc::new(Inference::new(crate::Module::share(&self.0.layer), x, options, line)?);
+        let made = Arc::new(Inference::new(crate::Module::share(&self.0.layer), &self.0.built, x, options, line)?);
         *known = Some(made.clone());
         Ok(made)
     }

@@ -39,6 +39,7 @@ struct Inner {
     layer: AnyLayer,
     training: Mutex<Option<Arc<Training>>>,
     inference: Mutex<Option<Arc<step::Inference>>>,
+    built: Arc<step::Built>,
 }
 
 impl Model {
@@ -52,12 +53,12 @@ impl Model {
             let batch: Shape = [1usize.into()].into_iter().chain(shape.iter().cloned()).collect();
             let _ = layer.apply(&Tensor::zeros(batch));
         }
-        Model(Arc::new(Inner { layer, training: Mutex::default(), inference: Mutex::default() }))
+        Model(Arc::new(Inner { layer, training: Mutex::default(), inference: Mutex::default(), built: Arc::default() }))
     }
 
     /// Says how the model is trained; unknown names are reported here.
     pub fn compile(&mut self, how: Compile) -> Result {
-        let training = Training::new(self.0.layer.share(), how)?;
+        let training = Training::new(self.0.layer.share(), self.0.built.clone(), how)?;
         *lock(&self.0.training) = Some(Arc::new(training));
         Ok(())
     }

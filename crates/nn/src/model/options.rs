@@ -60,7 +60,8 @@ impl Compile {
         self
     }
 
-    /// Whether steps are evaluated op by op rather than compiled: slow, with the same bits.
+    /// Whether steps are run as they are written, op by op, rather than traced and compiled: slow, with the same bits.
+    /// Layers, losses and metrics are called for each batch then, and see its data.
     pub fn run_eagerly(self, eagerly: bool) -> Self {
         Compile { eagerly, ..self }
     }

@@ -7,8 +7,8 @@ use std::{
 };
 
 use tracelift_function::{
-    Array, ConcreteFunction, Engine, Error, F32, Function, Options, Result, Shape, Tensor, TensorSpec,
-    value_and_gradients,
+    __rt::flushing, Array, ConcreteFunction, Engine, Error, F32, Function, GradientTape, Options, Result, Shape,
+    Tensor, TensorSpec, is_tracing, value_and_gradients,
 };
 
 use super::{columns::Columns, history::Logs, lock, options::Compile};
@@ -20,6 +20,9 @@ use crate::{
 pub(super) struct Training {
     parts: Arc<Parts>,
     options: Options,
+    /// Whether steps are run as they are written.
+    eagerly: bool,
+    built: Arc<Built>,
     steps: Mutex<Vec<Arc<Step>>>,
     /// How many epochs were trained, so that each has an order of its own.
     pub(super) epochs: Mutex<u64>,
@@ -46,7 +49,7 @@ pub(super) enum Mode {
 }
 
 impl Training {
-    pub(super) fn new(layer: AnyLayer, how: Compile) -> Result<Training> {
+    pub(super) fn new(layer: AnyLayer, built: Arc<Built>, how: Compile) -> Result<Training> {
         let missing = |what: &str| {
             let error = Error::value(format!("was given no {what}")).op("compile");
             error.help(format!("`Compile::new().{what}(…)`"))
@@ -67,6 +70,8 @@ impl Training {
         };
         Ok(Training {
             parts: Arc::new(parts),
+            eagerly: how.eagerly,
+            built,
             options: match how.eagerly {
                 true => Options { engine: Engine::Reference, ..how.options.unwrap_or_else(Options::training) },
                 false => how.options.unwrap_or_else(Options::training),
@@ -92,7 +97,7 @@ impl Training {
 
     /// Makes all weights, and looks at the targets before the first step.
     pub(super) fn prepare(&self, columns: &Columns, line: &'static Location<'static>) -> Result {
-        let outputs = build(&self.parts.layer, &columns.x, line)?;
+        let outputs = self.built.output(&self.parts.layer, &columns.x, line)?;
         match &columns.y {
             Some(y) => self.parts.loss.object()?.check_targets(y, &outputs),
             None => Ok(()),
@@ -106,9 +111,38 @@ impl Training {
         if let Some(step) = steps.iter().find(|step| step.mode == mode && step.specs == specs) {
             return Ok(step.clone());
         }
-        let step = Arc::new(Step::new(mode, specs, self, line)?);
+        let made =
+            if self.eagerly { Step::eager(mode, specs, self, line) } else { Step::new(mode, specs, self, line)? };
+        let step = Arc::new(made);
         steps.push(step.clone());
         Ok(step)
+    }
+
+    /// A step as a traced function, also of a model whose steps are not.
+    pub(super) fn traced(
+        &self,
+        mode: Mode,
+        columns: &Columns,
+        line: &'static Location<'static>,
+    ) -> Result<Arc<ConcreteFunction>> {
+        let step = self.step(mode, columns, line)?;
+        match step.concrete() {
+            Some(concrete) => Ok(concrete.clone()),
+            None => {
+                let traced = Step::new(mode, step.specs.clone(), self, line)?;
+                traced.concrete().cloned().ok_or_else(|| Error::internal("a step that was traced is none"))
+            }
+        }
+    }
+
+    /// Whether steps are run as they are written.
+    pub(super) fn is_eager(&self) -> bool {
+        self.eagerly
+    }
+
+    /// What the layer gives for rows, op by op.
+    pub(super) fn outputs(&self, x: &Tensor, line: &'static Location<'static>) -> Result<Tensor> {
+        flushing(self.options.flush_subnormals, || Call::inference().apply_at(&self.parts.layer, x, line).ok())
     }
 
     /// Sets the loss and all metrics to zero.
@@ -138,11 +172,23 @@ pub(super) fn of_any_rows(array: &Array) -> TensorSpec {
     TensorSpec::new(array.dtype(), sizes)
 }
 
-/// Makes all weights for inputs like these; gives the shape of the output for one row.
-pub(super) fn build(layer: &AnyLayer, x: &Array, line: &'static Location<'static>) -> Result<Shape> {
-    let row: Vec<usize> = std::iter::once(1).chain(x.shape()[1..].iter().copied()).collect();
-    let zeros = Tensor::from(Array::zeros(x.dtype(), row)?);
-    Ok(Call::inference().apply_at(layer, &zeros, line).ok()?.shape())
+/// The rows for which a model has made its weights, and the shape of the output for one of them.
+#[derive(Default)]
+pub(super) struct Built(Mutex<Vec<(TensorSpec, Shape)>>);
+
+impl Built {
+    /// Makes all weights for inputs like these, unless that is done; gives the shape of the output for one row.
+    fn output(&self, layer: &AnyLayer, x: &Array, line: &'static Location<'static>) -> Result<Shape> {
+        let spec = of_any_rows(x);
+        if let Some((_, shape)) = lock(&self.0).iter().find(|(known, _)| *known == spec) {
+            return Ok(shape.clone());
+        }
+        let row: Vec<usize> = std::iter::once(1).chain(x.shape()[1..].iter().copied()).collect();
+        let zeros = Tensor::from(Array::zeros(x.dtype(), row)?);
+        let shape = Call::inference().apply_at(layer, &zeros, line).ok()?.shape();
+        lock(&self.0).push((spec, shape.clone()));
+        Ok(shape)
+    }
 }
 
 type PlainStep = Function<fn(&Tensor, &Tensor) -> Result<()>>;
@@ -158,6 +204,12 @@ pub(super) struct Step {
 }
 
 enum Run {
+    /// As it is written, op by op: layers and losses see the data of each batch.
+    Eager {
+        parts: Arc<Parts>,
+        flush: bool,
+        line: &'static Location<'static>,
+    },
     Plain(PlainStep, Arc<ConcreteFunction>),
     Weighted(WeightedStep, Arc<ConcreteFunction>),
 }
@@ -184,13 +236,21 @@ impl Step {
             return Err(Error::internal("a step takes inputs, targets and perhaps weights"));
         };
         let step = Step { mode, specs, run, made_in: Duration::ZERO };
-        step.concrete().compiled()?;
+        step.concrete().map_or(Ok(()), |concrete| concrete.compiled().map(|_| ()))?;
         Ok(Step { made_in: began.elapsed(), ..step })
+    }
+
+    fn eager(mode: Mode, specs: Vec<TensorSpec>, training: &Training, line: &'static Location<'static>) -> Step {
+        let (parts, flush) = (training.parts.clone(), training.options.flush_subnormals);
+        Step { mode, specs, run: Run::Eager { parts, flush, line }, made_in: Duration::ZERO }
     }
 
     /// Does the step on a batch: inputs, targets, perhaps weights.
     pub(super) fn run(&self, batch: &[Tensor]) -> Result {
         match (&self.run, batch) {
+            (Run::Eager { parts, flush, line }, [x, y, weight @ ..]) => {
+                flushing(*flush, || parts.step(self.mode, x, y, weight.first(), line))
+            }
             (Run::Plain(_, concrete), [x, y]) if many(x) => concrete.call([x, y]).map(|_| ()),
             (Run::Weighted(_, concrete), [x, y, weight]) if many(x) => concrete.call([x, y, weight]).map(|_| ()),
             // A single row may need a trace of its own.
@@ -200,10 +260,11 @@ impl Step {
         }
     }
 
-    /// The compiled function.
-    pub(super) fn concrete(&self) -> &Arc<ConcreteFunction> {
+    /// The compiled function, if it is one.
+    fn concrete(&self) -> Option<&Arc<ConcreteFunction>> {
         match &self.run {
-            Run::Plain(_, concrete) | Run::Weighted(_, concrete) => concrete,
+            Run::Plain(_, concrete) | Run::Weighted(_, concrete) => Some(concrete),
+            Run::Eager { .. } => None,
         }
     }
 }
@@ -227,7 +288,15 @@ impl Parts {
             Mode::Train => {
                 let variables = self.layer.trainable_variables();
                 let forward = || self.forward(&Call::training(), x, y, weight, line);
-                let (values, gradients) = value_and_gradients(forward, &variables);
+                // A tape sees single operations, so that the layers see data.
+                let (values, gradients) = if is_tracing() {
+                    value_and_gradients(forward, &variables)
+                } else {
+                    let tape = GradientTape::new();
+                    let values = forward();
+                    let gradients = tape.gradient(&values.0, &variables);
+                    (values, gradients)
+                };
                 values.0.clone().ok()?;
                 *lock(&self.unreached) = self.optimizer.apply(&gradients, &variables)?;
                 apply_constraints(&self.layer)?;
@@ -265,6 +334,15 @@ pub(super) struct Inference {
 }
 
 impl Inference {
+    /// The outputs for a batch.
+    pub(super) fn outputs(&self, x: &Tensor) -> Result<Tensor> {
+        match many(x) {
+            true => Ok(self.concrete.call([x])?.swap_remove(0)),
+            // A single row may need a trace of its own.
+            false => (self.function)(x).ok(),
+        }
+    }
+
     /// Whether it runs as these options say.
     pub(super) fn made_for(&self, options: &Options) -> bool {
         let key = |options: &Options| (options.engine, options.threads, options.flush_subnormals, options.max_bytes);
@@ -273,11 +351,12 @@ impl Inference {
 
     pub(super) fn new(
         layer: AnyLayer,
+        built: &Built,
         x: &Array,
         options: &Options,
         line: &'static Location<'static>,
     ) -> Result<Inference> {
-        build(&layer, x, line)?;
+        built.output(&layer, x, line)?;
         let spec = of_any_rows(x);
         let function = Function::new(move |x: &Tensor| Call::inference().apply_at(&layer, x, line))
             .argument_names(&["x"])

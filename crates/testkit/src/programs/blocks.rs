@@ -215,7 +215,13 @@ impl<'c> Block<'c> {
         };
         let body = self.region(&given, &kept[1..]);
         let body = Arc::new(counting(&body));
-        let save = if self.chance.one_in(3) { Save::Residuals } else { Save::Carried };
+        let save = match self.chance.below(4) {
+            0 => Save::Residuals,
+            1 => Save::Carried,
+            2 => Save::default(),
+            // Enough for some loops.
+            _ => Save::Within(64),
+        };
         self.push(While { save, ..While::new(condition, body) }, &operands)
     }
 }

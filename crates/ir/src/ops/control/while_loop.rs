@@ -38,17 +38,30 @@ pub struct While {
 }
 
 /// What the gradient of a loop keeps of each iteration.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Save {
     /// What the iteration starts with; the rest of the body is computed again.
-    #[default]
     Carried,
     /// Also those results inside the body that are dear to compute again: products and transcendental functions.
     Residuals,
+    /// As `Residuals` if these results of all iterations take no more than so many bytes, which is known where the sizes
+    /// and the number of iterations are; else as `Carried`.
+    Within(usize),
+}
+
+impl Save {
+    /// What a loop may keep if nobody says otherwise: 1 GiB.
+    pub const DEFAULT_BYTES: usize = 1 << 30;
+}
+
+impl Default for Save {
+    fn default() -> Save {
+        Save::Within(Save::DEFAULT_BYTES)
+    }
 }
 
 impl While {
-    /// A loop whose gradient computes the body again.
+    /// A loop whose gradient keeps what is dear if that is not too much.
     pub fn new(condition: Arc<Graph>, body: Arc<Graph>) -> While {
         While { condition, body, save: Save::default(), stacks: 0, trips: None }
     }
@@ -136,8 +149,10 @@ impl OpDef for While {
 
     fn attributes(&self) -> Attrs {
         let mut attrs = match self.save {
-            Save::Carried => Attrs::new(),
+            Save::Carried => Attrs::new().word("save", "carried"),
             Save::Residuals => Attrs::new().word("save", "residuals"),
+            Save::Within(Save::DEFAULT_BYTES) => Attrs::new(),
+            Save::Within(bytes) => Attrs::new().int("save_bytes", bytes as i64),
         };
         if self.stacks > 0 {
             attrs = attrs.int("stacks", self.stacks as i64);
@@ -150,7 +165,9 @@ impl OpDef for While {
 
     fn from_attributes(_: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
         let save = match attrs.has("save").then(|| attrs.word("save")).transpose()? {
-            None | Some("carried") => Save::Carried,
+            None if attrs.has("save_bytes") => Save::Within(attrs.number("save_bytes")?),
+            None => Save::default(),
+            Some("carried") => Save::Carried,
             Some("residuals") => Save::Residuals,
             Some(other) => {
                 return Err(Error::format(format!(
