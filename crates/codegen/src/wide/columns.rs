@@ -9,7 +9,7 @@ use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Operand, Place, St
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 
 /// Lanes of a vector.
-const LANES: i64 = 16;
+pub(super) const LANES: i64 = 16;
 
 /// The registers as one vector of a turn sees them.
 type Regs = Vec<Option<Arg>>;
@@ -52,6 +52,9 @@ impl Lister<'_> {
             }),
             _ => self.accesses.extent(var).known(),
         };
+        if let Some(done) = self.tiled(body, var, &range, known) {
+            return done.then_some(());
+        }
         let kinds = body.stmts.iter().map(|stmt| if let Stmt::Loop(inner) = stmt { inner.results.len() } else { 0 });
         let most = (self.effort.0 / kinds.max().unwrap_or(1).max(1)).max(1);
         let fits = |vectors: &usize| *vectors <= most && known.is_none_or(|n| n >= LANES * *vectors as i64);

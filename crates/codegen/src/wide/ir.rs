@@ -93,12 +93,29 @@ impl Code {
 /// An element in memory, the one of the first lane where lanes are neighbours.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Address {
-    /// The slot of the buffer's address.
-    pub slot: usize,
+    pub root: Root,
     /// Counters and other numbers of the frame, each with a number of elements per 1.
     pub terms: SmallVec<[(usize, Size); 4]>,
     pub offset: Size,
     pub dtype: DType,
+}
+
+/// Where the elements that an address counts begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Root {
+    /// At a buffer: the slot of its address.
+    Slot(usize),
+    /// At a vector of the frame, which holds the first element of a tile.
+    Frame(usize, Tile),
+}
+
+/// A part of the range of a vector loop: the first of [`Tile::CELLS`] numbers in the frame, which say where it begins,
+/// where it ends, and where the range does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Tile(pub usize);
+
+impl Tile {
+    pub(super) const CELLS: usize = 3;
 }
 
 /// A number of elements or iterations.
@@ -118,6 +135,8 @@ pub(super) enum Range {
     Whole(SmallVec<[Size; 2]>),
     /// The block of a reduction that is under way.
     Block(Blocks),
+    /// The tile that is under way.
+    Tile(Tile),
 }
 
 /// A loop over the blocks of a reduction, and the tree that joins their results.
@@ -239,6 +258,12 @@ pub(super) enum Item {
         counter: usize,
         range: Range,
     },
+    /// A loop over the tiles of a range, of so many elements each but for the last.
+    Tiles {
+        tile: Tile,
+        width: usize,
+        range: Range,
+    },
     /// A vector loop: what follows is done once if it has a turn at all.
     BeginWide(Range),
     /// What follows is done in every turn.
@@ -285,6 +310,7 @@ impl Item {
         matches!(
             self,
             Item::Begin { .. }
+                | Item::Tiles { .. }
                 | Item::BeginWide(_)
                 | Item::Turns(_)
                 | Item::Chain { .. }

@@ -14,6 +14,7 @@ mod straight;
 mod reduce;
 mod tree;
 mod columns;
+mod tiles;
 mod allocate;
 mod write;
 mod reductions;

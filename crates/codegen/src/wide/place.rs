@@ -41,7 +41,7 @@ impl Lister<'_> {
         for (reg, stride) in &access.indirect {
             terms.push((self.cells[reg.0 as usize]?, self.size(stride)?));
         }
-        Some(Address { slot, terms, offset: self.size(&access.offset)?, dtype })
+        Some(Address { root: Root::Slot(slot), terms, offset: self.size(&access.offset)?, dtype })
     }
 
     /// Whether wide code has values of this type.

@@ -39,10 +39,10 @@ impl Lister<'_> {
         let results = self.in_blocks(&extent, &reducers, &mut |this, range| {
             let lanes: Vec<[Id; VECTORS]> =
                 reducers.iter().map(|reducer| std::array::from_fn(|_| this.identity(reducer))).collect();
-            let wide = this.begin_wide(&inner.body, var, range)?;
-            this.l.items.push(wide.turns(VECTORS));
+            let wide = this.begin_wide(&inner.body.stmts, var, range, &[])?;
+            this.l.items.push(wide.turns(VECTORS, true));
             for part in 0..VECTORS {
-                this.varying(&inner.body, &wide, part)?;
+                this.varying(&inner.body.stmts, &wide, part)?;
                 for ((value, reducer), lanes) in inner.body.yields.iter().zip(&reducers).zip(&lanes) {
                     this.accumulate(reducer, lanes[part], value, part)?;
                 }
@@ -95,13 +95,19 @@ impl Lister<'_> {
 
     /// Adds an element, in the lanes that exist.
     pub(super) fn accumulate(&mut self, reducer: &Reducer, to: Id, value: &Operand, part: usize) -> Option<()> {
-        let mut element = self.operand(value)?;
-        if reducer.element != reducer.dtype {
-            element = self.lane(LaneOp::Cast(reducer.dtype), &[reducer.element], &[element])?;
-        }
+        let element = self.element(reducer, value)?;
         let value = self.join(reducer, Arg::Value(to), element)?;
         self.l.items.push(Item::Assign { dst: to, value, part });
         Some(())
+    }
+
+    /// An element as what is accumulated.
+    pub(super) fn element(&mut self, reducer: &Reducer, value: &Operand) -> Option<Arg> {
+        let element = self.operand(value)?;
+        if reducer.element == reducer.dtype {
+            return Some(element);
+        }
+        self.lane(LaneOp::Cast(reducer.dtype), &[reducer.element], &[element])
     }
 
     /// Joins two results, `a` of earlier elements than `b` or of a lower lane.

@@ -71,13 +71,38 @@ impl<'l> Writer<'l> {
         self.a.jump_if(When::Less, again);
     }
 
+    /// A loop over tiles.
+    pub(super) fn tiles(&mut self, Tile(begin): Tile, width: usize, range: &Range, inside: &'l [Item]) {
+        let (stop, end) = (begin + 1, begin + 2);
+        let (again, leave) = (self.a.label(), self.a.label());
+        self.range(range);
+        self.a.store_cell(begin, RSI);
+        self.a.store_cell(end, RDX);
+        self.a.place(again);
+        self.a.load_cell(RSI, begin);
+        self.a.compare_cell(RSI, end);
+        self.a.jump_if(When::NotLess, leave);
+        self.end_within(width as i32, end);
+        self.a.store_cell(stop, RDX);
+        self.items(inside);
+        self.a.load_cell(RSI, stop);
+        self.a.store_cell(begin, RSI);
+        self.a.jump(again);
+        self.a.place(leave);
+    }
+
+    /// rdx: so many elements after rsi, or the end of all if that is less.
+    fn end_within(&mut self, width: i32, end: usize) {
+        // lea rdx, [rsi + width]; cmovg
+        self.a.gpr_memory(&[0x8D], RDX, RSI, width);
+        self.a.compare_cell(RDX, end);
+        self.a.gpr_memory(&[0x0F, 0x4F], RDX, RSP, 8 * end as i32);
+    }
+
     /// The range of the block under way to rsi and rdx.
     pub(super) fn block_range(&mut self, blocks: Blocks) {
         self.a.load_cell(RSI, blocks.from());
-        // lea rdx, [rsi + BLOCK]; the end of all if that is less.
-        self.a.gpr_memory(&[0x8D], RDX, RSI, BLOCK as i32);
-        self.a.compare_cell(RDX, blocks.end());
-        self.a.gpr_memory(&[0x0F, 0x4F], RDX, RSP, 8 * blocks.end() as i32);
+        self.end_within(BLOCK as i32, blocks.end());
     }
 
     fn clear(&mut self, cell: usize) {

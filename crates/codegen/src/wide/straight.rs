@@ -2,22 +2,30 @@
 
 use super::ir::*;
 use super::list::Lister;
-use tracelift_kernel::loops::{Block, LoopVar, Operand, Place, Stmt};
+use tracelift_kernel::loops::{Block, LoopVar, Operand, Place, Reg, Stmt};
 
 impl Lister<'_> {
     /// A `par` loop around a straight body.
     pub(super) fn straight(&mut self, body: &Block, var: LoopVar, range: Range) -> Option<()> {
-        let wide = self.begin_wide(body, var, range)?;
-        self.l.items.push(wide.turns(1));
-        self.varying(body, &wide, 0)?;
+        let wide = self.begin_wide(&body.stmts, var, range, &[])?;
+        self.l.items.push(wide.turns(1, true));
+        self.varying(&body.stmts, &wide, 0)?;
         self.l.items.extend([Item::End, Item::End]);
         Some(())
     }
 
-    /// Opens a wide loop over `var` and does what is the same in all its turns.
-    pub(super) fn begin_wide(&mut self, body: &Block, var: LoopVar, range: Range) -> Option<WideBody> {
+    /// Opens a wide loop over `var` and does what is the same in all its turns; `varying` are registers set before it
+    /// that differ between its lanes.
+    pub(super) fn begin_wide(
+        &mut self,
+        stmts: &[Stmt],
+        var: LoopVar,
+        range: Range,
+        varying: &[Reg],
+    ) -> Option<WideBody> {
         let mut wide = WideBody { varies: vec![false; self.kernel.registers.len()], places: vec![], streams: vec![] };
-        for stmt in &body.stmts {
+        varying.iter().for_each(|reg| wide.varies[reg.0 as usize] = true);
+        for stmt in stmts {
             let (place, stored) = match stmt {
                 Stmt::Load { from, .. } => (from, false),
                 Stmt::Store { to, .. } => (to, true),
@@ -46,7 +54,7 @@ impl Lister<'_> {
             wide.places.push((std::ptr::from_ref(place), stream));
         }
         self.l.items.push(Item::BeginWide(range));
-        for stmt in &body.stmts {
+        for stmt in stmts {
             match stmt {
                 Stmt::Load { dst, .. } | Stmt::Lane { dst, .. } if !wide.varies[dst.0 as usize] => self.once(stmt)?,
                 _ => {}
@@ -56,8 +64,8 @@ impl Lister<'_> {
     }
 
     /// What differs between the lanes of a wide loop, for the `part`-th vector of a turn.
-    pub(super) fn varying(&mut self, body: &Block, wide: &WideBody, part: usize) -> Option<()> {
-        for stmt in &body.stmts {
+    pub(super) fn varying(&mut self, stmts: &[Stmt], wide: &WideBody, part: usize) -> Option<()> {
+        for stmt in stmts {
             match stmt {
                 Stmt::Load { dst, from } if wide.varies[dst.0 as usize] => {
                     let value = self.value(self.kernel.registers[dst.0 as usize]);
@@ -85,9 +93,15 @@ pub(super) struct WideBody {
 }
 
 impl WideBody {
-    /// The turns of a loop that has no other ones.
-    pub(super) fn turns(&self, vectors: usize) -> Item {
-        Item::Turns(Turns { streams: self.streams.clone(), vectors, tail: true, nested: None })
+    /// The turns of a loop, of so many vectors each; a tail, unless others follow.
+    pub(super) fn turns(&self, vectors: usize, tail: bool) -> Item {
+        Item::Turns(Turns { streams: self.streams.clone(), vectors, tail, nested: None })
+    }
+
+    /// Adds a stream; answers its number.
+    pub(super) fn add(&mut self, stream: Address) -> usize {
+        self.streams.push(stream);
+        self.streams.len() - 1
     }
 
     fn differs(&self, operand: &Operand) -> bool {

@@ -121,6 +121,7 @@ impl<'l> Writer<'l> {
             let inside = &items[at + 1..end];
             match item {
                 Item::Begin { counter, range } => self.counted(*counter, range, inside),
+                Item::Tiles { tile, width, range } => self.tiles(*tile, *width, range, inside),
                 Item::BeginWide(range) => self.wide(range, inside),
                 Item::Chain { walks, range } => self.chain(walks, range, inside),
                 Item::Blocks { blocks, range } => self.blocks(*blocks, range, inside),
@@ -351,6 +352,10 @@ impl<'l> Writer<'l> {
                 }
             }
             Range::Block(blocks) => self.block_range(*blocks),
+            Range::Tile(Tile(begin)) => {
+                self.a.load_cell(RSI, *begin);
+                self.a.load_cell(RDX, begin + 1);
+            }
         }
     }
 
@@ -368,7 +373,16 @@ impl<'l> Writer<'l> {
     /// The address of an element.
     pub(super) fn address(&mut self, address: &Address, to: Gpr, spare: Gpr) {
         let bytes = address.dtype.size() as i64;
-        self.a.gpr_memory(&[0x8B], to, RDI, 8 * address.slot as i32);
+        match address.root {
+            Root::Slot(slot) => self.a.gpr_memory(&[0x8B], to, RDI, 8 * slot as i32),
+            Root::Frame(slot, Tile(begin)) => {
+                self.a.load_cell(spare, begin);
+                self.multiply(spare, &Size::Known(bytes));
+                // lea to, [the vector]; sub to, spare
+                self.a.gpr_memory(&[0x8D], to, RSP, self.slot(slot));
+                self.a.gpr(&[0x29], spare, to);
+            }
+        }
         for (cell, step) in &address.terms {
             self.a.load_cell(spare, *cell);
             self.scale(spare, step, bytes);

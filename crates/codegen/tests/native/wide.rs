@@ -257,3 +257,50 @@ fn more_values_than_registers_are_kept_in_memory() {
         check_wide(k.finish(&[]), &[], &[1, 16, 50].map(|n| sizes(1, n)));
     }
 }
+
+#[test]
+fn columns_of_large_matrices_are_reduced_in_tiles() {
+    for (dtype, kinds, rows, columns) in [
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 180, 1500),
+        (DType::Bool, [ReduceKind::Any, ReduceKind::All], 510, 515),
+    ] {
+        let [n, m] = [rows, columns].map(Dim::from);
+        let mut k = KernelBuilder::new(format!("tiles of {dtype}"));
+        let x = k.param("x", dtype, Shape::from([n.clone(), m.clone()]), Access::Read);
+        let w = k.param("w", dtype, Shape::from([n.clone()]), Access::Read);
+        let b = k.param("b", dtype, Shape::from([m.clone()]), Access::Read);
+        let y = k.param("y", dtype, Shape::from([m.clone()]), Access::Write);
+        let j = k.par(m);
+        let i = k.reduce(&kinds, ReduceOrder::Chain, &[n])[0];
+        let value = k.load(x, [at(i), at(j)]);
+        let weight = k.load(w, [at(i)]);
+        let product = k.lane(if dtype == DType::Bool { LaneOp::And } else { LaneOp::Mul }, &[value, weight]);
+        let results = k.end_reduce(&[product, value]);
+        let bias = k.load(b, [at(j)]);
+        let join = if dtype == DType::Bool { LaneOp::Xor } else { LaneOp::Sub };
+        let difference = k.lane(join, &[results[0], results[1]]);
+        let shifted = k.lane(join, &[difference, bias]);
+        k.store(y, [at(j)], shifted);
+        k.end();
+        let kernel = k.finish(&[]);
+        let native = |wide| {
+            let options = CodegenOptions { wide, ..CodegenOptions::default() };
+            compile_kernels(&[Arc::new(kernel.clone())], &options).unwrap().remove(0)
+        };
+        let mut numbers = Numbers(23);
+        let shapes = [&[rows, columns][..], &[rows], &[columns], &[columns]];
+        let mut whole: Vec<_> = shapes
+            .iter()
+            .map(|shape| numbers.array(dtype, &shape.iter().map(|n| *n as usize).collect::<Vec<_>>()))
+            .collect();
+        let mut parts = whole.clone();
+        native(false).run(&mut whole, &[], &sizes(0, 0)).unwrap();
+        for part in [7..1000, 1000..columns, 0..7]
+            .map(|part: std::ops::Range<i64>| part.start.min(columns)..part.end.min(columns))
+        {
+            native(true).run_part(&mut parts, &[], &sizes(0, 0), part).unwrap();
+        }
+        crate::arrays::assert_same("parts of tiles", &parts[3], &whole[3]);
+        check_wide(kernel, &[], &[sizes(rows, columns)]);
+    }
+}

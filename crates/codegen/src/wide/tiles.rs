@@ -1,0 +1,98 @@
+//! Columns of large matrices: whole pieces of rows, added to sums in the frame, since rows far apart in memory are slow
+//! to go down in narrow columns.
+
+use super::columns::LANES;
+use super::ir::*;
+use super::list::Lister;
+use smallvec::smallvec;
+use tracelift_kernel::loops::{Block, LoopKind, LoopVar, Stmt};
+use tracelift_kernel::meaning::BLOCK;
+use tracelift_tensor::DType;
+
+/// Columns per tile: a page of memory.
+const WIDTH: usize = 1024;
+/// Matrices of fewer elements are near already.
+const LARGE: i64 = 1 << 18;
+/// Vectors per turn while there are as many.
+const VECTORS: usize = 4;
+
+impl Lister<'_> {
+    /// A loop over columns whose body is a reduction and what is done with its results; `None` if it is not, or not
+    /// large. Otherwise says whether everything in it has a form.
+    pub(super) fn tiled(&mut self, body: &Block, var: LoopVar, range: &Range, columns: Option<i64>) -> Option<bool> {
+        let [Stmt::Loop(inner), rest @ ..] = body.stmts.as_slice() else { return None };
+        let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
+        let rows = inner.axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?))?;
+        let is_large = columns.is_some_and(|n| n >= WIDTH as i64 / 2 && n.saturating_mul(rows) >= LARGE);
+        let is_one_reduction = rest.iter().all(|stmt| !matches!(stmt, Stmt::Loop(_)));
+        if !is_large || !is_one_reduction || rows > BLOCK as i64 {
+            return None;
+        }
+        Some(self.tiles(body, rest, var, range, kinds).is_some())
+    }
+
+    fn tiles(
+        &mut self,
+        body: &Block,
+        rest: &[Stmt],
+        var: LoopVar,
+        range: &Range,
+        kinds: &[tracelift_kernel::meaning::ReduceKind],
+    ) -> Option<()> {
+        let Stmt::Loop(inner) = &body.stmts[0] else { return None };
+        let reducers = self.reducers(inner, kinds)?;
+        let (down, extent) = self.axis(inner)?;
+        let tile = Tile(self.l.reserve(Tile::CELLS));
+        let sums: Vec<Address> = reducers
+            .iter()
+            .map(|_| {
+                let root = Root::Frame(self.l.slots, tile);
+                self.l.slots += WIDTH / LANES as usize;
+                Address { root, terms: smallvec![], offset: Size::Known(0), dtype: DType::F32 }
+            })
+            .collect();
+        self.l.items.push(Item::Tiles { tile, width: WIDTH, range: range.clone() });
+        // What changes nothing.
+        self.l.items.push(Item::BeginWide(Range::Tile(tile)));
+        self.l.items.push(Item::Turns(Turns { streams: sums.clone(), vectors: 1, tail: true, nested: None }));
+        for (stream, reducer) in reducers.iter().enumerate() {
+            let value = Arg::Value(self.identity(reducer));
+            self.l.items.push(Item::Store { value, stream, part: 0 });
+        }
+        self.l.items.extend([Item::End, Item::End]);
+        // Row after row.
+        let counter = self.l.reserve(2);
+        self.counters[down.0 as usize] = Some(counter);
+        self.l.items.push(Item::Begin { counter, range: Range::Whole(extent.sizes) });
+        let mut wide = self.begin_wide(&inner.body.stmts, var, Range::Tile(tile), &[])?;
+        let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
+        for vectors in [VECTORS, 1] {
+            self.l.items.push(wide.turns(vectors, vectors == 1));
+            for part in 0..vectors {
+                self.varying(&inner.body.stmts, &wide, part)?;
+                for ((value, reducer), stream) in inner.body.yields.iter().zip(&reducers).zip(&streams) {
+                    let sum = self.l.value(Class::Vector);
+                    self.l.items.push(Item::Load { dst: sum, stream: *stream, part });
+                    let element = self.element(reducer, value)?;
+                    let value = self.join(reducer, Arg::Value(sum), element)?;
+                    self.l.items.push(Item::Store { value, stream: *stream, part });
+                }
+            }
+            self.l.items.push(Item::End);
+        }
+        self.l.items.extend([Item::End, Item::End]);
+        self.counters[down.0 as usize] = None;
+        // What is done with the sums.
+        let mut wide = self.begin_wide(rest, var, Range::Tile(tile), &inner.results)?;
+        let streams: Vec<usize> = sums.into_iter().map(|sum| wide.add(sum)).collect();
+        self.l.items.push(wide.turns(1, true));
+        for ((reducer, dst), stream) in reducers.iter().zip(&inner.results).zip(streams) {
+            let sum = self.l.value(Class::Vector);
+            self.l.items.push(Item::Load { dst: sum, stream, part: 0 });
+            self.set_result(reducer, Arg::Value(sum), *dst)?;
+        }
+        self.varying(rest, &wide, 0)?;
+        self.l.items.extend([Item::End, Item::End, Item::End]);
+        Some(())
+    }
+}
