@@ -146,6 +146,8 @@ fn defined(item: &Item) -> Option<Id> {
         | Item::Load { dst, .. }
         | Item::LoadOne { dst, .. }
         | Item::LoadByte { dst, .. }
+        | Item::Number { dst, .. }
+        | Item::Lanes { dst, .. }
         | Item::LoadLevel { dst, .. }
         | Item::SumOfNothing { dst, .. }
         | Item::Assign { dst, .. } => Some(*dst),

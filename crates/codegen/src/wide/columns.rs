@@ -7,6 +7,7 @@ use super::reduce::Reducer;
 use smallvec::SmallVec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Operand, Place, Stmt};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
+use tracelift_tensor::DType;
 
 /// Lanes of a vector.
 pub(super) const LANES: i64 = 16;
@@ -15,14 +16,14 @@ pub(super) const LANES: i64 = 16;
 type Regs = Vec<Option<Arg>>;
 
 impl Lister<'_> {
-    /// Whether the body of a `par` loop is reductions in chains, every access of it walking with `var` or not at all.
+    /// Whether the body of a `par` loop is reductions in chains and sequences, every access of it walking with `var` or not at all.
     pub(super) fn is_columns(&mut self, body: &Block, var: LoopVar) -> bool {
         body.stmts.iter().all(|stmt| match stmt {
             Stmt::Load { .. } | Stmt::Store { .. } => self.walks(stmt, var),
             Stmt::Lane { .. } => true,
             Stmt::Index { .. } => false,
             Stmt::Loop(inner) => {
-                matches!(inner.kind, LoopKind::Reduce { order: ReduceOrder::Chain, .. })
+                matches!(inner.kind, LoopKind::Seq | LoopKind::Reduce { order: ReduceOrder::Chain, .. })
                     && inner.body.stmts.iter().all(|stmt| self.walks(stmt, var))
             }
         })
@@ -82,10 +83,11 @@ impl Lister<'_> {
         let mut stream = 0;
         for stmt in &body.stmts {
             match stmt {
-                Stmt::Loop(inner) => {
-                    let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
-                    self.chain(inner, kinds, var, &mut views)?;
-                }
+                Stmt::Loop(inner) => match &inner.kind {
+                    LoopKind::Reduce { kinds, .. } => self.chain(inner, kinds, Some(var), &mut views)?,
+                    LoopKind::Seq => self.sequence(inner, var, &mut views)?,
+                    LoopKind::Par => return None,
+                },
                 stmt => {
                     let walking = match stmt {
                         Stmt::Load { from: place, .. } | Stmt::Store { to: place, .. } => {
@@ -144,38 +146,31 @@ impl Lister<'_> {
         Some(())
     }
 
-    /// A reduction down the rows, for all vectors of a turn.
-    fn chain(&mut self, inner: &Loop, kinds: &[ReduceKind], var: LoopVar, views: &mut [Regs]) -> Option<()> {
+    /// A reduction of everything, one element after the other: all lanes do the same.
+    pub(super) fn one_chain(&mut self, inner: &Loop, kinds: &[ReduceKind]) -> Option<()> {
+        // Inside of loops there are better ways.
+        if self.counters.iter().any(Option::is_some) {
+            return None;
+        }
+        let mut views = [self.regs.clone()];
+        self.chain(inner, kinds, None, &mut views)?;
+        [self.regs] = views;
+        Some(())
+    }
+
+    /// A reduction down the rows, for all vectors of a turn; `var` is what numbers the lanes.
+    fn chain(&mut self, inner: &Loop, kinds: &[ReduceKind], var: Option<LoopVar>, views: &mut [Regs]) -> Option<()> {
         let reducers = self.reducers(inner, kinds)?;
         let (down, extent) = self.axis(inner)?;
         let parts: Vec<Reducer> = views.iter().flat_map(|_| reducers.iter().copied()).collect();
         let results = self.in_blocks(&extent, &parts, &mut |this, range| {
             let sums: Vec<Id> = parts.iter().map(|reducer| this.identity(reducer)).collect();
-            let mut walks = vec![];
-            for stmt in &inner.body.stmts {
-                if let Stmt::Load { from: place, .. } | Stmt::Store { to: place, .. } = stmt {
-                    walks.push(this.walk(place, var, down)?);
-                }
-            }
-            let alongs: Vec<bool> = walks.iter().map(|walk| walk.along).collect();
-            this.l.items.push(Item::Chain { walks, range });
-            for part in 0..views.len() {
-                let mut walk = 0;
-                for stmt in &inner.body.stmts {
-                    let mut stream = None;
-                    if let Stmt::Load { .. } | Stmt::Store { .. } = stmt {
-                        stream = Some((walk, alongs[walk]));
-                        walk += 1;
-                    }
-                    this.column_stmt(stmt, stream, part, views)?;
-                }
-                std::mem::swap(&mut this.regs, &mut views[part]);
+            this.open_chain(inner, var, down, range, views, &mut |this, part| {
                 for (n, (value, reducer)) in inner.body.yields.iter().zip(&reducers).enumerate() {
                     this.accumulate(reducer, sums[part * reducers.len() + n], value, 0)?;
                 }
-                std::mem::swap(&mut this.regs, &mut views[part]);
-            }
-            this.l.items.push(Item::End);
+                Some(())
+            })?;
             Some(sums.into_iter().map(Arg::Value).collect())
         })?;
         for (view, results) in views.iter_mut().zip(results.chunks(reducers.len())) {
@@ -188,11 +183,93 @@ impl Lister<'_> {
         Some(())
     }
 
-    fn walk(&mut self, place: &Place, var: LoopVar, down: LoopVar) -> Option<Walk> {
+    /// A loop down the rows whose turns hand numbers to the next ones, for all vectors of a turn.
+    fn sequence(&mut self, inner: &Loop, var: LoopVar, views: &mut [Regs]) -> Option<()> {
+        let (down, extent) = self.axis(inner)?;
+        let mut carried: Vec<Vec<Id>> = vec![];
+        for view in views.iter_mut() {
+            std::mem::swap(&mut self.regs, view);
+            let mut ids = vec![];
+            for (reg, first) in &inner.carried {
+                if self.kernel.registers[reg.0 as usize] == DType::Bool {
+                    return None;
+                }
+                let first = self.operand(first)?;
+                ids.push(self.copy(first));
+            }
+            for ((reg, _), id) in inner.carried.iter().zip(&ids) {
+                self.set(*reg, Arg::Value(*id));
+            }
+            carried.push(ids);
+            std::mem::swap(&mut self.regs, view);
+        }
+        let range = Range::Whole(extent.sizes);
+        self.open_chain(inner, Some(var), down, range, views, &mut |this, part| {
+            let mut next = vec![];
+            for value in &inner.body.yields {
+                let value = this.operand(value)?;
+                // One that is carried may have changed before it is read.
+                let is_carried = carried[part].iter().any(|id| value == Arg::Value(*id));
+                next.push(if is_carried { Arg::Value(this.copy(value)) } else { value });
+            }
+            for (dst, value) in carried[part].iter().zip(next) {
+                this.l.items.push(Item::Assign { dst: *dst, value, part: 0 });
+            }
+            Some(())
+        })?;
+        for (view, ids) in views.iter_mut().zip(carried) {
+            for (dst, id) in inner.results.iter().zip(ids) {
+                view[dst.0 as usize] = Some(Arg::Value(id));
+            }
+        }
+        Some(())
+    }
+
+    /// A loop down the rows: the body and `last` for each vector of a turn.
+    fn open_chain(
+        &mut self,
+        inner: &Loop,
+        var: Option<LoopVar>,
+        down: LoopVar,
+        range: Range,
+        views: &mut [Regs],
+        last: &mut dyn FnMut(&mut Self, usize) -> Option<()>,
+    ) -> Option<()> {
+        let mut walks = vec![];
+        for stmt in &inner.body.stmts {
+            match stmt {
+                Stmt::Load { from: place, .. } => walks.push(self.walk(place, var, down)?),
+                Stmt::Store { to, .. } if var.is_some() => walks.push(self.walk(to, var, down)?),
+                Stmt::Lane { .. } => {}
+                _ => return None,
+            }
+        }
+        let alongs: Vec<bool> = walks.iter().map(|walk| walk.along).collect();
+        self.l.items.push(Item::Chain { walks, range });
+        for part in 0..views.len() {
+            let mut walk = 0;
+            for stmt in &inner.body.stmts {
+                let mut stream = None;
+                if let Stmt::Load { .. } | Stmt::Store { .. } = stmt {
+                    stream = Some((walk, alongs[walk]));
+                    walk += 1;
+                }
+                self.column_stmt(stmt, stream, part, views)?;
+            }
+            std::mem::swap(&mut self.regs, &mut views[part]);
+            last(self, part)?;
+            std::mem::swap(&mut self.regs, &mut views[part]);
+        }
+        self.l.items.push(Item::End);
+        Some(())
+    }
+
+    fn walk(&mut self, place: &Place, var: Option<LoopVar>, down: LoopVar) -> Option<Walk> {
         let access = self.accesses.of(place);
-        let address = self.address(&access, Some(var)).filter(|address| Self::fits(address.dtype))?;
+        let address = self.address(&access, var).filter(|address| Self::fits(address.dtype))?;
         let step = self.size(&access.coefficient(down))?;
         let cell = matches!(step, Size::Slot(..)).then(|| self.l.reserve(1));
-        Some(Walk { address, step: (step, cell), along: self.along(place, var) == Some(1) })
+        let along = var.is_some_and(|var| self.along(place, var) == Some(1));
+        Some(Walk { address, step: (step, cell), along })
     }
 }

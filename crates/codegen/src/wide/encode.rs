@@ -36,6 +36,8 @@ pub(super) enum Rm {
     Register(u8),
     /// 32 bits of the pool of constants.
     Const(u32),
+    /// The 16 bytes of the pool that count from 0.
+    Count,
     /// Memory at `base + displacement`.
     At(Gpr, i32),
     /// Memory at `base + (index << scale) + displacement`.
@@ -91,6 +93,8 @@ pub(super) struct Assembler {
     /// The constants and, for each, where it comes in the pool.
     pool: Vec<u32>,
     known: FxHashMap<u32, usize>,
+    /// Where in it the bytes come that count from 0.
+    count: Option<usize>,
     /// Displacements to be filled in: where, from which address on, to which constant.
     constants: Vec<(usize, usize, usize)>,
     labels: Vec<Option<usize>>,
@@ -183,7 +187,7 @@ impl Assembler {
     pub(super) fn evex(&mut self, e: &Evex) {
         let (base, index, rm_high) = match e.rm {
             Rm::Register(r) => (r >> 3 & 1, r >> 4 & 1, r & 7),
-            Rm::Const(_) => (0, 0, 5),
+            Rm::Const(_) | Rm::Count => (0, 0, 5),
             Rm::At(base, _) => (base.0 >> 3, 0, base.0 & 7),
             Rm::Indexed { base, index, .. } => (base.0 >> 3, index.0 >> 3, 4),
         };
@@ -208,6 +212,16 @@ impl Assembler {
                 let at = *self.known.entry(bits).or_insert(next);
                 if at == next {
                     self.pool.push(bits);
+                }
+                self.bytes.push(reg | rm_high);
+                constant = Some((self.bytes.len(), at));
+                self.bytes.extend([0; 4]);
+            }
+            Rm::Count => {
+                let next = self.pool.len();
+                let at = *self.count.get_or_insert(next);
+                if at == next {
+                    self.pool.extend((0..4).map(|n: u32| 0x0302_0100 + n * 0x0404_0404));
                 }
                 self.bytes.push(reg | rm_high);
                 constant = Some((self.bytes.len(), at));

@@ -70,6 +70,10 @@ pub(super) const IMUL: Code = Code::Two(opcode(2, 1, 0x40));
 pub(super) const AND: Code = Code::Two(opcode(1, 1, 0xDB));
 pub(super) const OR: Code = Code::Two(opcode(1, 1, 0xEB));
 pub(super) const XOR: Code = Code::Two(opcode(1, 1, 0xEF));
+/// Amounts are less than 32.
+pub(super) const SHIFT_LEFT_BY: Code = Code::Two(opcode(2, 1, 0x47));
+/// Copies the sign.
+pub(super) const SHIFT_RIGHT_BY: Code = Code::Two(opcode(2, 1, 0x46));
 pub(super) const TO_INT: Code = Code::One(opcode(1, 2, 0x5B));
 pub(super) const TO_FLOAT: Code = Code::One(opcode(1, 0, 0x5B));
 pub(super) const ROUND: Opcode = opcode(3, 1, 0x08);
@@ -246,6 +250,17 @@ pub(super) enum Item {
     LoadIndex {
         cell: usize,
         from: Address,
+    },
+    /// `Σ number of the frame · factor + offset` in every lane.
+    Number {
+        dst: Id,
+        terms: SmallVec<[(usize, Size); 4]>,
+        offset: Size,
+    },
+    /// The numbers of the loop's elements in the `part`-th vector of the turn.
+    Lanes {
+        dst: Id,
+        part: usize,
     },
     /// Sets a value again, in the lanes that exist; the `part`-th vector of the turn.
     Assign {

@@ -26,6 +26,7 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, effort: Effort) -> Option<L
         regs: vec![None; kernel.registers.len()],
         cells: vec![None; kernel.registers.len()],
         is_index: indices(kernel),
+        places: vec![None; kernel.registers.len()],
         counters: vec![None; kernel.loop_vars as usize],
         given: kernel.range().is_some(),
     };
@@ -53,6 +54,8 @@ pub(super) struct Lister<'k> {
     pub(super) cells: Vec<Option<usize>>,
     /// Which registers are indices of loads and stores.
     is_index: Vec<bool>,
+    /// The low halves of the registers that are sums of loop variables: other values of 64 bits there are none.
+    pub(super) places: Vec<Option<Arg>>,
     /// The counter of each loop variable that has one. Others are the wide loop's, or 0.
     pub(super) counters: Vec<Option<usize>>,
     /// Whether the caller of the kernel chooses the range of the next loop.
@@ -115,7 +118,8 @@ impl Lister<'_> {
                 Stmt::Loop(inner) => match &inner.kind {
                     LoopKind::Par => self.par(inner)?,
                     LoopKind::Reduce { kinds, order: ReduceOrder::Lanes } => self.lanes(inner, kinds)?,
-                    LoopKind::Reduce { .. } | LoopKind::Seq => return None,
+                    LoopKind::Reduce { kinds, .. } => self.one_chain(inner, kinds)?,
+                    LoopKind::Seq => return None,
                 },
                 Stmt::Store { to, value } => {
                     let to = self.place(to, None)?;
@@ -148,11 +152,22 @@ impl Lister<'_> {
                 Some(())
             }
             Stmt::Lane { dst, op, args } => self.lane_stmt(*dst, *op, args),
+            Stmt::Index { dst, value } => {
+                let value = self.number(value)?;
+                self.places[dst.0 as usize] = Some(value);
+                Some(())
+            }
             _ => None,
         }
     }
 
     pub(super) fn lane_stmt(&mut self, dst: Reg, op: LaneOp, args: &[Operand]) -> Option<()> {
+        if let (LaneOp::Cast(DType::I32), [Operand::Reg(from)]) = (op, args)
+            && let Some(value) = self.places[from.0 as usize]
+        {
+            self.set(dst, value);
+            return Some(());
+        }
         let types: SmallVec<[DType; 3]> = args.iter().map(|arg| self.kernel.dtype(arg)).collect();
         let args = args.iter().map(|arg| self.operand(arg)).collect::<Option<SmallVec<[Arg; 3]>>>()?;
         let value = self.lane(op, &types, &args)?;
@@ -163,8 +178,10 @@ impl Lister<'_> {
     /// An operation on values of these types.
     pub(super) fn lane(&mut self, op: LaneOp, types: &[DType], args: &[Arg]) -> Option<Arg> {
         let result = op.result_type(types).ok()?;
-        let fits = |dtype: &DType| matches!(dtype, DType::F32 | DType::I32 | DType::U8 | DType::Bool);
-        if !fits(&result) || !types.iter().all(fits) || op.support(types) != Support::Vector {
+        let fits = |dtype: &DType| Self::fits(*dtype);
+        // Amounts of shifts that differ between lanes are no matter here.
+        let has_form = op.support(types) == Support::Vector || matches!(op, LaneOp::Shl | LaneOp::Shr);
+        if !fits(&result) || !types.iter().all(fits) || !has_form {
             return None;
         }
         let lanes: SmallVec<[LaneOf<Record<'_>>; 3]> =

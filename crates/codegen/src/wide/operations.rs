@@ -20,6 +20,8 @@ const BYTES: i32 = 64;
 const BROADCAST: Opcode = opcode(2, 1, 0x18);
 const STORE: Opcode = opcode(1, 0, 0x11);
 const BROADCAST_BYTE: Opcode = opcode(2, 1, 0x78);
+const BROADCAST_GENERAL: Opcode = opcode(2, 1, 0x7C);
+const ADD_INTEGERS: Opcode = opcode(1, 1, 0xFE);
 const WIDEN_BYTES: Opcode = opcode(2, 1, 0x31);
 const TEST: Opcode = opcode(2, 1, 0x27);
 const SHIFT: Opcode = opcode(1, 1, 0x72);
@@ -149,6 +151,20 @@ impl Writer<'_> {
             Item::Result { value, slot } => {
                 self.first_lane(*value);
                 self.a.gpr_memory(&[0x89], RAX, RDI, 8 * *slot as i32);
+            }
+            Item::Number { dst, terms, offset } => {
+                self.number(terms, offset);
+                self.vector(BROADCAST_GENERAL, self.target(*dst), 0, (Rm::Register(RAX.0), false), None);
+                self.keep(*dst);
+            }
+            Item::Lanes { dst, part } => {
+                let target = self.target(*dst);
+                self.vector(BROADCAST_GENERAL, SECOND_SCRATCH, 0, (Rm::Register(RSI.0), false), None);
+                self.vector(WIDEN_BYTES, target, 0, (Rm::Count, false), None);
+                for rm in [(Rm::Register(SECOND_SCRATCH), false), (Rm::Const(16 * *part as u32), true)] {
+                    self.vector(ADD_INTEGERS, target, target, rm, None);
+                }
+                self.keep(*dst);
             }
             Item::Assign { dst, value, part } => {
                 let value = self.in_register(*value, SCRATCH);

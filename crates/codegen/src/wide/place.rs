@@ -4,7 +4,7 @@ use super::ir::*;
 use super::list::Lister;
 use crate::access::Access;
 use smallvec::smallvec;
-use tracelift_kernel::loops::{Base, LoopVar, Place};
+use tracelift_kernel::loops::{Affine, Base, LoopVar, Place};
 use tracelift_tensor::{DType, Dim};
 
 impl Lister<'_> {
@@ -42,6 +42,19 @@ impl Lister<'_> {
             terms.push((self.cells[reg.0 as usize]?, self.size(stride)?));
         }
         Some(Address { root: Root::Slot(slot), terms, offset: self.size(&access.offset)?, dtype })
+    }
+
+    /// The low half of a sum of loop variables, without those that have no counter.
+    pub(super) fn number(&mut self, value: &Affine) -> Option<Arg> {
+        let mut terms = smallvec![];
+        for (var, factor) in &value.terms {
+            if let Some(counter) = self.counters[var.0 as usize] {
+                terms.push((counter, self.size(factor)?));
+            }
+        }
+        let (dst, offset) = (self.l.value(Class::Vector), self.size(&value.offset)?);
+        self.l.items.push(Item::Number { dst, terms, offset });
+        Some(Arg::Value(dst))
     }
 
     /// Whether wide code has values of this type.

@@ -128,11 +128,11 @@ impl Ops for Record<'_> {
         self.0.op(Code::Shift(2, n as u8), &[a])
     }
 
-    fn shl_by(&mut self, _: Arg, _: Arg) -> Arg {
-        unreachable!("shifts by amounts that differ run one lane at a time")
+    fn shl_by(&mut self, a: Arg, n: Arg) -> Arg {
+        self.0.op(SHIFT_LEFT_BY, &[a, n])
     }
 
-    fn sar_by(&mut self, _: Arg, _: Arg) -> Arg {
-        unreachable!("shifts by amounts that differ run one lane at a time")
+    fn sar_by(&mut self, a: Arg, n: Arg) -> Arg {
+        self.0.op(SHIFT_RIGHT_BY, &[a, n])
     }
 }

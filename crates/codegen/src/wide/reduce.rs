@@ -88,9 +88,7 @@ impl Lister<'_> {
 
     /// A value that starts an accumulation.
     pub(super) fn identity(&mut self, reducer: &Reducer) -> Id {
-        let dst = self.l.value(Class::Vector);
-        self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![Arg::Const(reducer.identity)] });
-        dst
+        self.copy(Arg::Const(reducer.identity))
     }
 
     /// Adds an element, in the lanes that exist.

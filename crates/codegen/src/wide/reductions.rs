@@ -8,14 +8,13 @@ use tracelift_kernel::meaning::BLOCK;
 impl<'l> Writer<'l> {
     /// One element after the other, in all lanes; rdx counts.
     pub(super) fn chain(&mut self, walks: &'l [Walk], range: &Range, inside: &'l [Item]) {
-        let Context::Nested(_, at) = self.context else { unreachable!("chains stand in vector loops") };
         let done = self.a.label();
         self.range(range);
         for (walk, pointer) in walks.iter().zip(POINTERS) {
             let bytes = walk.address.dtype.size() as i64;
             let (step, cell) = &walk.step;
             self.address(&walk.address, pointer, RAX);
-            if walk.along {
+            if let (true, Context::Nested(_, at)) = (walk.along, self.context) {
                 self.a.load_cell(RAX, at);
                 self.multiply(RAX, &Size::Known(bytes));
                 self.a.gpr(&[0x01], RAX, pointer);

@@ -23,7 +23,12 @@ impl Lister<'_> {
         range: Range,
         varying: &[Reg],
     ) -> Option<WideBody> {
-        let mut wide = WideBody { varies: vec![false; self.kernel.registers.len()], places: vec![], streams: vec![] };
+        let mut wide = WideBody {
+            varies: vec![false; self.kernel.registers.len()],
+            places: vec![],
+            streams: vec![],
+            bases: vec![],
+        };
         varying.iter().for_each(|reg| wide.varies[reg.0 as usize] = true);
         for stmt in stmts {
             let (place, stored) = match stmt {
@@ -33,7 +38,11 @@ impl Lister<'_> {
                     wide.varies[dst.0 as usize] = args.iter().any(|arg| wide.differs(arg));
                     continue;
                 }
-                Stmt::Index { .. } | Stmt::Loop(_) => return None,
+                Stmt::Index { dst, value } => {
+                    wide.varies[dst.0 as usize] = value.coefficient(var).known()? != 0;
+                    continue;
+                }
+                Stmt::Loop(_) => return None,
             };
             let access = self.accesses.of(place);
             match access.coefficient(var).known() {
@@ -57,7 +66,15 @@ impl Lister<'_> {
         for stmt in stmts {
             match stmt {
                 Stmt::Load { dst, .. } | Stmt::Lane { dst, .. } if !wide.varies[dst.0 as usize] => self.once(stmt)?,
+                // What is added to the elements' numbers, where they count.
+                Stmt::Index { .. } => self.once(stmt)?,
                 _ => {}
+            }
+        }
+        for stmt in stmts {
+            if let Stmt::Index { dst, value } = stmt {
+                let factor = Arg::Const(value.coefficient(var).known()? as u32);
+                wide.bases.push((*dst, factor, self.places[dst.0 as usize]?));
             }
         }
         Some(wide)
@@ -73,6 +90,16 @@ impl Lister<'_> {
                     self.set(*dst, Arg::Value(value));
                 }
                 Stmt::Lane { dst, op, args } if wide.varies[dst.0 as usize] => self.lane_stmt(*dst, *op, args)?,
+                Stmt::Index { dst, .. } if wide.varies[dst.0 as usize] => {
+                    let (_, factor, base) = *wide.bases.iter().find(|(reg, ..)| reg == dst)?;
+                    let lanes = self.l.value(Class::Vector);
+                    self.l.items.push(Item::Lanes { dst: lanes, part });
+                    let mut place = Arg::Value(lanes);
+                    if factor != Arg::Const(1) {
+                        place = self.l.op(IMUL, &[place, factor]);
+                    }
+                    self.places[dst.0 as usize] = Some(self.l.op(IADD, &[place, base]));
+                }
                 Stmt::Store { to, value } => {
                     let value = self.operand(value)?;
                     self.l.items.push(Item::Store { value, stream: wide.stream(to), part });
@@ -90,6 +117,8 @@ pub(super) struct WideBody {
     /// The stream of each access, which is part of the kernel.
     places: Vec<(*const Place, usize)>,
     streams: Vec<Address>,
+    /// What the number of an element is multiplied with, and what is added, for registers that are such sums.
+    bases: Vec<(Reg, Arg, Arg)>,
 }
 
 impl WideBody {

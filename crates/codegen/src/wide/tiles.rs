@@ -9,8 +9,10 @@ use tracelift_kernel::loops::{Block, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
 use tracelift_tensor::DType;
 
-/// Columns per tile: a page of memory.
-const WIDTH: usize = 1024;
+/// Columns per tile, of all reductions together: their sums take half of the nearest cache.
+const WIDTH: usize = 4096;
+/// Fewer columns are gone down one vector beside the other.
+const LEAST: i64 = 512;
 /// Matrices of fewer elements are near already.
 const LARGE: i64 = 1 << 18;
 /// Vectors per turn while there are as many.
@@ -23,7 +25,7 @@ impl Lister<'_> {
         let [Stmt::Loop(inner), rest @ ..] = body.stmts.as_slice() else { return None };
         let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
         let rows = inner.axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?))?;
-        let is_large = columns.is_some_and(|n| n >= WIDTH as i64 / 2 && n.saturating_mul(rows) >= LARGE);
+        let is_large = columns.is_some_and(|n| n >= LEAST && n.saturating_mul(rows) >= LARGE);
         let is_one_reduction = rest.iter().all(|stmt| !matches!(stmt, Stmt::Loop(_)));
         if !is_large || !is_one_reduction || rows > BLOCK as i64 {
             return None;
@@ -43,15 +45,16 @@ impl Lister<'_> {
         let reducers = self.reducers(inner, kinds)?;
         let (down, extent) = self.axis(inner)?;
         let tile = Tile(self.l.reserve(Tile::CELLS));
+        let width = WIDTH / reducers.len().next_power_of_two();
         let sums: Vec<Address> = reducers
             .iter()
             .map(|_| {
                 let root = Root::Frame(self.l.slots, tile);
-                self.l.slots += WIDTH / LANES as usize;
+                self.l.slots += width / LANES as usize;
                 Address { root, terms: smallvec![], offset: Size::Known(0), dtype: DType::F32 }
             })
             .collect();
-        self.l.items.push(Item::Tiles { tile, width: WIDTH, range: range.clone() });
+        self.l.items.push(Item::Tiles { tile, width, range: range.clone() });
         // What changes nothing.
         self.l.items.push(Item::BeginWide(Range::Tile(tile)));
         self.l.items.push(Item::Turns(Turns { streams: sums.clone(), vectors: 1, tail: true, nested: None }));

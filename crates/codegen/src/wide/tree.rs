@@ -36,14 +36,7 @@ impl Lister<'_> {
         let range = if given { Range::Given(smallvec![]) } else { Range::Whole(extent.sizes.clone()) };
         self.l.items.push(Item::Blocks { blocks, range });
         let results = block(self, Range::Block(blocks))?;
-        let results: Vec<Id> = results
-            .into_iter()
-            .map(|value| {
-                let dst = self.l.value(Class::Vector);
-                self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![value] });
-                dst
-            })
-            .collect();
+        let results: Vec<Id> = results.into_iter().map(|value| self.copy(value)).collect();
         self.l.items.push(Item::Carry(blocks));
         self.join_levels(blocks, parts, &results)?;
         self.l.items.push(Item::End);
@@ -71,6 +64,13 @@ impl Lister<'_> {
             self.l.items.push(Item::Assign { dst: *dst, value, part: 0 });
         }
         Some(())
+    }
+
+    /// The same value, to be set again.
+    pub(super) fn copy(&mut self, value: Arg) -> Id {
+        let dst = self.l.value(Class::Vector);
+        self.l.items.push(Item::Op { dst, code: Code::Copy, args: smallvec![value] });
+        dst
     }
 
     fn level(&mut self, blocks: Blocks, part: usize) -> Id {

@@ -401,6 +401,18 @@ impl<'l> Writer<'l> {
         }
     }
 
+    /// A sum of numbers of the frame to rax.
+    pub(super) fn number(&mut self, terms: &[(usize, Size)], offset: &Size) {
+        // mov eax, 1
+        self.a.raw(&[0xB8, 1, 0, 0, 0]);
+        self.multiply(RAX, offset);
+        for (cell, factor) in terms {
+            self.a.load_cell(RCX, *cell);
+            self.multiply(RCX, factor);
+            self.a.gpr(&[0x01], RCX, RAX);
+        }
+    }
+
     /// A register times a number of elements, in bytes.
     pub(super) fn scale(&mut self, register: Gpr, size: &Size, bytes: i64) {
         if let Size::Known(known) = size {

@@ -304,3 +304,88 @@ fn columns_of_large_matrices_are_reduced_in_tiles() {
         check_wide(kernel, &[], &[sizes(rows, columns)]);
     }
 }
+
+#[test]
+fn numbers_of_elements_are_values() {
+    // A one-hot row, the number of the row and column added, and how many columns lie above a limit.
+    for columns in [10, 16, 40] {
+        for extent in [Dim::sym("N"), Dim::from(columns)] {
+            let mut k = KernelBuilder::new(format!("one-hot of {extent}"));
+            let x = k.param("x", DType::I32, Shape::from([Dim::sym("B")]), Access::Read);
+            let shape = || Shape::from([Dim::sym("B"), extent.clone()]);
+            let y = k.param("y", DType::F32, shape(), Access::Write);
+            let z = k.param("z", DType::I32, shape(), Access::Write);
+            let above = k.param("above", DType::I32, Shape::from([Dim::sym("B")]), Access::Write);
+            let i = k.par(Dim::sym("B"));
+            let j = k.reduce(&[ReduceKind::Sum], ReduceOrder::Lanes, std::slice::from_ref(&extent))[0];
+            let number = k.index(Affine::var(j).strided(&Dim::from(2usize), 3));
+            let number = k.lane(LaneOp::Cast(DType::I32), &[number]);
+            let large = k.lane(LaneOp::Gt, &[number, Operand::Const(Scalar::I32(8))]);
+            let one = k.lane(LaneOp::Cast(DType::I32), &[large]);
+            let count = k.end_reduce(&[one])[0];
+            k.store(above, [at(i)], count);
+            let j = k.par(extent.clone());
+            let value = k.load(x, [at(i)]);
+            let class = k.lane(LaneOp::And, &[value, Operand::Const(Scalar::I32(7))]);
+            let number = k.index(Affine::var(j));
+            let number = k.lane(LaneOp::Cast(DType::I32), &[number]);
+            let same = k.lane(LaneOp::Eq, &[class, number]);
+            let hot = k.lane(LaneOp::Cast(DType::F32), &[same]);
+            k.store(y, [at(i), at(j)], hot);
+            let mut sum = Affine::var(i).strided(&Dim::from(7usize), 3);
+            sum.terms.push((j, Dim::from(1usize)));
+            let sum = k.index(sum);
+            let sum = k.lane(LaneOp::Cast(DType::I32), &[sum]);
+            k.store(z, [at(i), at(j)], sum);
+            k.end();
+            k.end();
+            check_wide(k.finish(&[]), &[], &[sizes(0, columns), sizes(1, columns), sizes(5, columns)]);
+        }
+    }
+}
+
+#[test]
+fn sequences_run_down_the_rows_of_all_columns() {
+    for columns in [1, 5, 16, 70, 300] {
+        for extent in [Dim::sym("N"), Dim::from(columns)] {
+            let mut k = KernelBuilder::new(format!("sequence over rows of {extent}"));
+            let shape = || Shape::from([Dim::sym("B"), extent.clone()]);
+            let x = k.param("x", DType::F32, shape(), Access::Read);
+            let y = k.param("y", DType::F32, shape(), Access::Write);
+            let last = k.param("last", DType::I32, Shape::from([extent.clone()]), Access::Write);
+            let j = k.par(extent.clone());
+            let firsts = [Scalar::F32(1.0), Scalar::F32(-2.0), Scalar::I32(7)].map(Operand::Const);
+            let (t, carried) = k.seq(Dim::sym("B"), &firsts);
+            let value = k.load(x, [at(t), at(j)]);
+            let product = k.lane(LaneOp::Mul, &[carried[0], value]);
+            let sum = k.lane(LaneOp::Add, &[product, carried[1]]);
+            k.store(y, [at(t), at(j)], sum);
+            let count = k.lane(LaneOp::Add, &[carried[2], Operand::Const(Scalar::I32(3))]);
+            // The first becomes the second: what is read is the old one.
+            let results = k.end_seq(&[sum, carried[0], count]);
+            let second = k.lane(LaneOp::Cast(DType::I32), &[results[1]]);
+            let both = k.lane(LaneOp::Xor, &[second, results[2]]);
+            k.store(last, [at(j)], both);
+            k.end();
+            let sizes = [0, 1, 9].map(|rows| sizes(rows, columns));
+            check_wide(k.finish(&[]), &[], &sizes);
+        }
+    }
+}
+
+#[test]
+fn a_single_column_is_reduced_in_a_chain() {
+    for rows in [1, 30, 4096, 9000] {
+        for extent in [Dim::sym("B"), Dim::from(rows)] {
+            let mut k = KernelBuilder::new(format!("one column of {extent}"));
+            let x = k.param("x", DType::F32, Shape::from([extent.clone(), Dim::from(1usize)]), Access::Read);
+            let y = k.param("y", DType::F32, Shape::from([1usize]), Access::Write);
+            let i = k.reduce(&[ReduceKind::Sum, ReduceKind::Max], ReduceOrder::Chain, &[extent])[0];
+            let value = k.load(x, [at(i), Index::Affine(Affine::constant(0usize))]);
+            let results = k.end_reduce(&[value, value]);
+            let sum = k.lane(LaneOp::Add, &results);
+            k.store(y, [Index::Affine(Affine::constant(0usize))], sum);
+            check_wide(k.finish(&[]), &[], &[sizes(rows, 1)]);
+        }
+    }
+}
