@@ -18,6 +18,7 @@ mod columns;
 mod tiles;
 mod allocate;
 mod write;
+mod addresses;
 mod reductions;
 mod operations;
 
