@@ -19,6 +19,8 @@ pub(super) enum Home {
 #[derive(Debug)]
 pub(super) struct Allocation {
     homes: Vec<Home>,
+    /// How often each value is read.
+    reads: Vec<u32>,
     /// How many vectors in the frame they take.
     pub slots: usize,
 }
@@ -26,6 +28,11 @@ pub(super) struct Allocation {
 impl Allocation {
     pub(super) fn of(&self, id: Id) -> Home {
         self.homes[id.0 as usize]
+    }
+
+    /// Whether a value is read in one place only.
+    pub(super) fn is_read_once(&self, id: Id) -> bool {
+        self.reads[id.0 as usize] == 1
     }
 }
 
@@ -93,7 +100,9 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
         }
     }
     let homes = homes.into_iter().map(|home| home.unwrap_or(Home::Register(0))).collect();
-    Some(Allocation { homes, slots })
+    let mut reads = vec![0; l.classes.len()];
+    l.items.iter().for_each(|item| for_each_value(item, &mut |id: Id| reads[id.0 as usize] += 1));
+    Some(Allocation { homes, reads, slots })
 }
 
 /// Which values are set more than once.

@@ -36,11 +36,7 @@ pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptio
     if !(options.wide && options.vectorize && is_available()) {
         return None;
     }
-    let code = code(kernel, abi);
-    if code.is_none() {
-        eprintln!("NOWIDE {kernel}");
-    }
-    let code = code?;
+    let code = code(kernel, abi)?;
     Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
 }
 

@@ -138,6 +138,7 @@ impl<'l> Writer<'l> {
         if let [Item::Op { dst, code, args }, Item::Assign { dst: to, value: Arg::Value(value), .. }, ..] = items
             && value == dst
             && !self.tail
+            && self.homes.is_read_once(*dst)
             && let Home::Register(register) = self.homes.of(*to)
         {
             self.op(register, *code, args);

@@ -140,6 +140,79 @@ impl Draw {
     }
 }
 
+impl Draw {
+    /// A loop over columns, around a reduction or a sequence down the rows, of values with all broadcasts.
+    fn columns(&mut self, name: String, a: i64, b: i64) -> tracelift_kernel::loops::Kernel {
+        let extent = |this: &mut Self, sym: &str, n: i64| if this.below(2) == 0 { Dim::sym(sym) } else { Dim::from(n) };
+        let (rows, columns) = (extent(self, "A", a), extent(self, "B", b));
+        let mut k = KernelBuilder::new(name);
+        let forms: Vec<(DType, usize)> = (0..1 + self.below(3)).map(|_| (self.dtype(), self.below(4))).collect();
+        let shape = |form: usize| match form {
+            0 | 1 => vec![rows.clone(), columns.clone()],
+            2 => vec![columns.clone()],
+            _ => vec![rows.clone()],
+        };
+        let bases: Vec<_> = forms
+            .iter()
+            .enumerate()
+            .map(|(n, (dtype, form))| k.param(format!("x{n}"), *dtype, Shape::from(shape(*form)), Access::Read))
+            .collect();
+        let load = |k: &mut KernelBuilder, i: LoopVar, j: LoopVar| -> Vec<Operand> {
+            let indices = |form: &usize| match form {
+                0 | 1 => vec![at(i), at(j)],
+                2 => vec![at(j)],
+                _ => vec![at(i)],
+            };
+            bases.iter().zip(&forms).map(|(base, (_, form))| k.load(*base, indices(form))).collect()
+        };
+        let j = k.par(columns.clone());
+        let count = self.below(8);
+        let first = self.numbers.scalar(forms[0].0);
+        let is_sequence = self.below(3) == 0;
+        let results = if is_sequence {
+            let (i, carried) = k.seq(rows.clone(), &[Operand::Const(first)]);
+            let mut values = load(&mut k, i, j);
+            values.push(carried[0]);
+            self.ops(&mut k, &mut values, count);
+            let next = values.iter().rev().find(|value| k.dtype(value) == forms[0].0);
+            let next = *next.expect("the first load has this type");
+            k.end_seq(&[next])
+        } else {
+            // What is reduced has to be known when the loop opens: the first load.
+            let kinds = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Prod, ReduceKind::Min, ReduceKind::All];
+            let fitting: Vec<ReduceKind> =
+                kinds.into_iter().filter(|kind| kind.result_type(forms[0].0).is_ok()).collect();
+            let kinds = [self.pick(&fitting), self.pick(&fitting)];
+            let i = k.reduce(&kinds, ReduceOrder::Chain, std::slice::from_ref(&rows))[0];
+            let mut values = load(&mut k, i, j);
+            let loaded = values[0];
+            self.ops(&mut k, &mut values, count);
+            let last = *values.iter().rev().find(|value| k.dtype(value) == forms[0].0).unwrap_or(&loaded);
+            k.end_reduce(&[loaded, last])
+        };
+        let mut values = results.to_vec();
+        self.ops(&mut k, &mut values, 3);
+        for n in 0..2 {
+            let value = values[values.len() - 1 - n % values.len()];
+            let dtype = k.dtype(&value);
+            let y = k.param(format!("y{n}"), dtype, Shape::from([columns.clone()]), Access::Write);
+            k.store(y, [at(j)], value);
+        }
+        k.end();
+        k.finish(&[])
+    }
+}
+
+#[test]
+fn random_columns_have_the_bits_of_the_interpreter() {
+    let mut draw = Draw { numbers: Numbers(777) };
+    for case in 0..150 {
+        let (a, b) = (draw.below(12) as i64 + 1, draw.pick(&[1, 5, 16, 31, 64, 70, 257]));
+        let kernel = draw.columns(format!("random columns {case}"), a, b);
+        check(kernel, &[], &[Binding::from_iter([("A", a), ("B", b)])]);
+    }
+}
+
 #[test]
 fn random_kernels_have_the_bits_of_the_interpreter() {
     let mut draw = Draw { numbers: Numbers(4242) };
