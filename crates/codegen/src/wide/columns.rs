@@ -12,6 +12,14 @@ use tracelift_tensor::DType;
 /// Lanes of a vector.
 pub(super) const LANES: i64 = 16;
 
+/// The variables of a loop down the rows.
+#[derive(Clone, Copy)]
+struct Directions {
+    /// What numbers the lanes; without it all do the same.
+    across: Option<LoopVar>,
+    down: LoopVar,
+}
+
 /// The registers as one vector of a turn sees them.
 type Regs = Vec<Option<Arg>>;
 
@@ -165,7 +173,7 @@ impl Lister<'_> {
         let parts: Vec<Reducer> = views.iter().flat_map(|_| reducers.iter().copied()).collect();
         let results = self.in_blocks(&extent, &parts, &mut |this, range| {
             let sums: Vec<Id> = parts.iter().map(|reducer| this.identity(reducer)).collect();
-            this.open_chain(inner, var, down, range, views, &mut |this, part| {
+            this.open_chain(inner, Directions { across: var, down }, range, views, &mut |this, part| {
                 for (n, (value, reducer)) in inner.body.yields.iter().zip(&reducers).enumerate() {
                     this.accumulate(reducer, sums[part * reducers.len() + n], value, 0)?;
                 }
@@ -204,7 +212,7 @@ impl Lister<'_> {
             std::mem::swap(&mut self.regs, view);
         }
         let range = Range::Whole(extent.sizes);
-        self.open_chain(inner, Some(var), down, range, views, &mut |this, part| {
+        self.open_chain(inner, Directions { across: Some(var), down }, range, views, &mut |this, part| {
             let mut next = vec![];
             for value in &inner.body.yields {
                 let value = this.operand(value)?;
@@ -229,8 +237,7 @@ impl Lister<'_> {
     fn open_chain(
         &mut self,
         inner: &Loop,
-        var: Option<LoopVar>,
-        down: LoopVar,
+        to: Directions,
         range: Range,
         views: &mut [Regs],
         last: &mut dyn FnMut(&mut Self, usize) -> Option<()>,
@@ -238,8 +245,8 @@ impl Lister<'_> {
         let mut walks = vec![];
         for stmt in &inner.body.stmts {
             match stmt {
-                Stmt::Load { from: place, .. } => walks.push(self.walk(place, var, down)?),
-                Stmt::Store { to, .. } if var.is_some() => walks.push(self.walk(to, var, down)?),
+                Stmt::Load { from: place, .. } => walks.push(self.walk(place, to)?),
+                Stmt::Store { to: place, .. } if to.across.is_some() => walks.push(self.walk(place, to)?),
                 Stmt::Lane { .. } => {}
                 _ => return None,
             }
@@ -264,12 +271,12 @@ impl Lister<'_> {
         Some(())
     }
 
-    fn walk(&mut self, place: &Place, var: Option<LoopVar>, down: LoopVar) -> Option<Walk> {
+    fn walk(&mut self, place: &Place, to: Directions) -> Option<Walk> {
         let access = self.accesses.of(place);
-        let address = self.address(&access, var).filter(|address| Self::fits(address.dtype))?;
-        let step = self.size(&access.coefficient(down))?;
+        let address = self.address(&access, to.across).filter(|address| Self::fits(address.dtype))?;
+        let step = self.size(&access.coefficient(to.down))?;
         let cell = matches!(step, Size::Slot(..)).then(|| self.l.reserve(1));
-        let along = var.is_some_and(|var| self.along(place, var) == Some(1));
+        let along = to.across.is_some_and(|var| self.along(place, var) == Some(1));
         Some(Walk { address, step: (step, cell), along })
     }
 }
