@@ -35,6 +35,12 @@ impl Region<'_> {
             }
             Op::Call(Call { gradient: Some(gradient), .. }) => self.given(b, gradient),
             Op::Cond(op) => self.branches(b, op),
+            Op::Call(op) if !op.found.is_empty() => {
+                let message = "has no gradient: it calls a function that finds out the shape of its result by a loop";
+                Err(Error::invalid(message)
+                    .op(op.callee.name())
+                    .help("write the rows into a `TensorArray` of known size, or use `stop_gradient` on the result"))
+            }
             Op::Call(op) => self.callee(b, op),
             _ => Err(Error::internal("owns graphs and has no gradient").op(self.op.name())),
         }

@@ -8,6 +8,7 @@ mod value;
 mod attrs;
 mod graph;
 mod op;
+mod found;
 mod infer;
 mod build;
 mod vjp;

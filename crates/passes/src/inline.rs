@@ -6,6 +6,9 @@ use tracelift_ir::{Attr, Attrs, Builder, Graph, Op, Type, Value};
 use tracelift_tensor::{Dim, Result, Sym};
 
 /// Puts the nodes of callees in the places of calls, until there are no calls left.
+///
+/// A call of a function that finds sizes while it runs stays: its sizes are its own, two copies of them would be one, and
+/// such a graph is evaluated op by op anyway.
 pub fn inline(graph: &Graph) -> Result<Graph> {
     let mut current = once(graph)?;
     while has_calls(&current) {
@@ -15,22 +18,16 @@ pub fn inline(graph: &Graph) -> Result<Graph> {
 }
 
 fn has_calls(graph: &Graph) -> bool {
-    let mut pending = vec![];
-    for (_, node) in graph.nodes() {
-        match &node.op {
-            Op::Call(_) => return true,
-            op => pending.extend(op.regions().into_iter().cloned()),
-        }
-    }
-    while let Some(region) = pending.pop() {
-        for (_, node) in region.nodes() {
-            match &node.op {
-                Op::Call(_) => return true,
-                op => pending.extend(op.regions().into_iter().cloned()),
-            }
-        }
-    }
-    false
+    // Nesting is bounded by the builder, so this may recurse.
+    graph.nodes().any(|(_, node)| match &node.op {
+        Op::Call(call) => goes(call),
+        op => op.regions().into_iter().any(|region| has_calls(region)),
+    })
+}
+
+/// Whether a call is replaced.
+fn goes(call: &Call) -> bool {
+    !call.callee.finds_sizes()
 }
 
 fn once(graph: &Graph) -> Result<Graph> {
@@ -38,7 +35,7 @@ fn once(graph: &Graph) -> Result<Graph> {
     for (id, node) in graph.nodes() {
         match &node.op {
             Op::Parameter(_) => {}
-            Op::Call(call) => {
+            Op::Call(call) if goes(call) => {
                 let results = expand(&mut new, call, id.value())?;
                 for (n, value) in results.into_iter().enumerate() {
                     new.set(id.result(n), value);

@@ -10,6 +10,11 @@ use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 
 pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let carried = loop_.carried();
+    if !loop_.sizes.is_empty() {
+        let why = "cannot be done for a batch: shapes change from round to round, so that elements would differ in shape";
+        let help = "loop over the elements, or carry a tensor of the largest size and count what is used of it";
+        return Err(Error::invalid(why).op("while").at(b.origin().clone()).help(help));
+    }
     let mut batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
     let (mut own_ends, mut kept);
     // A carried value is batched from the start if an iteration makes it so: repeat until nothing is new.

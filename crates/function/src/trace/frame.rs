@@ -1,8 +1,11 @@
 //! One trace under way: the builder of its graph, and what it has taken from outside.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use indexmap::IndexMap;
@@ -13,7 +16,7 @@ use super::{
     capture::{Capture, Source},
     state::Slot,
 };
-use crate::{Tensor, tensor::Traced, variable::VariableData};
+use crate::{Tensor, TensorSpec, tensor::Traced, variable::VariableData};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -51,6 +54,10 @@ pub(crate) struct Frame {
     pub(crate) left: Option<Error>,
     /// Behind which the next effect stands.
     pub(crate) token: Option<Value>,
+    /// How many sizes it and the bodies inside of it find while they run.
+    pub(crate) found_sizes: usize,
+    /// The values that loops carry in other shapes than their own.
+    pub(crate) relaxed: HashMap<Value, TensorSpec>,
 }
 
 impl Frame {
@@ -67,6 +74,8 @@ impl Frame {
             rereads: Vec::new(),
             left: None,
             token: None,
+            found_sizes: 0,
+            relaxed: HashMap::new(),
         }
     }
 

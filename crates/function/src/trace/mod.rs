@@ -12,8 +12,8 @@ mod state;
 
 use std::{cell::RefCell, marker::PhantomData, sync::Arc};
 
-use tracelift_ir::{Op, Value};
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_ir::{Graph, Op, Value, ops};
+use tracelift_tensor::{Dim, Error, Origin, Result, Sym};
 
 pub(crate) use capture::Source;
 pub(crate) use finish::finish;
@@ -61,6 +61,22 @@ impl Stack<'_> {
     pub(crate) fn top_frame(&mut self) -> &mut Frame {
         let top = self.top();
         self.frame(top)
+    }
+
+    /// A name for a size that is found while the graph runs, which neither the function nor any body in it has yet.
+    pub(crate) fn fresh_size(&mut self) -> Sym {
+        let is_body =
+            |entry: &Entry| matches!(entry, Entry::Frame(frame) if frame.kind == Kind::Region);
+        let whole = self.entries.iter().rposition(|entry| !is_body(entry)).unwrap_or(0);
+        let frame = self.frame(whole);
+        frame.found_sizes += 1;
+        Sym::new(&format!("r{}", frame.found_sizes))
+    }
+
+    /// A call of a graph, with names for the sizes that it finds while it runs.
+    pub(crate) fn call_of(&mut self, callee: Arc<Graph>) -> ops::Call {
+        let found = callee.found_result_sizes().iter().map(|_| Dim::from(self.fresh_size())).collect();
+        ops::Call { found, ..ops::Call::new(callee) }
     }
 }
 

@@ -87,6 +87,11 @@ impl Region {
         types.map(|ty| ty.expect("bodies give tensors")).collect()
     }
 
+    /// The parameters that stand for what the body is given.
+    pub(crate) fn inputs(&self) -> &[Value] {
+        &self.inputs
+    }
+
     /// The results.
     pub(crate) fn results(&self) -> &[Value] {
         &self.results

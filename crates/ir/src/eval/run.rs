@@ -2,11 +2,13 @@
 
 use super::context::EvalCx;
 use super::stacks::Stacks;
+use crate::found::guard_uses;
 use crate::graph::Graph;
 use crate::op::Op;
 use crate::types::Type;
 use crate::value::{Value, ValueMap};
-use tracelift_tensor::{Array, Binding, Error, Result};
+use tracelift_kernel::guard::{Guard, GuardOp};
+use tracelift_tensor::{Array, Binding, Error, Result, Sym};
 
 /// Runs a graph on arrays: one per parameter, states included; answers one per result.
 ///
@@ -78,7 +80,9 @@ impl Evaluator {
                 *array = self.stacks.unpack(array, item)?;
             }
         }
-        let mut results = self.run(graph, &given, &sizes)?;
+        // Guards on numbers of columns choose the order of sums, which the evaluator takes from the arrays.
+        let sizes = bind(graph, &given, &sizes, &|_| true)?;
+        let mut results = self.run_bound(graph, &given, sizes)?;
         for (array, ty) in results.iter_mut().zip(graph.result_types()) {
             if let Type::Stack(item) = ty {
                 *array = self.stacks.pack(array, item)?;
@@ -100,9 +104,13 @@ impl Evaluator {
         op.eval(&mut cx, operands).map_err(describe)
     }
 
-    /// `outer` are the sizes that a region shares with the graph around it.
+    /// A region, or a function that is called; `outer` are the sizes that a region shares with the graph around it.
     pub(super) fn run(&mut self, graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Vec<Array>> {
-        let sizes = bind(graph, arguments, outer)?;
+        let sizes = bind(graph, arguments, outer, &is_mistake)?;
+        self.run_bound(graph, arguments, sizes)
+    }
+
+    fn run_bound(&mut self, graph: &Graph, arguments: &[Array], mut sizes: Binding) -> Result<Vec<Array>> {
         let mut last_use: ValueMap<usize> = ValueMap::with_capacity(graph.len());
         for (index, node) in graph.nodes() {
             for operand in &node.operands {
@@ -136,6 +144,13 @@ impl Evaluator {
                 let error = if error.op.is_none() { error.op(node.op.name()) } else { error };
                 if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error }
             })?;
+            let found = node.bind_found(&results, &mut sizes);
+            if !found.is_empty() {
+                let later = graph.found_sizes();
+                check_guards(graph, &sizes, &|guard| {
+                    is_mistake(guard) && guard_uses(guard, &found) && !awaits(guard, &later, &sizes)
+                })?;
+            }
             for (n, result) in results.into_iter().enumerate() {
                 let value = index.result(n);
                 if last_use.contains(value) {
@@ -147,8 +162,13 @@ impl Evaluator {
     }
 }
 
-/// Reads the unknown sizes off the arguments, and checks dtypes, sizes and guards.
-fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> {
+/// Reads the unknown sizes off the arguments, and checks dtypes, sizes and those guards of a kind whose sizes are known.
+fn bind(
+    graph: &Graph,
+    arguments: &[Array],
+    outer: &Binding,
+    checked: &dyn Fn(&Guard) -> bool,
+) -> Result<Binding> {
     if arguments.len() != graph.params().len() {
         let message = format!("@{} takes {} arguments, not {}", graph.name(), graph.params().len(), arguments.len());
         return Err(Error::invalid(message));
@@ -168,13 +188,53 @@ fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> 
             return Err(Error::invalid(message));
         }
     }
-    for (guard, origin) in graph.guards_with_origins() {
-        if !guard.holds(&sizes)? {
-            let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
-            return Err(Error::invalid(message).at(origin.clone()));
+    let found = if graph.guards().len() == 0 { Vec::new() } else { graph.found_sizes() };
+    check_guards(graph, &sizes, &|guard| checked(guard) && !guard_uses(guard, &found))?;
+    Ok(sizes)
+}
+
+/// Whether sizes that break a guard are a mistake, and not only sizes for which a compiled function would be another.
+fn is_mistake(guard: &Guard) -> bool {
+    guard.op != GuardOp::Ne1
+}
+
+/// Whether a guard speaks of a size that a later node finds.
+fn awaits(guard: &Guard, found: &[Sym], sizes: &Binding) -> bool {
+    let later: Vec<Sym> = found.iter().filter(|sym| sizes.get(sym).is_none()).cloned().collect();
+    guard_uses(guard, &later)
+}
+
+fn check_guards(graph: &Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result {
+    for (guard, origin) in graph.guards_with_origins().iter().filter(|(guard, _)| wanted(guard)) {
+        if !guard.holds(sizes)? {
+            return Err(misfit(graph, sizes).unwrap_or_else(|| {
+                let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
+                Error::invalid(message).at(origin.clone())
+            }));
         }
     }
-    Ok(sizes)
+    Ok(())
+}
+
+/// What the first node says that does not accept these sizes.
+fn misfit(graph: &Graph, sizes: &Binding) -> Option<Error> {
+    if !graph.finds_sizes() && graph.unknowns().len() == sizes.len() {
+        return None;
+    }
+    let known = |ty: &Type| match ty {
+        Type::Tensor(tensor) => match tensor.dims(sizes) {
+            Ok(dims) => Type::tensor(tensor.dtype, dims.as_slice()),
+            Err(_) => ty.clone(),
+        },
+        other => other.clone(),
+    };
+    graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Parameter(_))).find_map(|(_, node)| {
+        let operands: Vec<Type> = node.operands.iter().map(|x| known(graph.ty(*x))).collect();
+        let error = node.op.infer(&mut crate::infer::Infer::new(), &operands).err()?;
+        let error = if error.op.is_none() { error.op(node.op.name()) } else { error };
+        let error = if error.operands.is_empty() { error.operands(&operands) } else { error };
+        Some(if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error })
+    })
 }
 
 fn describe(param: Value) -> String {

@@ -1,6 +1,7 @@
 //! Branches.
 
-use super::{enter, laws, linear, results};
+use super::{Relaxed, enter, laws, linear, results};
+use crate::found::shape_uses;
 use crate::attrs::{AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
@@ -41,8 +42,16 @@ impl OpDef for Cond {
         if *condition != Type::scalar(DType::Bool) {
             return Err(Error::type_(format!("wants bool[] as its condition, not {condition}")));
         }
-        enter(cx, "first branch", &self.then, captured)?;
-        enter(cx, "second branch", &self.otherwise, captured)?;
+        enter(cx, "first branch", &self.then, captured, &Relaxed::NONE)?;
+        enter(cx, "second branch", &self.otherwise, captured, &Relaxed::NONE)?;
+        for (which, region) in [("first", &self.then), ("second", &self.otherwise)] {
+            let found = region.found_sizes();
+            let own = |ty: &&Type| ty.held().is_some_and(|tensor| shape_uses(&tensor.shape, &found));
+            if let Some(ty) = region.result_types().find(own) {
+                let message = format!("has a {which} branch that gives {ty}, whose size is known only inside of it");
+                return Err(Error::value(message).help("both branches answer values of equal dtype and shape"));
+            }
+        }
         let (then, otherwise) = (results(&self.then), results(&self.otherwise));
         if then.len() != otherwise.len() {
             let message = format!("has branches of {} and {} results", then.len(), otherwise.len());
