@@ -1,7 +1,7 @@
 //! Loops that carry values whose shape changes from round to round: eager, traced and plain Rust give the same bits.
 
 use tracelift::prelude::*;
-use tracelift::{WhileLoop, concat};
+use tracelift::{WhileLoop, concat, cond, for_range, relax, while_loop};
 
 /// What each of these answers, as dtype, shape and bytes.
 fn bits(tensors: &[Tensor]) -> Vec<(String, Vec<u8>)> {
@@ -197,4 +197,159 @@ fn a_function_that_calls_one_with_such_a_loop() {
         assert_eq!(size.item::<i32>().unwrap(), b);
     }
     assert_eq!(outer.trace_count(), 1);
+}
+
+#[function]
+fn divisors(n: &Tensor) -> Tensor {
+    let mut list = relax(Tensor::from(Vec::<i32>::new()), spec!(i32[None]));
+    let mut i = tensor(1);
+    while i <= n {
+        if n % &i == 0 {
+            list = concat(&[&list, &i.reshape([1])], 0);
+        }
+        i += 1;
+    }
+    list
+}
+
+#[test]
+fn rewritten_loops_may_append_under_a_condition() {
+    for n in [12, 1, 7, 0] {
+        let expect: Vec<i32> = (1..=n).filter(|i| n % i == 0).collect();
+        assert_eq!(divisors(&tensor(n)).to_vec::<i32>().unwrap(), expect);
+    }
+    assert_eq!(divisors::function().trace_count(), 1);
+}
+
+#[function]
+fn until(limit: &Tensor, stop: &Tensor, give_up: &Tensor) -> Tensor {
+    let mut list = relax(Tensor::from(Vec::<i32>::new()), spec!(i32[None]));
+    for i in range_t(limit) {
+        if i == stop {
+            break;
+        }
+        if i == give_up {
+            return &list * -1;
+        }
+        if &i % 2 == 0 {
+            continue;
+        }
+        for j in range_t(&i) {
+            list = concat(&[&list, &j.reshape([1])], 0);
+        }
+    }
+    &list + 100
+}
+
+#[test]
+fn rewritten_loops_may_be_left_on_the_way() {
+    let plain = |limit: i32, stop: i32, give_up: i32| {
+        let mut list = vec![];
+        for i in 0..limit {
+            if i == stop {
+                break;
+            }
+            if i == give_up {
+                return list.iter().map(|x: &i32| -x).collect();
+            }
+            if i % 2 == 0 {
+                continue;
+            }
+            list.extend(0..i);
+        }
+        list.iter().map(|x| x + 100).collect::<Vec<_>>()
+    };
+    for (limit, stop, give_up) in [(6, 9, 9), (6, 4, 9), (6, 9, 4), (0, 0, 0), (4, 0, 9), (4, 9, 0), (6, 3, 3)] {
+        let given = until(&tensor(limit), &tensor(stop), &tensor(give_up)).to_vec::<i32>().unwrap();
+        assert_eq!(given, plain(limit, stop, give_up), "until({limit}, {stop}, {give_up})");
+    }
+    assert_eq!(until::function().trace_count(), 1);
+}
+
+#[function]
+fn doubled(x: &Tensor, least: &Tensor) -> (Tensor, Tensor) {
+    let mut x = relax(x, spec!(f32[None, 2]));
+    let mut rounds = tensor(0);
+    while x.dim(0) < least {
+        x = concat(&[&x, &(&x * 0.5)], 0);
+        rounds += 1;
+    }
+    (rounds, x.sum([0]))
+}
+
+#[test]
+fn a_condition_reads_the_size() {
+    let (rounds, sum) = doubled(&tensor([[1., 2.]]), &tensor(5));
+    assert_eq!((rounds.item::<i32>().unwrap(), sum.to_vec::<f32>().unwrap()), (3, vec![3.375, 6.75]));
+    let (rounds, sum) = doubled(&Tensor::ones([7, 2]), &tensor(5));
+    assert_eq!((rounds.item::<i32>().unwrap(), sum.to_vec::<f32>().unwrap()), (0, vec![7., 7.]));
+}
+
+#[test]
+fn a_branch_of_two_lengths() {
+    let f = Function::new(|n: &Tensor, long: &Tensor| {
+        let (_, list) = counted(n);
+        cond(long, || (concat(&[&list, &list], 0), tensor(2)), || (&list * 3, tensor(1)))
+    });
+    let (list, k) = f(&tensor(3), &tensor(true));
+    assert_eq!((list.to_vec::<i32>().unwrap(), k.item::<i32>().unwrap()), (vec![0, 1, 2, 0, 1, 2], 2));
+    let (list, k) = f(&tensor(3), &tensor(false));
+    assert_eq!((list.to_vec::<i32>().unwrap(), k.item::<i32>().unwrap()), (vec![0, 3, 6], 1));
+}
+
+#[test]
+fn loops_over_relaxed_tensors_of_every_kind() {
+    let f = Function::new(|n: &Tensor| {
+        let none = relax(Tensor::zeros([0]), spec!(f32[None]));
+        let list = for_range(n, none, |i, list| concat(&[&list, &i.cast(F32).reshape([1])], 0));
+        // What comes out may grow on, and an ordinary loop may read it.
+        let (_, list) = while_loop((tensor(0), list), |(i, _)| i.lt(2), |(i, list)| (i + 1, concat(&[&list, &list], 0)));
+        let sum = for_range(3, tensor(0.0), |_, sum| sum + list.sum(..));
+        (list, sum)
+    });
+    let (list, sum) = f(&tensor(3));
+    assert_eq!(list.to_vec::<f32>().unwrap(), [0., 1., 2.].repeat(4));
+    assert_eq!(sum.item::<f32>().unwrap(), 36.0);
+}
+
+#[test]
+fn what_is_no_size_of_an_argument_is_looked_at() {
+    let list = Function::new(|n: &Tensor| counted(n).1);
+    let concrete = list.concrete(spec!(i32[])).unwrap();
+    assert_eq!(concrete.signature().to_string(), "(arg0: i32[]) -> (i32[None])");
+    assert!(!concrete.compiled().unwrap().is_native());
+    for error in [concrete.program().err(), concrete.kernels().err(), concrete.clif().err(), concrete.assembly().err()] {
+        let error = error.expect("there is no program").to_string();
+        assert!(error.contains("shapes change from round to round, and is evaluated op by op"), "{error}");
+    }
+    assert!(concrete.memory_plan(&[&tensor(1)]).is_err() && concrete.profile(&[&tensor(1)], 1).is_err());
+    let stages: Vec<&str> = concrete.stages().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(stages, ["trace", "cse", "simplify", "fold", "inline", "hoist", "fuse"]);
+    assert!(concrete.text_after("hoist").unwrap().contains("sizes=[r1]"));
+    assert!(concrete.text_after("plan").unwrap_err().to_string().contains("there is no program of it"));
+    assert_eq!(concrete.call([&tensor(2)]).unwrap()[0].to_vec::<i32>().unwrap(), [0, 1]);
+    let mut results = [tensor(0)];
+    concrete.call_into([&tensor(3)], &mut results).unwrap();
+    assert_eq!(results[0].to_vec::<i32>().unwrap(), [0, 1, 2]);
+}
+
+#[test]
+fn variables_are_left_alone_by_a_call_that_fails() {
+    let total = Variable::new(tensor(1));
+    let f = {
+        let total = total.clone();
+        Function::new(move |n: &Tensor, x: &Tensor| {
+            let (_, list) = counted(n);
+            total.assign_add(list.sum(..)).unwrap();
+            &list + x
+        })
+    };
+    let x = tensor([10, 20, 30]);
+    assert_eq!(f(&tensor(3), &x).to_vec::<i32>().unwrap(), [10, 21, 32]);
+    assert_eq!(total.item::<i32>().unwrap(), 4);
+    let error = f(&tensor(2), &x).error().expect("the sizes differ").clone();
+    assert_eq!((error.kind, error.op.as_deref()), (ErrorKind::InvalidArgument, Some("add")));
+    assert_eq!(error.operands, ["i32[2]", "i32[3]"]);
+    assert!(error.origin.to_string().contains("loop_shapes.rs"), "{error}");
+    assert_eq!(total.item::<i32>().unwrap(), 4);
 }

@@ -49,10 +49,13 @@ impl Region<'_> {
     /// A branch on the same condition, whose regions run the forward region again and walk back over it.
     fn branches(&self, b: &mut Builder, cond: &Cond) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (1..self.x.len()).filter(|n| self.wanted[*n]).map(|n| n - 1).collect();
-        let backward = Cond {
-            then: Arc::new(backward(&cond.then, &sources, self.dy)?),
-            otherwise: Arc::new(backward(&cond.otherwise, &sources, self.dy)?),
-        };
+        if !cond.sizes.is_empty() {
+            let message = "has no gradient: its branches answer values of different shapes";
+            let help = "write the rows into a `TensorArray` of known size, or use `stop_gradient` on the result";
+            return Err(Error::invalid(message).op("cond").help(help));
+        }
+        let (then, otherwise) = (backward(&cond.then, &sources, self.dy)?, backward(&cond.otherwise, &sources, self.dy)?);
+        let backward = Cond::new(Arc::new(then), Arc::new(otherwise));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;
         let mut all = vec![None; self.x.len()];

@@ -37,6 +37,7 @@ impl Op {
     pub fn found_sizes(&self) -> Vec<Sym> {
         match self {
             Op::While(op) => op.sizes.clone(),
+            Op::Cond(op) => op.sizes.clone(),
             Op::Call(op) => op.found.iter().filter_map(Dim::as_sym).collect(),
             _ => Vec::new(),
         }

@@ -253,7 +253,7 @@ mod tests {
         broken.nodes[petgraph::graph::NodeIndex::from(1)].types[0] = Type::tensor(I32, [2]);
         let mut bad = graph.clone();
         let otherwise = std::sync::Arc::new(broken);
-        let op = crate::ops::Cond { then: cond.then.clone(), otherwise };
+        let op = crate::ops::Cond::new(cond.then.clone(), otherwise);
         bad.nodes[petgraph::graph::NodeIndex::from(2)].op = op.into();
         assert_eq!(
             faults(&bad),

@@ -75,7 +75,7 @@ fn map_regions(op: &Op, region: &mut dyn FnMut(&Graph) -> Result<Graph>) -> Resu
     let mut map = |graph: &Arc<Graph>| region(graph).map(Arc::new);
     Ok(Some(match op {
         Op::While(op) => While { condition: map(&op.condition)?, body: map(&op.body)?, ..op.clone() }.into(),
-        Op::Cond(op) => Cond { then: map(&op.then)?, otherwise: map(&op.otherwise)? }.into(),
+        Op::Cond(op) => Cond { then: map(&op.then)?, otherwise: map(&op.otherwise)?, ..op.clone() }.into(),
         Op::Fusion(op) => Fusion { body: map(&op.body)? }.into(),
         _ => return Ok(None),
     }))

@@ -8,6 +8,10 @@ use tracelift_ir::{Builder, Graph, Type, Value};
 use tracelift_tensor::{Dim, Error, Result};
 
 pub(super) fn cond(b: &mut Builder, cond: &Cond, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
+    if !cond.sizes.is_empty() {
+        let why = "cannot be done for a batch: its branches answer values of different shapes";
+        return Err(Error::invalid(why).op("cond").at(b.origin().clone()));
+    }
     let (condition, captured) = (x[0], &x[1..]);
     if !condition.batched {
         return one_branch(b, cond, condition.value, captured, size);
@@ -44,7 +48,7 @@ fn one_branch(
     let (then, held) = batched_region(&cond.then, &batched, size, &wanted)?;
     let (otherwise, _) = batched_region(&cond.otherwise, &batched, size, &wanted)?;
     let operands: Vec<Value> = std::iter::once(condition).chain(captured.iter().map(|x| x.value)).collect();
-    let results = b.push_multi(Cond { then, otherwise }, &operands)?;
+    let results = b.push_multi(Cond::new(then, otherwise), &operands)?;
     Ok(results.into_iter().zip(held).map(|(value, batched)| BatchValue { value, batched }).collect())
 }
 

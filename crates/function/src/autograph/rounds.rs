@@ -1,11 +1,11 @@
 //! Loops of the graph: condition and body are run once, on values that stand for those of any round.
 
 use tracelift_ir::{TensorType, Value};
-use tracelift_tensor::{Array, Error, Result};
+use tracelift_tensor::{Array, Dim, Error, Result};
 
 use super::{
     Truth,
-    branch::zeros,
+    branch::known_zeros,
     cheap::is_cheap,
     errors::{Site, quoted},
     late::FALLIBLE,
@@ -224,6 +224,7 @@ impl<'a> Loop<'a> {
     /// One more value that goes through the loop.
     fn carry(&mut self, initial: Tensor, next: Value) -> Value {
         let ty = self.ty(next);
+        let ty = self.carried.late(&ty);
         self.initial.push(initial);
         self.body.add_input(&ty);
         self.results.push(next);
@@ -313,8 +314,9 @@ impl<'a> Loop<'a> {
 /// The initial value of what a round may return.
 fn filler(ty: &TensorType, site: &Site) -> Result<Tensor> {
     trace::with_active(|stack| {
+        let ty = stack.with_found(ty, |_| Dim::ZERO);
         let frame = stack.top_frame();
-        let value = zeros(frame.builder.at(site.origin.clone()), ty)?;
+        let value = known_zeros(frame.builder.at(site.origin.clone()), &ty)?;
         Ok(frame.tensor(value))
     })
     .unwrap_or_else(|| Err(Error::internal("a loop is built outside of any trace")))

@@ -6,6 +6,7 @@ mod range;
 mod relaxed;
 mod scan;
 
+use tracelift_ir::TensorType;
 use tracelift_tensor::{DType, Error, Origin, Result};
 
 use crate::{
@@ -216,11 +217,14 @@ fn join<R: Tree>(
     }
     let ((then, tree), (otherwise, other)) = (then, otherwise);
     let (types, others) = (then.result_types(), otherwise.result_types());
+    let may_join = |a: &TensorType, b: &TensorType| {
+        a == b || trace::with_active(|stack| stack.may_join(a, b)).unwrap_or(false)
+    };
     if Leaves::of(tree).host != Leaves::of(other).host || types.len() != others.len() {
         let message = "has branches that give different host values or structures".to_owned();
         return Err(disagreement("cond", message, origin).help("what a branch decides is a tensor: `tensor(0)`"));
     }
-    if let Some((place, (a, b))) = types.iter().zip(&others).enumerate().find(|(_, (a, b))| a != b) {
+    if let Some((place, (a, b))) = types.iter().zip(&others).enumerate().find(|(_, (a, b))| !may_join(a, b)) {
         let message = format!("has branches whose results {place} are {a} and {b}");
         return Err(disagreement("cond", message, origin).help("both branches give values of equal dtype and shape"));
     }

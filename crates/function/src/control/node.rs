@@ -34,7 +34,7 @@ pub(crate) fn push_while(
     push(op.into(), initial, &sources, &assigned, origin)
 }
 
-/// A branch whose two bodies give values of the same types.
+/// A branch whose two bodies give values of the same types, but for sizes that are found while the graph runs.
 pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, origin: &Origin) -> Result<Vec<Tensor>> {
     let mut assigned = then.assigned();
     for variable in otherwise.assigned() {
@@ -43,10 +43,8 @@ pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, ori
         }
     }
     let sources = all_sources(&[&then, &otherwise], &assigned);
-    let op = ops::Cond {
-        then: then.into_graph(&sources, &assigned)?,
-        otherwise: otherwise.into_graph(&sources, &assigned)?,
-    };
+    let mut op = ops::Cond::new(then.into_graph(&sources, &assigned)?, otherwise.into_graph(&sources, &assigned)?);
+    op.sizes = trace::with_active(|stack| (0..op.open_sizes()).map(|_| stack.fresh_size()).collect()).unwrap_or_default();
     push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
 }
 

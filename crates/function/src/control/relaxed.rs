@@ -112,6 +112,16 @@ impl CarriedTypes {
         TensorType::new(spec.dtype, dims.collect::<Shape>())
     }
 
+    /// The type of one more value, which begins as something that nobody looks at.
+    pub(crate) fn late(&mut self, ty: &TensorType) -> TensorType {
+        let sizes = &mut self.sizes;
+        let fresh = |stack: &mut trace::Stack<'_>| {
+            sizes.push(stack.fresh_size());
+            Dim::from(&sizes[sizes.len() - 1])
+        };
+        trace::with_active(|stack| stack.with_found(ty, fresh)).unwrap_or_else(|| ty.clone())
+    }
+
     /// Whether value `n` may be of this type after a round.
     pub(crate) fn keeps(&self, n: usize, after: &TensorType) -> bool {
         let before = &self.types[n];

@@ -190,12 +190,7 @@ impl OpDef for While {
         };
         let stacks = if attrs.has("stacks") { attrs.number("stacks")? } else { 0 };
         let trips = if attrs.has("trips") { Some(attrs.dim("trips")?) } else { None };
-        let sizes = if attrs.has("sizes") { attrs.dims("sizes")? } else { Vec::new() };
-        let name = |dim: &Dim| {
-            let message = || format!("wants names of unknown sizes as attribute `sizes`, not `{dim}`");
-            dim.as_sym().ok_or_else(|| Error::format(message()))
-        };
-        let sizes = sizes.iter().map(name).collect::<Result<Vec<Sym>>>()?;
+        let sizes = attrs.names("sizes")?;
         Ok(While { condition: attrs.region("condition")?, body: attrs.region("body")?, save, stacks, trips, sizes })
     }
 
