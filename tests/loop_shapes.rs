@@ -1,7 +1,7 @@
 //! Loops that carry values whose shape changes from round to round: eager, traced and plain Rust give the same bits.
 
 use tracelift::prelude::*;
-use tracelift::{WhileLoop, concat, cond, for_range, relax, while_loop};
+use tracelift::{WhileLoop, concat, cond, for_range, grad, relax, while_loop};
 
 /// What each of these answers, as dtype, shape and bytes.
 fn bits(tensors: &[Tensor]) -> Vec<(String, Vec<u8>)> {
@@ -40,7 +40,13 @@ fn counted(n: &Tensor) -> (Tensor, Tensor) {
 
 #[test]
 fn a_list_that_grows_by_one() {
-    let answered = check(|n| { let (i, list) = counted(n); vec![i, list] }, &[tensor(5), tensor(1), tensor(0), tensor(-3)]);
+    let answered = check(
+        |n| {
+            let (i, list) = counted(n);
+            vec![i, list]
+        },
+        &[tensor(5), tensor(1), tensor(0), tensor(-3)],
+    );
     assert_eq!(answered[0][1].to_vec::<i32>().unwrap(), [0, 1, 2, 3, 4]);
     assert_eq!(shapes(&answered[2]), ["[]", "[0]"]);
     assert_eq!(shapes(&answered[3]), ["[]", "[0]"]);
@@ -73,9 +79,11 @@ fn running_sums_of_what_is_there() {
     // Each round adds the sum of what is there.
     let f = |x: &Tensor| {
         let grow = |(i, x): (Tensor, Tensor)| (i + 1, concat(&[&x, &x.sum(..).reshape([1])], 0));
-        let (_, x) = WhileLoop::new()
-            .shape_invariants([None, Some(spec!(f32[None]))])
-            .run((tensor(0), x.clone()), |(i, _)| i.lt(5), grow);
+        let (_, x) = WhileLoop::new().shape_invariants([None, Some(spec!(f32[None]))]).run(
+            (tensor(0), x.clone()),
+            |(i, _)| i.lt(5),
+            grow,
+        );
         vec![x.cumsum(0), x]
     };
     let answered = check(f, &[tensor([1., 0.25]), tensor([3.])]);
@@ -303,7 +311,8 @@ fn loops_over_relaxed_tensors_of_every_kind() {
         let none = relax(Tensor::zeros([0]), spec!(f32[None]));
         let list = for_range(n, none, |i, list| concat(&[&list, &i.cast(F32).reshape([1])], 0));
         // What comes out may grow on, and an ordinary loop may read it.
-        let (_, list) = while_loop((tensor(0), list), |(i, _)| i.lt(2), |(i, list)| (i + 1, concat(&[&list, &list], 0)));
+        let (_, list) =
+            while_loop((tensor(0), list), |(i, _)| i.lt(2), |(i, list)| (i + 1, concat(&[&list, &list], 0)));
         let sum = for_range(3, tensor(0.0), |_, sum| sum + list.sum(..));
         (list, sum)
     });
@@ -316,9 +325,10 @@ fn loops_over_relaxed_tensors_of_every_kind() {
 fn what_is_no_size_of_an_argument_is_looked_at() {
     let list = Function::new(|n: &Tensor| counted(n).1);
     let concrete = list.concrete(spec!(i32[])).unwrap();
-    assert_eq!(concrete.signature().to_string(), "(arg0: i32[]) -> (i32[None])");
+    assert_eq!(concrete.signature().to_string(), "(x: i32[]) -> (i32[None])");
     assert!(!concrete.compiled().unwrap().is_native());
-    for error in [concrete.program().err(), concrete.kernels().err(), concrete.clif().err(), concrete.assembly().err()] {
+    for error in [concrete.program().err(), concrete.kernels().err(), concrete.clif().err(), concrete.assembly().err()]
+    {
         let error = error.expect("there is no program").to_string();
         assert!(error.contains("shapes change from round to round, and is evaluated op by op"), "{error}");
     }
@@ -352,4 +362,29 @@ fn variables_are_left_alone_by_a_call_that_fails() {
     assert_eq!(error.operands, ["i32[2]", "i32[3]"]);
     assert!(error.origin.to_string().contains("loop_shapes.rs"), "{error}");
     assert_eq!(total.item::<i32>().unwrap(), 4);
+}
+
+#[test]
+fn tapes_see_the_rest() {
+    let x = Variable::new(tensor([1., 2., 3.]));
+    let list = Function::new(|n: &Tensor, x: &Tensor| (counted(n).1.cast(F32), x * 2.0));
+    let tape = GradientTape::new();
+    let (list, twice) = list(&tensor(3), &x);
+    let y = (&list * &twice + &x).sum(..);
+    assert_eq!(y.item::<f32>().unwrap(), 22.0);
+    let error = tape.gradient(&y, &x).error().expect("the call has no gradient").to_string();
+    assert!(error.contains("the shape of value 1, i32[r1], changes from round to round"), "{error}");
+
+    // A loop that is run at once beside what is differentiated: nothing watched goes through it.
+    let tape = GradientTape::new();
+    let (_, list) = counted(&tensor(3));
+    let y = (list.cast(F32) * &x).sum(..);
+    assert_eq!(tape.gradient(&y, &x).to_vec::<f32>().unwrap(), [0., 1., 2.]);
+
+    // Inside a traced function, too.
+    let slope = Function::new(|n: &Tensor, x: &Tensor| {
+        let list = counted(n).1.cast(F32);
+        grad(|x: &Tensor| (&list * x.square()).sum(..))(x)
+    });
+    assert_eq!(slope(&tensor(3), &tensor([1., 2., 3.])).to_vec::<f32>().unwrap(), [0., 4., 12.]);
 }

@@ -4,6 +4,7 @@
 //! back takes it from the stacks, computes the body again, walks back over it, and carries the cotangents of the carried
 //! values to the iteration before; those of captured values are summed up.
 
+use crate::changing_shapes::changing_shape;
 use crate::loop_activity::Activity;
 use crate::loop_body::{Backward, Kept, copy_needed, region};
 use crate::regions::Region;
@@ -21,7 +22,7 @@ pub(crate) fn vjp(b: &mut Builder, of: &Region<'_>, op: &While) -> Result<Vec<Op
         return Ok(all);
     }
     if !op.sizes.is_empty() {
-        return Err(changes_shape(op, &activity));
+        return Err(changing_shape(op, &activity.carried));
     }
     let trips = trip_count(b, op, of.x);
     let backward = Backward::of(op, &activity, &given, trips.as_ref().and_then(Dim::known_len))?;
@@ -31,21 +32,6 @@ pub(crate) fn vjp(b: &mut Builder, of: &Region<'_>, op: &While) -> Result<Vec<Op
         all[*n] = Some(dx);
     }
     Ok(all)
-}
-
-/// A stack holds items of one shape, so that such a loop has nothing to keep its values on.
-fn changes_shape(op: &While, activity: &Activity) -> Error {
-    let carried = op.body.params().iter().take(op.carried()).enumerate();
-    let relaxed = carried.filter(|(_, param)| {
-        op.body.ty(**param).as_tensor().is_some_and(|ty| ty.shape.syms().iter().any(|sym| op.sizes.contains(sym)))
-    });
-    let (active, other): (Vec<_>, Vec<_>) = relaxed.partition(|(n, _)| activity.carried.contains(n));
-    let (n, param) = active.first().or(other.first()).expect("each size is that of a carried value");
-    let name = op.body.name_of(**param).map_or_else(|| format!("value {n}"), |name| format!("`{name}`"));
-    let ty = op.body.ty(**param);
-    Error::invalid(format!("has no gradient: the shape of {name}, {ty}, changes from round to round"))
-        .op("while")
-        .help("write the rows into a `TensorArray` of known size, or use `stop_gradient` on what the loop is given")
 }
 
 /// What the loop that goes back is made of.

@@ -1,5 +1,6 @@
 //! Gradients of the ops that own graphs.
 
+use crate::changing_shapes::{branches, call_of_changing_shape};
 use crate::loops;
 use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
@@ -35,12 +36,7 @@ impl Region<'_> {
             }
             Op::Call(Call { gradient: Some(gradient), .. }) => self.given(b, gradient),
             Op::Cond(op) => self.branches(b, op),
-            Op::Call(op) if !op.found.is_empty() => {
-                let message = "has no gradient: it calls a function that finds out the shape of its result by a loop";
-                Err(Error::invalid(message)
-                    .op(op.callee.name())
-                    .help("write the rows into a `TensorArray` of known size, or use `stop_gradient` on the result"))
-            }
+            Op::Call(op) if !op.found.is_empty() => Err(call_of_changing_shape(&op.callee)),
             Op::Call(op) => self.callee(b, op),
             _ => Err(Error::internal("owns graphs and has no gradient").op(self.op.name())),
         }
@@ -50,11 +46,10 @@ impl Region<'_> {
     fn branches(&self, b: &mut Builder, cond: &Cond) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (1..self.x.len()).filter(|n| self.wanted[*n]).map(|n| n - 1).collect();
         if !cond.sizes.is_empty() {
-            let message = "has no gradient: its branches answer values of different shapes";
-            let help = "write the rows into a `TensorArray` of known size, or use `stop_gradient` on the result";
-            return Err(Error::invalid(message).op("cond").help(help));
+            return Err(branches());
         }
-        let (then, otherwise) = (backward(&cond.then, &sources, self.dy)?, backward(&cond.otherwise, &sources, self.dy)?);
+        let (then, otherwise) =
+            (backward(&cond.then, &sources, self.dy)?, backward(&cond.otherwise, &sources, self.dy)?);
         let backward = Cond::new(Arc::new(then), Arc::new(otherwise));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;

@@ -93,9 +93,9 @@ impl<X: Tree> Given<'_, X> {
             let mut operands =
                 self.tensors.iter().map(|tensor| stack.lift(tensor, &self.origin)).collect::<Result<Vec<_>>>()?;
             operands.extend(stack.lift_sources(&sources, &self.origin)?);
+            let call = Call { gradient: Some(gradient), ..stack.call_of(callee) };
             let frame = stack.top_frame();
-            let value =
-                frame.builder.at(self.origin.clone()).push(Call { gradient: Some(gradient), ..Call::new(callee) }, &operands)?;
+            let value = frame.builder.at(self.origin.clone()).push(call, &operands)?;
             Ok(frame.tensor(value))
         })
         .unwrap_or_else(|| Err(Error::internal("a custom gradient is traced outside of any trace")))

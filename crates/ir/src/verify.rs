@@ -142,9 +142,9 @@ impl<'g> Faults<'g> {
             let mut missing: Vec<Sym> = Vec::new();
             for ty in &node.types {
                 if let Type::Tensor(tensor) | Type::Stack(tensor) = ty {
-                    missing.extend(tensor.shape.syms().into_iter().filter(|sym| {
-                        !known.contains(sym) && !found.contains(sym)
-                    }));
+                    missing.extend(
+                        tensor.shape.syms().into_iter().filter(|sym| !known.contains(sym) && !found.contains(sym)),
+                    );
                 }
             }
             if let Some(sym) = missing.first() {

@@ -2,6 +2,7 @@
 
 use super::guarded::{can_fail, stand_in, when_any};
 use super::{BatchValue, batch_nodes, batched_region, choose, spread};
+use crate::changing_shapes::not_for_a_batch;
 use std::sync::Arc;
 use tracelift_ir::ops::Cond;
 use tracelift_ir::{Builder, Graph, Type, Value};
@@ -9,8 +10,7 @@ use tracelift_tensor::{Dim, Error, Result};
 
 pub(super) fn cond(b: &mut Builder, cond: &Cond, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     if !cond.sizes.is_empty() {
-        let why = "cannot be done for a batch: its branches answer values of different shapes";
-        return Err(Error::invalid(why).op("cond").at(b.origin().clone()));
+        return Err(not_for_a_batch("cond", b.origin()));
     }
     let (condition, captured) = (x[0], &x[1..]);
     if !condition.batched {

@@ -1,16 +1,17 @@
 //! Calls over a batch: the callee does the whole batch in one call.
 
 use super::{BatchValue, batched_graph};
+use crate::changing_shapes::{finder, not_for_a_batch};
 use std::sync::Arc;
 use tracelift_ir::ops::Call;
 use tracelift_ir::{Builder, Graph, Value};
-use tracelift_tensor::{Dim, Error, Result};
+use tracelift_tensor::{Dim, Result};
 
 pub(super) fn call(b: &mut Builder, call: &Call, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
     if !call.found.is_empty() {
-        let why = "cannot be done for a batch: it finds out the shape of its result by a loop";
-        return Err(Error::invalid(why).op(call.callee.name()).at(b.origin().clone()));
+        let (op, origin) = finder(&call.callee).map_or(("call", b.origin()), |(node, op)| (op.name(), &node.origin));
+        return Err(not_for_a_batch(op, origin));
     }
     // The callee's unknown sizes are its own, so that of the batch is one more of them.
     let inner = if size.known().is_some() { size.clone() } else { fresh_size(&call.callee) };

@@ -2,6 +2,7 @@
 
 use super::guarded::{can_fail, stand_in};
 use super::{BatchValue, batch_nodes, batched_region, choose, params_like, spread};
+use crate::changing_shapes::not_for_a_batch;
 use std::sync::Arc;
 use tracelift_ir::ops::While;
 use tracelift_ir::{Builder, Graph, Type, Value};
@@ -11,9 +12,7 @@ use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let carried = loop_.carried();
     if !loop_.sizes.is_empty() {
-        let why = "cannot be done for a batch: shapes change from round to round, so that elements would differ in shape";
-        let help = "loop over the elements, or carry a tensor of the largest size and count what is used of it";
-        return Err(Error::invalid(why).op("while").at(b.origin().clone()).help(help));
+        return Err(not_for_a_batch("while", b.origin()));
     }
     let mut batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
     let (mut own_ends, mut kept);

@@ -49,7 +49,9 @@ impl Site {
         let (before, after) = carried.shown(place, ty);
         let message = format!("carries {name} as {before}, which cannot become {after}");
         let help = match carried.could_be_relaxed(place, ty) {
-            true => "what a loop carries keeps its shape, unless `relax(…, spec!(…))` before it says which sizes change",
+            true => {
+                "what a loop carries keeps its shape, unless `relax(…, spec!(…))` before it says which sizes change"
+            }
             false => "what a loop carries keeps its dtype and shape",
         };
         self.error(kind(&carried.types[place], ty), message, help)

@@ -67,7 +67,8 @@ impl Condition {
         let before = save(&slots);
         let values: Vec<Tensor> = own.iter().cloned().chain(tensors(&before)).collect();
         let carried = CarriedTypes::of(&values, &[]).map_err(|(place, spec, given)| {
-            let name = names(own.len(), &before, &slots).into_iter().nth(place).flatten().map_or("a value", |name| name);
+            let name =
+                names(own.len(), &before, &slots).into_iter().nth(place).flatten().map_or("a value", |name| name);
             begins_otherwise(site.keyword, &quoted(name), &spec, &given, &site.origin)
         })?;
         let (open, given) = trace::open("condition", &carried.types)?;

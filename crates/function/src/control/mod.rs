@@ -143,7 +143,7 @@ fn push_loop<S: Tree>(
     let carried = CarriedTypes::of(&tensors, specs).map_err(|(place, spec, given)| {
         begins_otherwise("while_loop", &format!("value {place}"), &spec, &given, origin)
     })?;
-    let (mut condition, given) = region("condition", &carried.types, origin, |state| {
+    let (condition, given) = region("condition", &carried.types, origin, |state| {
         carried.mark(&state);
         let given = condition(&with_tensors(init, state));
         let ty = given.clone();
@@ -152,7 +152,7 @@ fn push_loop<S: Tree>(
     if given.dtype() != DType::Bool || given.rank() != 0 {
         return Err(not_bool("while_loop", &given, origin));
     }
-    let (mut body, next_host) = region("body", &carried.types, origin, |state| {
+    let (body, next_host) = region("body", &carried.types, origin, |state| {
         carried.mark(&state);
         let leaves = Leaves::of(&body(with_tensors(init, state)));
         let host = leaves.host.clone();
@@ -170,9 +170,6 @@ fn push_loop<S: Tree>(
             true => "what a loop carries keeps its shape, unless `WhileLoop::shape_invariants` says which sizes change",
             false => "what a loop carries keeps its dtype and shape",
         }));
-    }
-    for region in [&mut condition, &mut body] {
-        carried.name(region, |place| Some(format!("value_{place}")));
     }
     let results = push_while(&tensors, condition, body, carried.sizes.clone(), origin)?;
     carried.mark(&results);
@@ -217,9 +214,8 @@ fn join<R: Tree>(
     }
     let ((then, tree), (otherwise, other)) = (then, otherwise);
     let (types, others) = (then.result_types(), otherwise.result_types());
-    let may_join = |a: &TensorType, b: &TensorType| {
-        a == b || trace::with_active(|stack| stack.may_join(a, b)).unwrap_or(false)
-    };
+    let may_join =
+        |a: &TensorType, b: &TensorType| a == b || trace::with_active(|stack| stack.may_join(a, b)).unwrap_or(false);
     if Leaves::of(tree).host != Leaves::of(other).host || types.len() != others.len() {
         let message = "has branches that give different host values or structures".to_owned();
         return Err(disagreement("cond", message, origin).help("what a branch decides is a tensor: `tensor(0)`"));

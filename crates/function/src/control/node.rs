@@ -44,7 +44,8 @@ pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, ori
     }
     let sources = all_sources(&[&then, &otherwise], &assigned);
     let mut op = ops::Cond::new(then.into_graph(&sources, &assigned)?, otherwise.into_graph(&sources, &assigned)?);
-    op.sizes = trace::with_active(|stack| (0..op.open_sizes()).map(|_| stack.fresh_size()).collect()).unwrap_or_default();
+    op.sizes =
+        trace::with_active(|stack| (0..op.open_sizes()).map(|_| stack.fresh_size()).collect()).unwrap_or_default();
     push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
 }
 

@@ -34,7 +34,7 @@ pub fn relax(tensor: impl IntoTensor, spec: TensorSpec) -> Tensor {
     }
     if !may_be(&spec, &tensor.ty()) {
         let message = format!("is told that its tensor is {spec}, but it is {}", tensor.ty());
-        let error = Error::invalid(message).op("relax").at(origin).help("`None` stands for any size, not for any rank");
+        let error = Error::invalid(message).op("relax").at(origin).help(SPEC_HELP);
         return trace::fail(error, Some(&tensor));
     }
     let marked = trace::with_active(|stack| {
@@ -51,6 +51,8 @@ pub fn relax(tensor: impl IntoTensor, spec: TensorSpec) -> Tensor {
         None => tensor,
     }
 }
+
+const SPEC_HELP: &str = "a spec has the dtype and the rank of its tensor, and `None` for each size that may change";
 
 /// The spec that a tensor was relaxed by.
 fn spec_of(tensor: &Tensor) -> Option<TensorSpec> {
@@ -179,5 +181,5 @@ impl CarriedTypes {
 pub(crate) fn begins_otherwise(op: &str, name: &str, spec: &TensorSpec, given: &TensorType, origin: &Origin) -> Error {
     let message = format!("carries {name} as {spec}, but is given {given}");
     let error = if spec.dtype == given.dtype { Error::value(message) } else { Error::type_(message) };
-    error.op(op).at(origin.clone()).help("`None` stands for any size, not for any rank")
+    error.op(op).at(origin.clone()).help(SPEC_HELP)
 }

@@ -8,7 +8,7 @@ use crate::op::Op;
 use crate::types::Type;
 use crate::value::{Value, ValueMap};
 use tracelift_kernel::guard::{Guard, GuardOp};
-use tracelift_tensor::{Array, Binding, Error, Result, Sym};
+use tracelift_tensor::{Array, Binding, Error, Origin, Result, Sym};
 
 /// Runs a graph on arrays: one per parameter, states included; answers one per result.
 ///
@@ -80,8 +80,10 @@ impl Evaluator {
                 *array = self.stacks.unpack(array, item)?;
             }
         }
-        // Guards on numbers of columns choose the order of sums, which the evaluator takes from the arrays.
-        let sizes = bind(graph, &given, &sizes, &|_| true)?;
+        let sizes = bind(graph, &given, &sizes)?;
+        if let Some(guard) = broken(graph, &sizes, &|_| true)? {
+            return Err(unfit(graph, guard, &sizes));
+        }
         let mut results = self.run_bound(graph, &given, sizes)?;
         for (array, ty) in results.iter_mut().zip(graph.result_types()) {
             if let Type::Stack(item) = ty {
@@ -106,7 +108,8 @@ impl Evaluator {
 
     /// A region, or a function that is called; `outer` are the sizes that a region shares with the graph around it.
     pub(super) fn run(&mut self, graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Vec<Array>> {
-        let sizes = bind(graph, arguments, outer, &is_mistake)?;
+        let sizes = bind(graph, arguments, outer)?;
+        check_found(graph, &sizes, &|_| true)?;
         self.run_bound(graph, arguments, sizes)
     }
 
@@ -146,10 +149,7 @@ impl Evaluator {
             })?;
             let found = node.bind_found(&results, &mut sizes);
             if !found.is_empty() {
-                let later = graph.found_sizes();
-                check_guards(graph, &sizes, &|guard| {
-                    is_mistake(guard) && guard_uses(guard, &found) && !awaits(guard, &later, &sizes)
-                })?;
+                check_found(graph, &sizes, &|guard| guard_uses(guard, &found))?;
             }
             for (n, result) in results.into_iter().enumerate() {
                 let value = index.result(n);
@@ -162,13 +162,8 @@ impl Evaluator {
     }
 }
 
-/// Reads the unknown sizes off the arguments, and checks dtypes, sizes and those guards of a kind whose sizes are known.
-fn bind(
-    graph: &Graph,
-    arguments: &[Array],
-    outer: &Binding,
-    checked: &dyn Fn(&Guard) -> bool,
-) -> Result<Binding> {
+/// Reads the unknown sizes off the arguments, and checks dtypes and sizes.
+fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> {
     if arguments.len() != graph.params().len() {
         let message = format!("@{} takes {} arguments, not {}", graph.name(), graph.params().len(), arguments.len());
         return Err(Error::invalid(message));
@@ -188,39 +183,50 @@ fn bind(
             return Err(Error::invalid(message));
         }
     }
-    let found = if graph.guards().len() == 0 { Vec::new() } else { graph.found_sizes() };
-    check_guards(graph, &sizes, &|guard| checked(guard) && !guard_uses(guard, &found))?;
     Ok(sizes)
 }
 
-/// Whether sizes that break a guard are a mistake, and not only sizes for which a compiled function would be another.
+/// Whether sizes that break a guard are a mistake. A number of columns that is 1 is none: it chooses the order of a sum,
+/// which the evaluator takes from the arrays.
 fn is_mistake(guard: &Guard) -> bool {
     guard.op != GuardOp::Ne1
 }
 
-/// Whether a guard speaks of a size that a later node finds.
-fn awaits(guard: &Guard, found: &[Sym], sizes: &Binding) -> bool {
-    let later: Vec<Sym> = found.iter().filter(|sym| sizes.get(sym).is_none()).cloned().collect();
-    guard_uses(guard, &later)
-}
-
-fn check_guards(graph: &Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result {
-    for (guard, origin) in graph.guards_with_origins().iter().filter(|(guard, _)| wanted(guard)) {
-        if !guard.holds(sizes)? {
-            return Err(misfit(graph, sizes).unwrap_or_else(|| {
-                let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
-                Error::invalid(message).at(origin.clone())
-            }));
+/// The first guard that does not hold, of those whose sizes are known.
+fn broken<'g>(
+    graph: &'g Graph,
+    sizes: &Binding,
+    wanted: &dyn Fn(&Guard) -> bool,
+) -> Result<Option<&'g (Guard, Origin)>> {
+    if graph.guards().len() == 0 {
+        return Ok(None);
+    }
+    let later: Vec<Sym> = graph.found_sizes().into_iter().filter(|sym| sizes.get(sym).is_none()).collect();
+    for guard in graph.guards_with_origins().iter().filter(|(guard, _)| wanted(guard) && !guard_uses(guard, &later)) {
+        if !guard.0.holds(sizes)? {
+            return Ok(Some(guard));
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// That a graph was made for other sizes.
+fn unfit(graph: &Graph, (guard, origin): &(Guard, Origin), sizes: &Binding) -> Error {
+    let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
+    Error::invalid(message).at(origin.clone())
+}
+
+/// That sizes which were found while running do not fit together.
+fn check_found(graph: &Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result {
+    let mistake = |guard: &Guard| is_mistake(guard) && wanted(guard);
+    match broken(graph, sizes, &mistake)? {
+        None => Ok(()),
+        Some(guard) => Err(misfit(graph, sizes).unwrap_or_else(|| unfit(graph, guard, sizes))),
+    }
 }
 
 /// What the first node says that does not accept these sizes.
 fn misfit(graph: &Graph, sizes: &Binding) -> Option<Error> {
-    if !graph.finds_sizes() && graph.unknowns().len() == sizes.len() {
-        return None;
-    }
     let known = |ty: &Type| match ty {
         Type::Tensor(tensor) => match tensor.dims(sizes) {
             Ok(dims) => Type::tensor(tensor.dtype, dims.as_slice()),

@@ -1,11 +1,11 @@
 //! Branches.
 
 use super::{Relaxed, enter, laws, linear, results};
-use crate::found::{shape_uses, uses};
 use crate::attrs::{AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
+use crate::found::{shape_uses, uses};
 use crate::graph::{Graph, ParamRole};
 use crate::infer::Infer;
 use crate::laws::Laws;
