@@ -388,3 +388,80 @@ fn tapes_see_the_rest() {
     });
     assert_eq!(slope(&tensor(3), &tensor([1., 2., 3.])).to_vec::<f32>().unwrap(), [0., 4., 12.]);
 }
+
+#[function]
+fn doubled_once_more(x: &Tensor, times: &Tensor) -> Tensor {
+    let mut x = relax(x, spec!(f32[None]));
+    for _ in range_t(times) {
+        x = concat(&[&x, &x], 0);
+    }
+    x
+}
+
+#[function]
+fn doubled_in_rounds(x: &Tensor, rounds: &Tensor) -> (Tensor, Tensor) {
+    let mut x = relax(x, spec!(f32[None]));
+    let mut sum = tensor(0.0);
+    for i in range_t(rounds) {
+        x = doubled_once_more(&x, &i);
+        for row in &x {
+            sum += row * i.cast(F32);
+        }
+    }
+    (x, sum)
+}
+
+#[test]
+fn functions_with_such_loops_are_called_in_such_loops() {
+    let mut x = vec![1.0f32, 2.5];
+    for rounds in 0..4 {
+        let (given, sum) = doubled_in_rounds(&tensor([1.0, 2.5]), &tensor(rounds));
+        let mut expect = 0.0f32;
+        x.truncate(2);
+        for i in 0..rounds {
+            (0..i).for_each(|_| x = x.repeat(2));
+            x.iter().for_each(|row| expect += row * i as f32);
+        }
+        assert_eq!(given.to_vec::<f32>().unwrap(), x);
+        assert_eq!(sum.item::<f32>().unwrap(), expect);
+    }
+    assert_eq!(doubled_in_rounds::function().trace_count(), 1);
+}
+
+#[test]
+fn every_kind_of_op_takes_sizes_that_were_found() {
+    let f = |n: &Tensor| {
+        let (_, list) = counted(n);
+        let x = list.cast(F32) * 0.5 - 1.0;
+        let square = x.expand_dims(0) * x.expand_dims(1);
+        vec![
+            x.max(0),
+            x.softmax(0),
+            x.cumsum(0),
+            x.sort(0),
+            list.argsort(0),
+            x.mean(..),
+            square.matmul(&x),
+            square.t(),
+            x.gather(&tensor([0, 1])),
+            x.slice(s![1..]),
+            x.slice(s![..;-1]),
+            x.slice(-1),
+            x.reshape([-1, 1]),
+            square.sum([1]),
+            square.reshape([-1]),
+            select(&x.gt(0), &x, 0.0),
+            x.argmax(0),
+        ]
+    };
+    check(f, &[tensor(4), tensor(2), tensor(7)]);
+}
+
+#[test]
+fn what_needs_an_element_fails_where_there_is_none() {
+    let f = Function::new(|n: &Tensor| counted(n).1.max(0));
+    assert_eq!(f(&tensor(3)).item::<i32>().unwrap(), 2);
+    let error = f(&tensor(0)).error().expect("nothing has no largest element").clone();
+    assert_eq!((error.kind, error.op.as_deref()), (ErrorKind::InvalidArgument, Some("reduce_max")));
+    assert!(error.origin.to_string().contains("loop_shapes.rs"), "{error}");
+}

@@ -10,7 +10,7 @@ use std::{
 
 use indexmap::IndexMap;
 use tracelift_ir::{Builder, ParamRole, TensorType, Type, Value};
-use tracelift_tensor::{Array, Error};
+use tracelift_tensor::{Array, Error, Sym};
 
 use super::{
     capture::{Capture, Source},
@@ -54,8 +54,8 @@ pub(crate) struct Frame {
     pub(crate) left: Option<Error>,
     /// Behind which the next effect stands.
     pub(crate) token: Option<Value>,
-    /// How many sizes it and the bodies inside of it find while they run.
-    pub(crate) found_sizes: usize,
+    /// The sizes that it and the bodies inside of it find while they run.
+    pub(crate) found_sizes: Vec<Sym>,
     /// The values that loops carry in other shapes than their own.
     pub(crate) relaxed: HashMap<Value, TensorSpec>,
 }
@@ -74,7 +74,7 @@ impl Frame {
             rereads: Vec::new(),
             left: None,
             token: None,
-            found_sizes: 0,
+            found_sizes: Vec::new(),
             relaxed: HashMap::new(),
         }
     }
@@ -91,6 +91,23 @@ impl Frame {
     pub(crate) fn input(&mut self, name: &str, ty: &TensorType) -> Tensor {
         let value = self.builder.param(name, Type::Tensor(ty.clone()), ParamRole::Input);
         self.tensor(value)
+    }
+
+    /// A name for one more size that is found while the graph runs.
+    pub(crate) fn find_size(&mut self) -> Sym {
+        let given: Vec<Sym> = self
+            .builder
+            .params()
+            .iter()
+            .filter_map(|param| self.builder.ty(*param).as_tensor())
+            .flat_map(|tensor| tensor.shape.syms())
+            .collect();
+        // An argument from another trace may have a size of such a name.
+        let names = (self.found_sizes.len() + 1..).map(|n| Sym::new(&format!("r{n}")));
+        let free = |name: &Sym| !given.contains(name) && !self.found_sizes.contains(name);
+        let name = names.into_iter().find(free).expect("there are more names than sizes");
+        self.found_sizes.push(name.clone());
+        name
     }
 
     /// The values that a variable had when it was read.

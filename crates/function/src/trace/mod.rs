@@ -65,9 +65,7 @@ impl Stack<'_> {
 
     /// A name for a size that is found while the graph runs, which neither the function nor any body in it has yet.
     pub(crate) fn fresh_size(&mut self) -> Sym {
-        let frame = self.whole();
-        frame.found_sizes += 1;
-        Sym::new(&format!("r{}", frame.found_sizes))
+        self.whole().find_size()
     }
 
     /// The frame of the function, of which the ones on top are bodies.
@@ -85,11 +83,8 @@ impl Stack<'_> {
 
     /// Whether a size is found while the graph runs.
     pub(crate) fn is_found(&mut self, size: &Dim) -> bool {
-        let found = self.whole().found_sizes;
-        size.syms().iter().any(|sym| {
-            let number = sym.name().strip_prefix('r').and_then(|number| number.parse::<usize>().ok());
-            number.is_some_and(|n| n <= found)
-        })
+        let found = &self.whole().found_sizes;
+        size.syms().iter().any(|sym| found.contains(sym))
     }
 
     /// A type with other sizes in the places of those that are found while the graph runs.
