@@ -10,33 +10,14 @@ const GRADIENT_HELP: &str =
 
 /// That a loop has no gradient; `active` are the carried values that would have one.
 pub(crate) fn changing_shape(op: &While, active: &[usize]) -> Error {
-    of_loop(op, active, "")
+    let value = changing(op, active);
+    let message = format!("has no gradient: it keeps values, and the shape of {value}, changes from round to round");
+    Error::invalid(message).op("while").help(GRADIENT_HELP)
 }
 
 /// That a branch has no gradient.
 pub(crate) fn branches() -> Error {
-    of_branch("")
-}
-
-/// That a call has no gradient, since it finds out the shape of what it answers.
-pub(crate) fn call_of_changing_shape(callee: &Graph) -> Error {
-    let part = format!(" (it is part of `{}`)", callee.name());
-    match finder(callee) {
-        Some((node, Op::While(op))) => of_loop(op, &[], &part).at(node.origin.clone()),
-        Some((node, _)) => of_branch(&part).at(node.origin.clone()),
-        None => Error::internal("finds sizes, but owns nothing that does").op(callee.name()),
-    }
-}
-
-fn of_loop(op: &While, active: &[usize], part: &str) -> Error {
-    let value = changing(op, active);
-    let message = format!("has no gradient: the shape of {value}, changes from round to round{part}");
-    Error::invalid(message).op("while").help(GRADIENT_HELP)
-}
-
-fn of_branch(part: &str) -> Error {
-    let message = format!("has no gradient: its branches answer values of different shapes{part}");
-    Error::invalid(message).op("cond").help(GRADIENT_HELP)
+    Error::invalid("has no gradient: its branches answer values of different shapes").op("cond").help(GRADIENT_HELP)
 }
 
 /// That something cannot be done for a batch.

@@ -11,7 +11,9 @@ mod graph;
 mod loop_activity;
 mod loop_body;
 mod loops;
+mod names;
 mod regions;
+mod replay;
 mod reverse;
 mod trip_count;
 

@@ -37,7 +37,7 @@ impl Backward {
         let mut param = |ty: &Type| b.param("", ty.clone(), ParamRole::Input);
         let params: Vec<Value> = body.param_types().map(&mut param).collect();
         let tops: Vec<Value> = pops.iter().map(|pop| param(body.ty(pop.item))).collect();
-        let carried: Vec<Value> = activity.carried.iter().map(|n| param(body.ty(body.params()[*n]))).collect();
+        let carried: Vec<Value> = activity.carried.iter().map(|n| param(body.ty(body.results()[*n]))).collect();
         // Each iteration pops the cotangents of what it had kept.
         let stacked: Vec<usize> = (op.carried()..body.results().len()).filter(|n| given[*n]).collect();
         let stacked: Vec<(Value, Value)> =

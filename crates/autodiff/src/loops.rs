@@ -4,10 +4,10 @@
 //! back takes it from the stacks, computes the body again, walks back over it, and carries the cotangents of the carried
 //! values to the iteration before; those of captured values are summed up.
 
-use crate::changing_shapes::changing_shape;
 use crate::loop_activity::Activity;
 use crate::loop_body::{Backward, Kept, copy_needed, region};
 use crate::regions::Region;
+use crate::replay;
 use crate::reverse::zeros;
 use crate::trip_count::trip_count;
 use tracelift_ir::ops::{Gt, StackLen, StackPop, While};
@@ -22,7 +22,7 @@ pub(crate) fn vjp(b: &mut Builder, of: &Region<'_>, op: &While) -> Result<Vec<Op
         return Ok(all);
     }
     if !op.sizes.is_empty() {
-        return Err(changing_shape(op, &activity.carried));
+        return replay::vjp(b, of, op, &activity, &given);
     }
     let trips = trip_count(b, op, of.x);
     let backward = Backward::of(op, &activity, &given, trips.as_ref().and_then(Dim::known_len))?;

@@ -1,12 +1,13 @@
 //! Gradients of the ops that own graphs.
 
-use crate::changing_shapes::{branches, call_of_changing_shape};
+use crate::changing_shapes::branches;
 use crate::loops;
+use crate::names::Names;
 use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Call, Cond};
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value};
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::{Dim, Error, Result, Sym};
 
 /// A node with regions whose gradient is wanted.
 pub(crate) struct Region<'a> {
@@ -36,7 +37,6 @@ impl Region<'_> {
             }
             Op::Call(Call { gradient: Some(gradient), .. }) => self.given(b, gradient),
             Op::Cond(op) => self.branches(b, op),
-            Op::Call(op) if !op.found.is_empty() => Err(call_of_changing_shape(&op.callee)),
             Op::Call(op) => self.callee(b, op),
             _ => Err(Error::internal("owns graphs and has no gradient").op(self.op.name())),
         }
@@ -93,17 +93,29 @@ fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Resu
         let name = graph.name_of(*param).cloned().unwrap_or_default();
         arguments.push(b.param(name, graph.ty(*param).clone(), *role));
     }
+    // Sizes that the graph finds are not known when it is called, but to those who have its results.
+    let found = graph.found_sizes();
+    let mut names = Names::of(graph);
+    let given: Vec<(Sym, Dim)> = found.iter().map(|sym| (sym.clone(), names.next(sym))).collect();
     let mut cotangents = vec![];
-    for (result, _) in graph.results().iter().zip(dy).filter(|(_, dy)| dy.is_some()) {
-        cotangents.push((*result, b.param("", graph.ty(*result).clone(), ParamRole::Input)));
+    for (n, _) in dy.iter().enumerate().filter(|(_, dy)| dy.is_some()) {
+        let ty = names.open(graph.ty(graph.results()[n]), &found);
+        cotangents.push((n, b.param("", ty, ParamRole::Input)));
     }
-    let made = b.splice(graph, &arguments)?;
-    let targets: Vec<(Value, Value)> = cotangents.into_iter().map(|(y, dy)| (made[y], dy)).collect();
+    let forward = if found.is_empty() { graph.clone() } else { Arc::new(graph.with_sizes(&given)?) };
+    let made = b.splice(&forward, &arguments)?;
+    let mut targets: Vec<(Value, Value)> = vec![];
+    for (n, dy) in cotangents {
+        let y = made[forward.results()[n]];
+        let same = b.ty(y) == b.ty(dy);
+        let dy = if same { dy } else { b.reshape(dy, b.ty(y).shape().clone())? };
+        targets.push((y, dy));
+    }
     let wanted: Vec<Value> = sources.iter().map(|n| arguments[*n]).collect();
     let found = gradients(&mut b, &targets, &wanted)?;
     let results =
         wanted.iter().zip(found).map(|(x, dx)| dx.map_or_else(|| zeros(&mut b, *x), Ok)).collect::<Result<Vec<_>>>()?;
-    for (guard, _) in graph.guards_with_origins() {
+    for (guard, _) in forward.guards_with_origins() {
         b.assume(guard.clone());
     }
     b.finish(&results)

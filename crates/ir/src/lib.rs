@@ -9,6 +9,7 @@ mod attrs;
 mod graph;
 mod op;
 mod found;
+mod rename;
 mod infer;
 mod build;
 mod vjp;

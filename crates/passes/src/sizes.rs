@@ -1,6 +1,5 @@
 //! One name for unknown sizes that guards say are equal.
 
-use crate::inline::substitute;
 use tracelift_ir::{Builder, Graph, Type, Value};
 use tracelift_kernel::guard::GuardOp;
 use tracelift_tensor::{Dim, Result, Shape, Sym};
@@ -31,7 +30,7 @@ pub fn sizes(graph: &Graph) -> Result<Graph> {
             *argument = shaped(&mut b, *argument, ty.shape.substitute(&names))?;
         }
     }
-    let made = b.splice_with(graph, &arguments, |op| substitute(op, &names))?;
+    let made = b.splice_with(graph, &arguments, |op| op.with_sizes(&names))?;
     let mut results = vec![];
     for result in graph.results() {
         let param = graph.params().iter().position(|param| param == result);

@@ -39,8 +39,8 @@ impl WhileLoop {
     /// the last round. Shapes that then do not fit together, and no longer fit only while the loop runs, fail the call as
     /// they fail without a loop. What a size must equal is checked, and not broadcast.
     ///
-    /// The graph of such a loop has no native code: it is evaluated op by op, with the same bits. Its floats have no
-    /// gradients, and it cannot be run over a batch.
+    /// The graph of such a loop has no native code: it is evaluated op by op, with the same bits. Its gradient runs the loop
+    /// again for each round, and it cannot be run over a batch.
     ///
     /// ```
     /// use tracelift_function::{Function, Tensor, WhileLoop, concat, spec, tensor};

@@ -12,7 +12,7 @@ use crate::laws::Laws;
 use crate::lowering::Lowering;
 use crate::op::OpDef;
 use crate::sample::{Sample, special_values};
-use crate::types::{TensorType, Type, Types};
+use crate::types::{Type, Types};
 use crate::vjp::{Vjp, VjpRule};
 use std::sync::Arc;
 use tracelift_kernel::guard::Guard;
@@ -91,18 +91,9 @@ impl Call {
             Type::Tensor(tensor) if !inner.is_empty() => {
                 Type::tensor(tensor.dtype, tensor.shape.iter().map(here).collect::<Shape>())
             }
-            other => substitute(other, sizes),
+            other => other.with_sizes(sizes),
         };
         Ok(results(&self.callee).iter().map(named).collect())
-    }
-}
-
-fn substitute(ty: &Type, sizes: &[(Sym, Dim)]) -> Type {
-    let tensor = |tensor: &TensorType| TensorType::new(tensor.dtype, tensor.shape.substitute(sizes));
-    match ty {
-        Type::Tensor(t) => Type::Tensor(tensor(t)),
-        Type::Stack(t) => Type::Stack(tensor(t)),
-        Type::Token => Type::Token,
     }
 }
 
@@ -120,7 +111,7 @@ impl OpDef for Call {
         }
         let sizes = self.sizes(x);
         for (i, (param, given)) in self.callee.param_types().zip(x).enumerate() {
-            if !cx.same_type(given, &substitute(param, &sizes)) {
+            if !cx.same_type(given, &param.with_sizes(&sizes)) {
                 return Err(Error::invalid(format!("gives {given} to @{name}, which takes {param} as argument {i}")));
             }
         }
