@@ -659,3 +659,43 @@ fn gradients_through_calls_of_such_functions() {
         &X,
     );
 }
+
+#[test]
+fn gradients_where_a_branch_decides_the_length() {
+    same_gradient(
+        move |x| {
+            let grow = |(i, y): (Tensor, Tensor)| {
+                let longer = || concat(&[&y, &(y.slice(s![..1]) * x.sum(..)).sin()], 0);
+                let y = cond(&(&i % 2).eq(0), longer, || &y * 1.5);
+                (i + 1, y)
+            };
+            let loop_ = WhileLoop::new().shape_invariants((None, spec!(f64[None])));
+            loop_.run((tensor(0), x.clone()), |(i, _)| i.lt(4), grow).1.square().sum(..)
+        },
+        move |x| {
+            let grow = |y: Tensor, i: i32| match i % 2 {
+                0 => concat(&[&y, &(y.slice(s![..1]) * x.sum(..)).sin()], 0),
+                _ => y * 1.5,
+            };
+            (0..4).fold(x.clone(), grow).square().sum(..)
+        },
+        &X,
+    );
+}
+
+#[test]
+fn what_does_not_run_need_not_fit() {
+    // The list is added to three numbers in rounds that there are none of, and in a branch that is taken for three only.
+    let f = Function::new(|n: &Tensor| {
+        let (_, list) = counted(n);
+        let three = tensor([10, 20, 30]);
+        let rounds = for_range(n - 3, tensor(0), |_, sum| sum + (&list + &three).sum(..));
+        let sum = cond(&list.dim(0).eq(3), || (&list + &three).sum(..), || tensor(-1));
+        (rounds, sum)
+    });
+    for (n, expect) in [(3, 63), (2, -1), (0, -1)] {
+        let (rounds, sum) = f(&tensor(n));
+        assert_eq!((rounds.item::<i32>().unwrap(), sum.item::<i32>().unwrap()), (0, expect));
+    }
+    assert!(f(&tensor(4)).0.error().is_some(), "here it is a mistake");
+}

@@ -15,11 +15,6 @@ pub(crate) fn changing_shape(op: &While, active: &[usize]) -> Error {
     Error::invalid(message).op("while").help(GRADIENT_HELP)
 }
 
-/// That a branch has no gradient.
-pub(crate) fn branches() -> Error {
-    Error::invalid("has no gradient: its branches answer values of different shapes").op("cond").help(GRADIENT_HELP)
-}
-
 /// That something cannot be done for a batch.
 pub(crate) fn not_for_a_batch(op: &str, origin: &Origin) -> Error {
     let why = "cannot be done for a batch: elements would differ in shape, which changes while it runs";

@@ -1,12 +1,11 @@
 //! Gradients of the ops that own graphs.
 
-use crate::changing_shapes::branches;
 use crate::loops;
 use crate::names::Names;
 use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Call, Cond};
-use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value};
+use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value};
 use tracelift_tensor::{Dim, Error, Result, Sym};
 
 /// A node with regions whose gradient is wanted.
@@ -45,11 +44,11 @@ impl Region<'_> {
     /// A branch on the same condition, whose regions run the forward region again and walk back over it.
     fn branches(&self, b: &mut Builder, cond: &Cond) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (1..self.x.len()).filter(|n| self.wanted[*n]).map(|n| n - 1).collect();
-        if !cond.sizes.is_empty() {
-            return Err(branches());
-        }
-        let (then, otherwise) =
-            (backward(&cond.then, &sources, self.dy)?, backward(&cond.otherwise, &sources, self.dy)?);
+        // Where the branches differ in sizes, what comes has those that were found.
+        let known = |dy: &Option<Value>| dy.filter(|_| !cond.sizes.is_empty()).map(|dy| b.ty(dy).clone());
+        let types: Vec<Option<Type>> = self.dy.iter().map(known).collect();
+        let then = backward(&cond.then, &sources, self.dy, &types)?;
+        let otherwise = backward(&cond.otherwise, &sources, self.dy, &types)?;
         let backward = Cond::new(Arc::new(then), Arc::new(otherwise));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;
@@ -63,7 +62,7 @@ impl Region<'_> {
     /// A call of the callee's gradient.
     fn callee(&self, b: &mut Builder, call: &Call) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (0..self.x.len()).filter(|n| self.wanted[*n]).collect();
-        let backward = Call::new(Arc::new(backward(&call.callee, &sources, self.dy)?));
+        let backward = Call::new(Arc::new(backward(&call.callee, &sources, self.dy, &[])?));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;
         let mut all = vec![None; self.x.len()];
@@ -85,8 +84,8 @@ impl Region<'_> {
 }
 
 /// A graph from the parameters of `graph` and the cotangents of those results that have one to the gradients with respect
-/// to some parameters; zeros where no path leads.
-fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Result<Graph> {
+/// to some parameters; zeros where no path leads. `types` are those of cotangents where they are not those of the results.
+fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>], types: &[Option<Type>]) -> Result<Graph> {
     let mut b = Builder::new(format!("{}.gradient", graph.name()));
     let mut arguments = vec![];
     for (param, role) in graph.params().iter().zip(graph.roles()) {
@@ -99,7 +98,8 @@ fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Resu
     let given: Vec<(Sym, Dim)> = found.iter().map(|sym| (sym.clone(), names.next(sym))).collect();
     let mut cotangents = vec![];
     for (n, _) in dy.iter().enumerate().filter(|(_, dy)| dy.is_some()) {
-        let ty = names.open(graph.ty(graph.results()[n]), &found);
+        let own = || names.open(graph.ty(graph.results()[n]), &found);
+        let ty = types.get(n).cloned().flatten().unwrap_or_else(own);
         cotangents.push((n, b.param("", ty, ParamRole::Input)));
     }
     let forward = if found.is_empty() { graph.clone() } else { Arc::new(graph.with_sizes(&given)?) };

@@ -81,7 +81,7 @@ impl Evaluator {
             }
         }
         let sizes = bind(graph, &given, &sizes)?;
-        if let Some(guard) = broken(graph, &sizes, &|_| true)? {
+        if let Some(guard) = broken(graph, &sizes, &|_| true)?.first() {
             return Err(unfit(graph, guard, &sizes));
         }
         let mut results = self.run_bound(graph, &given, sizes)?;
@@ -192,22 +192,19 @@ fn is_mistake(guard: &Guard) -> bool {
     guard.op != GuardOp::Ne1
 }
 
-/// The first guard that does not hold, of those whose sizes are known.
-fn broken<'g>(
-    graph: &'g Graph,
-    sizes: &Binding,
-    wanted: &dyn Fn(&Guard) -> bool,
-) -> Result<Option<&'g (Guard, Origin)>> {
+/// The guards that do not hold, of those whose sizes are known.
+fn broken<'g>(graph: &'g Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result<Vec<&'g (Guard, Origin)>> {
+    let mut broken = Vec::new();
     if graph.guards().len() == 0 {
-        return Ok(None);
+        return Ok(broken);
     }
     let later: Vec<Sym> = graph.found_sizes().into_iter().filter(|sym| sizes.get(sym).is_none()).collect();
     for guard in graph.guards_with_origins().iter().filter(|(guard, _)| wanted(guard) && !guard_uses(guard, &later)) {
         if !guard.0.holds(sizes)? {
-            return Ok(Some(guard));
+            broken.push(guard);
         }
     }
-    Ok(None)
+    Ok(broken)
 }
 
 /// That a graph was made for other sizes.
@@ -216,12 +213,22 @@ fn unfit(graph: &Graph, (guard, origin): &(Guard, Origin), sizes: &Binding) -> E
     Error::invalid(message).at(origin.clone())
 }
 
-/// That sizes which were found while running do not fit together.
+/// That sizes which were found while running do not fit together. What only a region needs is looked at when that runs.
 fn check_found(graph: &Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result {
-    let mistake = |guard: &Guard| is_mistake(guard) && wanted(guard);
-    match broken(graph, sizes, &mistake)? {
+    let broken = broken(graph, sizes, &|guard| is_mistake(guard) && wanted(guard))?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    if let Some(error) = misfit(graph, sizes) {
+        return Err(error);
+    }
+    let of_region = |guard: &Guard| {
+        let owners = graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Call(_)));
+        owners.flat_map(|(_, node)| node.op.regions()).any(|region| region.guards().any(|other| other == guard))
+    };
+    match broken.into_iter().find(|(guard, _)| !of_region(guard)) {
         None => Ok(()),
-        Some(guard) => Err(misfit(graph, sizes).unwrap_or_else(|| unfit(graph, guard, sizes))),
+        Some(guard) => Err(unfit(graph, guard, sizes)),
     }
 }
 
