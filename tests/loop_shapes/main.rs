@@ -1,6 +1,9 @@
 //! Loops that carry values whose shape changes from round to round: eager, traced and plain Rust give the same bits.
 
-use proptest::prelude::*;
+mod gradients;
+mod random;
+mod rewritten;
+
 use tracelift::prelude::*;
 use tracelift::{WhileLoop, concat, cond, for_range, grad, relax, while_loop};
 
@@ -208,92 +211,6 @@ fn a_function_that_calls_one_with_such_a_loop() {
     assert_eq!(outer.trace_count(), 1);
 }
 
-#[function]
-fn divisors(n: &Tensor) -> Tensor {
-    let mut list = relax(Tensor::from(Vec::<i32>::new()), spec!(i32[None]));
-    let mut i = tensor(1);
-    while i <= n {
-        if n % &i == 0 {
-            list = concat(&[&list, &i.reshape([1])], 0);
-        }
-        i += 1;
-    }
-    list
-}
-
-#[test]
-fn rewritten_loops_may_append_under_a_condition() {
-    for n in [12, 1, 7, 0] {
-        let expect: Vec<i32> = (1..=n).filter(|i| n % i == 0).collect();
-        assert_eq!(divisors(&tensor(n)).to_vec::<i32>().unwrap(), expect);
-    }
-    assert_eq!(divisors::function().trace_count(), 1);
-}
-
-#[function]
-fn until(limit: &Tensor, stop: &Tensor, give_up: &Tensor) -> Tensor {
-    let mut list = relax(Tensor::from(Vec::<i32>::new()), spec!(i32[None]));
-    for i in range_t(limit) {
-        if i == stop {
-            break;
-        }
-        if i == give_up {
-            return &list * -1;
-        }
-        if &i % 2 == 0 {
-            continue;
-        }
-        for j in range_t(&i) {
-            list = concat(&[&list, &j.reshape([1])], 0);
-        }
-    }
-    &list + 100
-}
-
-#[test]
-fn rewritten_loops_may_be_left_on_the_way() {
-    let plain = |limit: i32, stop: i32, give_up: i32| {
-        let mut list = vec![];
-        for i in 0..limit {
-            if i == stop {
-                break;
-            }
-            if i == give_up {
-                return list.iter().map(|x: &i32| -x).collect();
-            }
-            if i % 2 == 0 {
-                continue;
-            }
-            list.extend(0..i);
-        }
-        list.iter().map(|x| x + 100).collect::<Vec<_>>()
-    };
-    for (limit, stop, give_up) in [(6, 9, 9), (6, 4, 9), (6, 9, 4), (0, 0, 0), (4, 0, 9), (4, 9, 0), (6, 3, 3)] {
-        let given = until(&tensor(limit), &tensor(stop), &tensor(give_up)).to_vec::<i32>().unwrap();
-        assert_eq!(given, plain(limit, stop, give_up), "until({limit}, {stop}, {give_up})");
-    }
-    assert_eq!(until::function().trace_count(), 1);
-}
-
-#[function]
-fn doubled(x: &Tensor, least: &Tensor) -> (Tensor, Tensor) {
-    let mut x = relax(x, spec!(f32[None, 2]));
-    let mut rounds = tensor(0);
-    while x.dim(0) < least {
-        x = concat(&[&x, &(&x * 0.5)], 0);
-        rounds += 1;
-    }
-    (rounds, x.sum([0]))
-}
-
-#[test]
-fn a_condition_reads_the_size() {
-    let (rounds, sum) = doubled(&tensor([[1., 2.]]), &tensor(5));
-    assert_eq!((rounds.item::<i32>().unwrap(), sum.to_vec::<f32>().unwrap()), (3, vec![3.375, 6.75]));
-    let (rounds, sum) = doubled(&Tensor::ones([7, 2]), &tensor(5));
-    assert_eq!((rounds.item::<i32>().unwrap(), sum.to_vec::<f32>().unwrap()), (0, vec![7., 7.]));
-}
-
 #[test]
 fn a_branch_of_two_lengths() {
     let f = Function::new(|n: &Tensor, long: &Tensor| {
@@ -361,7 +278,7 @@ fn variables_are_left_alone_by_a_call_that_fails() {
     let error = f(&tensor(2), &x).error().expect("the sizes differ").clone();
     assert_eq!((error.kind, error.op.as_deref()), (ErrorKind::InvalidArgument, Some("add")));
     assert_eq!(error.operands, ["i32[2]", "i32[3]"]);
-    assert!(error.origin.to_string().contains("loop_shapes.rs"), "{error}");
+    assert!(error.origin.to_string().contains("loop_shapes"), "{error}");
     assert_eq!(total.item::<i32>().unwrap(), 4);
 }
 
@@ -387,45 +304,6 @@ fn tapes_see_the_rest() {
         grad(|x: &Tensor| (&list * x.square()).sum(..))(x)
     });
     assert_eq!(slope(&tensor(3), &tensor([1., 2., 3.])).to_vec::<f32>().unwrap(), [0., 4., 12.]);
-}
-
-#[function]
-fn doubled_once_more(x: &Tensor, times: &Tensor) -> Tensor {
-    let mut x = relax(x, spec!(f32[None]));
-    for _ in range_t(times) {
-        x = concat(&[&x, &x], 0);
-    }
-    x
-}
-
-#[function]
-fn doubled_in_rounds(x: &Tensor, rounds: &Tensor) -> (Tensor, Tensor) {
-    let mut x = relax(x, spec!(f32[None]));
-    let mut sum = tensor(0.0);
-    for i in range_t(rounds) {
-        x = doubled_once_more(&x, &i);
-        for row in &x {
-            sum += row * i.cast(F32);
-        }
-    }
-    (x, sum)
-}
-
-#[test]
-fn functions_with_such_loops_are_called_in_such_loops() {
-    let mut x = vec![1.0f32, 2.5];
-    for rounds in 0..4 {
-        let (given, sum) = doubled_in_rounds(&tensor([1.0, 2.5]), &tensor(rounds));
-        let mut expect = 0.0f32;
-        x.truncate(2);
-        for i in 0..rounds {
-            (0..i).for_each(|_| x = x.repeat(2));
-            x.iter().for_each(|row| expect += row * i as f32);
-        }
-        assert_eq!(given.to_vec::<f32>().unwrap(), x);
-        assert_eq!(sum.item::<f32>().unwrap(), expect);
-    }
-    assert_eq!(doubled_in_rounds::function().trace_count(), 1);
 }
 
 #[test]
@@ -463,224 +341,7 @@ fn what_needs_an_element_fails_where_there_is_none() {
     assert_eq!(f(&tensor(3)).item::<i32>().unwrap(), 2);
     let error = f(&tensor(0)).error().expect("nothing has no largest element").clone();
     assert_eq!((error.kind, error.op.as_deref()), (ErrorKind::InvalidArgument, Some("reduce_max")));
-    assert!(error.origin.to_string().contains("loop_shapes.rs"), "{error}");
-}
-
-/// What a random program does with its list.
-#[derive(Clone, Debug)]
-enum Step {
-    /// Appends the number of the round.
-    Append,
-    /// Appends the list to itself while it is short.
-    Twice,
-    Reverse,
-    Scale,
-    /// In even rounds.
-    If(Vec<Step>),
-    Repeat(i32, Vec<Step>),
-}
-
-fn programs() -> impl Strategy<Value = Vec<Step>> {
-    let plain = prop_oneof![Just(Step::Append), Just(Step::Twice), Just(Step::Reverse), Just(Step::Scale)];
-    let step = plain.prop_recursive(3, 12, 3, |inner| {
-        let block = prop::collection::vec(inner, 0..4);
-        prop_oneof![block.clone().prop_map(Step::If), (0..4, block).prop_map(|(n, steps)| Step::Repeat(n, steps))]
-    });
-    prop::collection::vec(step, 0..5)
-}
-
-fn run(steps: &[Step], x: Tensor, round: &Tensor) -> Tensor {
-    steps.iter().fold(x, |x, step| match step {
-        Step::Append => concat(&[&x, &round.cast(F32).reshape([1])], 0),
-        Step::Twice => cond(&x.dim(0).lt(20), || concat(&[&x, &x], 0), || x.clone()),
-        Step::Reverse => x.slice(s![..;-1]),
-        Step::Scale => x * 0.5 + 1.0,
-        Step::If(inner) => cond(&(round % 2).eq(0), || run(inner, x.clone(), round), || x.clone()),
-        Step::Repeat(n, inner) => {
-            let body = |(i, x): (Tensor, Tensor)| (&i + 1, run(inner, x, &i));
-            WhileLoop::new().shape_invariants((None, spec!(f32[None]))).run((tensor(0), x), |(i, _)| i.lt(*n), body).1
-        }
-    })
-}
-
-/// The same in plain Rust.
-fn model(steps: &[Step], x: &mut Vec<f32>, round: i32) {
-    for step in steps {
-        match step {
-            Step::Append => x.push(round as f32),
-            Step::Twice if x.len() < 20 => *x = x.repeat(2),
-            Step::Twice => {}
-            Step::Reverse => x.reverse(),
-            Step::Scale => x.iter_mut().for_each(|x| *x = *x * 0.5 + 1.0),
-            Step::If(inner) if round % 2 == 0 => model(inner, x, round),
-            Step::If(_) => {}
-            Step::Repeat(n, inner) => (0..*n).for_each(|i| model(inner, x, i)),
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn random_programs_are_those_of_plain_rust(steps in programs(), x in prop::collection::vec(-2f32..2.0, 0..4), n in 0..4) {
-        let whole = [Step::Repeat(n, steps)];
-        let mut expect = x.clone();
-        model(&whole, &mut expect, 0);
-        let x = Tensor::from(x);
-        let eager = run(&whole, x.clone(), &tensor(0)).to_vec::<f32>().unwrap();
-        prop_assert_eq!(&eager, &expect);
-        let traced = {
-            let whole = whole.clone();
-            Function::new(move |x: &Tensor| run(&whole, x.clone(), &tensor(0)))
-        };
-        prop_assert_eq!(&traced(&x).to_vec::<f32>().unwrap(), &expect);
-        // For any size, through all passes, and as text.
-        let any = traced.concrete(spec!(f32[None])).unwrap();
-        let graph = any.graph();
-        let array = x.to_array().unwrap();
-        if let Err(fault) = tracelift_testkit::check::reads_back(graph) {
-            prop_assert!(false, "{fault}\n{graph}");
-        }
-        match tracelift_testkit::engines::compare(graph, &[array]) {
-            Ok(answered) => prop_assert_eq!(answered.results.unwrap()[0].to_vec::<f32>().unwrap(), expect),
-            Err(fault) => prop_assert!(false, "{fault}\n{graph}"),
-        }
-    }
-}
-
-/// A loop of the graph and one of Rust have the same value and, but for the order of sums, the same gradients.
-fn same_gradient(
-    looped: impl Fn(&Tensor) -> Tensor + Copy + Send + Sync + 'static,
-    unrolled: impl Fn(&Tensor) -> Tensor + Copy + Send + Sync + 'static,
-    x: &[f64],
-) {
-    let x = Tensor::from(x.to_vec());
-    let expect = grad(unrolled)(&x).to_vec::<f64>().unwrap();
-    let eager = grad(looped)(&x);
-    let traced = Function::new(move |x: &Tensor| grad(looped)(x)).reduce_retracing();
-    assert_eq!(bits(std::slice::from_ref(&eager)), bits(&[traced(&x)]), "eager and traced");
-    for (given, expect) in eager.to_vec::<f64>().unwrap().iter().zip(&expect) {
-        assert!((given - expect).abs() <= 1e-12 * (1.0 + expect.abs()), "{eager} and {expect}");
-    }
-    let any = traced.concrete(spec!(f64[None])).unwrap();
-    tracelift_testkit::engines::compare(any.graph(), &[x.to_array().unwrap()])
-        .unwrap_or_else(|fault| panic!("{fault}"));
-    let second = Function::new(move |x: &Tensor| grad(move |x: &Tensor| grad(looped)(x).square().sum(..))(x));
-    let graph = second.concrete(spec!(f64[None])).unwrap();
-    tracelift_ir::verify(graph.graph()).unwrap();
-    let expect = grad(move |x: &Tensor| grad(unrolled)(x).square().sum(..))(&x).to_vec::<f64>().unwrap();
-    for (given, expect) in second(&x).to_vec::<f64>().unwrap().iter().zip(&expect) {
-        assert!((given - expect).abs() <= 1e-10 * (1.0 + expect.abs()), "second order: {given} and {expect}");
-    }
-}
-
-const X: [f64; 3] = [0.7, -1.3, 0.4];
-
-#[test]
-fn gradients_of_a_list_that_doubles() {
-    let step = |y: &Tensor, x: &Tensor| concat(&[y, &(y.sin() * x.sum(..))], 0);
-    same_gradient(
-        move |x| {
-            let loop_ = WhileLoop::new().shape_invariants(spec!(f64[None]));
-            loop_.run(x.clone(), |y| y.dim(0).lt(20), |y| step(&y, x)).square().sum(..)
-        },
-        move |x| (0..3).fold(x.clone(), |y, _| step(&y, x)).square().sum(..),
-        &X,
-    );
-}
-
-#[test]
-fn gradients_of_a_list_that_grows_beside_a_number() {
-    let step = |(y, s): (Tensor, Tensor), x: &Tensor| {
-        let s = &s * 0.5 + (&y * y.sum(..)).sum(..).tanh();
-        (concat(&[&y, &s.reshape([1]), &(x.slice(s![..1]) * &s)], 0), s)
-    };
-    same_gradient(
-        move |x| {
-            let loop_ = WhileLoop::new().shape_invariants((None, spec!(f64[None]), None));
-            let start = (tensor(0), x.clone(), x.sum(..));
-            let next = |(i, y, s): (Tensor, Tensor, Tensor)| {
-                let (y, s) = step((y, s), x);
-                (i + 1, y, s)
-            };
-            let (_, y, s) = loop_.run(start, |(i, _, _)| i.lt(4), next);
-            y.sin().sum(..) * s
-        },
-        move |x| {
-            let (y, s) = (0..4).fold((x.clone(), x.sum(..)), |state, _| step(state, x));
-            y.sin().sum(..) * s
-        },
-        &X,
-    );
-}
-
-#[test]
-fn gradients_of_loops_in_loops_and_of_no_round() {
-    let inner = |y: &Tensor| concat(&[y, &(y.slice(s![..1]).sin())], 0);
-    let rounds = |n: i32, m: i32| {
-        same_gradient(
-            move |x| {
-                let outer = WhileLoop::new().shape_invariants((None, spec!(f64[None])));
-                let body = |(i, y): (Tensor, Tensor)| {
-                    let again = WhileLoop::new().shape_invariants((None, spec!(f64[None])));
-                    let (_, y) =
-                        again.run((tensor(0), y * x.mean(..)), |(j, _)| j.lt(&i + m), |(j, y)| (j + 1, inner(&y)));
-                    (i + 1, y)
-                };
-                outer.run((tensor(0), x.clone()), |(i, _)| i.lt(n), body).1.square().sum(..)
-            },
-            move |x| {
-                let grow = |y, i: i32| (0..i + m).fold(y * x.mean(..), |y, _| inner(&y));
-                (0..n).fold(x.clone(), grow).square().sum(..)
-            },
-            &X,
-        );
-    };
-    rounds(2, 1);
-    rounds(0, 0);
-    rounds(1, 0);
-}
-
-#[test]
-fn gradients_through_calls_of_such_functions() {
-    let grown = |x: &Tensor| {
-        let loop_ = WhileLoop::new().shape_invariants(spec!(f64[None]));
-        let y = loop_.run(x * 1.5, |y| y.dim(0).lt(10), |y| concat(&[&y, &y.sin()], 0));
-        concat(&[&y, &x.slice(s![..1])], 0)
-    };
-    let function: &'static _ = Box::leak(Box::new(Function::new(grown)));
-    same_gradient(
-        move |x| function(x).square().sum(..),
-        move |x| {
-            let y = (0..2).fold(x * 1.5, |y, _| concat(&[&y, &y.sin()], 0));
-            concat(&[&y, &x.slice(s![..1])], 0).square().sum(..)
-        },
-        &X,
-    );
-}
-
-#[test]
-fn gradients_where_a_branch_decides_the_length() {
-    same_gradient(
-        move |x| {
-            let grow = |(i, y): (Tensor, Tensor)| {
-                let longer = || concat(&[&y, &(y.slice(s![..1]) * x.sum(..)).sin()], 0);
-                let y = cond(&(&i % 2).eq(0), longer, || &y * 1.5);
-                (i + 1, y)
-            };
-            let loop_ = WhileLoop::new().shape_invariants((None, spec!(f64[None])));
-            loop_.run((tensor(0), x.clone()), |(i, _)| i.lt(4), grow).1.square().sum(..)
-        },
-        move |x| {
-            let grow = |y: Tensor, i: i32| match i % 2 {
-                0 => concat(&[&y, &(y.slice(s![..1]) * x.sum(..)).sin()], 0),
-                _ => y * 1.5,
-            };
-            (0..4).fold(x.clone(), grow).square().sum(..)
-        },
-        &X,
-    );
+    assert!(error.origin.to_string().contains("loop_shapes"), "{error}");
 }
 
 #[test]
