@@ -252,7 +252,7 @@ fn what_is_no_size_of_an_argument_is_looked_at() {
     }
     assert!(concrete.memory_plan(&[&tensor(1)]).is_err() && concrete.profile(&[&tensor(1)], 1).is_err());
     let stages: Vec<&str> = concrete.stages().unwrap().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(stages, ["trace", "cse", "simplify", "fold", "inline", "hoist", "fuse"]);
+    assert_eq!(stages, ["trace", "sizes", "cse", "simplify", "fold", "inline", "hoist", "fuse"]);
     assert!(concrete.text_after("hoist").unwrap().contains("sizes=[r1]"));
     assert!(concrete.text_after("plan").unwrap_err().to_string().contains("there is no program of it"));
     assert_eq!(concrete.call([&tensor(2)]).unwrap()[0].to_vec::<i32>().unwrap(), [0, 1]);

@@ -49,7 +49,7 @@ pub(crate) fn vjp(
         types[1 + place] = op.body.ty(op.body.params()[*n]).with_sizes(&cotangents);
     }
     let again = renamed(&op, &again)?;
-    let backward = Backward::of(&again, activity, given)?;
+    let backward = Backward::of(&again, activity, given, None)?;
     let condition = region("condition", &types, |b, params| {
         let zero = b.number(DType::I64, 0.0);
         Ok(vec![b.push(Gt, &[params[0], zero])?])

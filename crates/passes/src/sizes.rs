@@ -10,7 +10,7 @@ use tracelift_tensor::{Dim, Result, Shape, Sym};
 /// Parameters and results keep their types; the guards stay, and are checked at each call.
 pub fn sizes(graph: &Graph) -> Result<Graph> {
     let names = equal_names(graph);
-    if names.is_empty() {
+    if names.is_empty() || graph.finds_sizes() {
         return Ok(graph.clone());
     }
     let mut b = Builder::new(graph.name());
