@@ -5,7 +5,10 @@
 use std::sync::Mutex;
 use tracelift::data::{Csv, Missing, StandardScaler, parse_idx};
 use tracelift::prelude::*;
-use tracelift::{GradientTape, TensorArray, cond, custom_gradient, for_range, grad, jacobian, value_and_gradients};
+use tracelift::{
+    GradientTape, TensorArray, WhileLoop, concat, cond, custom_gradient, for_range, grad, jacobian, relax,
+    value_and_gradients, vmap,
+};
 
 /// The message, with `L:C` for lines and columns of this file.
 fn text(error: &Error) -> String {
@@ -333,5 +336,67 @@ fn concrete_functions_refuse_other_arguments_and_names() {
         carried(&shrink(&Tensor::full([2, 28], 1))),
         of(cube.concrete((spec!(f32[]), spec!(f32[])))),
         of(cube.concrete(3)),
+    ]));
+}
+
+/// A loop that grows a tensor, under a spec or without.
+fn grown(x: &Tensor, spec: Option<tracelift::TensorSpec>, next: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let options = match spec {
+        Some(spec) => WhileLoop::new().shape_invariants((None, spec)),
+        None => WhileLoop::new(),
+    };
+    options.run((tensor(0), x.clone()), |(i, _)| i.lt(3), |(i, x)| (i + 1, next(&x))).1
+}
+
+#[test]
+fn loops_that_change_shapes() {
+    let x = Tensor::ones([2, 3]);
+    let twice = |x: &Tensor| concat(&[x, x], 0);
+    let wide = |x: &Tensor| concat(&[x, x], 1);
+    let rows = || Some(spec!(f32[None, 3]));
+    let few = WhileLoop::new().shape_invariants(spec!(f32[None, 3]));
+    insta::assert_snapshot!(list(&[
+        carried(&grown(&x, None, twice)),
+        carried(&grown(&x, rows(), wide)),
+        carried(&grown(&x, rows(), |x| x.sum([0]))),
+        carried(&grown(&x, rows(), |x| twice(x).cast(F64))),
+        carried(&grown(&x, Some(spec!(f32[None])), twice)),
+        carried(&grown(&x, Some(spec!(f64[None, 3])), twice)),
+        carried(&grown(&x, Some(spec!(f32[None, 4])), twice)),
+        carried(&few.run((tensor(0), x.clone()), |(i, _)| i.lt(3), |(i, x)| (i + 1, twice(&x))).1),
+        carried(&relax(&x, spec!(f32[None]))),
+        carried(&relax(&x, spec!(f32[None, 2]))),
+        // What no longer fits only while the loop runs.
+        carried(&grown(&x, rows(), |x| twice(&(x + Tensor::ones([2, 3]))))),
+        carried(&(grown(&x, rows(), twice).slice(1..) + &x)),
+        of(Function::new(move |y: &Tensor| grown(y, rows(), twice) + y)(&x).ok()),
+        // What such a loop cannot do.
+        carried(&vmap(move |x: &Tensor| grown(x, Some(spec!(f32[None])), twice))(&x)),
+    ]));
+}
+
+#[function]
+fn growing(x: &Tensor) -> Tensor {
+    let mut list = relax(x, spec!(f32[None]));
+    for _ in range_t(3) {
+        list = concat(&[&list, &list], 0);
+    }
+    list
+}
+
+#[function]
+fn misgrowing(x: &Tensor) -> Tensor {
+    let mut list = relax(x, spec!(f32[None, 2]));
+    while list.dim(0) < 5 {
+        list = concat(&[&list, &list], 1);
+    }
+    list
+}
+
+#[test]
+fn rewritten_loops_that_change_shapes() {
+    insta::assert_snapshot!(list(&[
+        of(misgrowing(&Tensor::ones([1, 2])).ok()),
+        of(Function::new(|x: &Tensor| vmap(growing)(x))(&Tensor::ones([2, 3])).ok()),
     ]));
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tracelift::prelude::*;
-use tracelift::{concat, cond, for_range, stack, value_and_gradients};
+use tracelift::{WhileLoop, concat, cond, for_range, relax, stack, value_and_gradients};
 
 /// Small shapes that often do not fit together, empty axes and unit axes among them.
 fn shapes() -> impl Strategy<Value = Vec<usize>> {
@@ -104,6 +104,16 @@ const CALLS: &[(&str, Call)] = &[
     ("dim", |x| x.a.dim(x.axis)),
     ("cond", |x| cond(&x.a, || x.b.clone(), || &x.b + 1)),
     ("while", |x| while_loop((x.a.clone(), tensor(0)), |(_, i)| i.lt(2), |(a, i)| (a.sum(x.axis), i + 1)).0),
+    ("while of changing shapes", |x| {
+        let spec = tracelift::TensorSpec::new(x.dtype, vec![None; x.shape.len()]);
+        let relaxed = WhileLoop::new().shape_invariants((spec, None));
+        let state = (x.a.clone(), tensor(0));
+        relaxed.run(state, |(a, i)| i.lt(3).and(a.dim(0).lt(50)), |(a, i)| (concat(&[&a, &x.b], x.axis), i + 1)).0
+    }),
+    ("relaxed for_range", |x| {
+        let start = relax(&x.a, tracelift::TensorSpec::new(x.a.dtype(), vec![None; x.a.rank()]));
+        for_range(x.b.minimum(3), start, |i, a| concat(&[&a, &(&a + i)], x.axis) + 1)
+    }),
     // A loop does what it is told, so it is not told to go around a billion times.
     ("for_range", |x| for_range(x.b.minimum(50), x.a.clone(), |i, a| a + i)),
     ("zeros", |x| Tensor::zeros(x.shape.clone())),

@@ -6,11 +6,14 @@
 //! orders are the same function applied again. [`value_and_grad`] does it for a finished graph.
 
 mod batch;
+mod changing_shapes;
 mod graph;
 mod loop_activity;
 mod loop_body;
 mod loops;
+mod names;
 mod regions;
+mod replay;
 mod reverse;
 mod trip_count;
 

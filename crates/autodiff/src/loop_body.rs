@@ -4,8 +4,8 @@ use crate::loop_activity::Activity;
 use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Save, StackNew, StackPush, While};
-use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
-use tracelift_tensor::{Dim, Error, Result};
+use tracelift_ir::{Builder, Graph, Node, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
+use tracelift_tensor::{Dim, Error, Result, Sym};
 
 /// The body of a loop and its gradient as one graph, on the values that the iteration started with.
 ///
@@ -37,7 +37,7 @@ impl Backward {
         let mut param = |ty: &Type| b.param("", ty.clone(), ParamRole::Input);
         let params: Vec<Value> = body.param_types().map(&mut param).collect();
         let tops: Vec<Value> = pops.iter().map(|pop| param(body.ty(pop.item))).collect();
-        let carried: Vec<Value> = activity.carried.iter().map(|n| param(body.ty(body.params()[*n]))).collect();
+        let carried: Vec<Value> = activity.carried.iter().map(|n| param(body.ty(body.results()[*n]))).collect();
         // Each iteration pops the cotangents of what it had kept.
         let stacked: Vec<usize> = (op.carried()..body.results().len()).filter(|n| given[*n]).collect();
         let stacked: Vec<(Value, Value)> =
@@ -208,13 +208,19 @@ fn needed(graph: &Graph, forward: &ValueMap<Value>) -> Vec<Kept> {
     kept
 }
 
-/// Copies into a builder what the results of a graph need, where some values are given; answers the results.
+/// Copies into a builder what the results of a graph need, where some values are given; answers the results. What speaks of
+/// a size that a node finds needs that node.
 pub(crate) fn copy_needed(b: &mut Builder, graph: &Graph, made: &mut ValueMap<Value>) -> Result<Vec<Value>> {
     let mut needed = vec![false; graph.len()];
+    let found = |(id, node): (NodeIndex, &Node)| node.op.found_sizes().into_iter().map(move |sym| (sym, id.value()));
+    let finders: Vec<(Sym, Value)> = graph.nodes().flat_map(found).collect();
     let mut pending: Vec<Value> = graph.results().to_vec();
     while let Some(value) = pending.pop() {
         if !made.contains(value) && !std::mem::replace(&mut needed[value.node.index()], true) {
-            pending.extend(graph.node(value).operands.iter().copied());
+            let node = graph.node(value);
+            pending.extend(node.operands.iter().copied());
+            let used = finders.iter().filter(|(sym, _)| node.uses_size(std::slice::from_ref(sym)));
+            pending.extend(used.map(|(_, finder)| *finder));
         }
     }
     for (n, _) in needed.iter().enumerate().filter(|(_, needed)| **needed) {

@@ -7,6 +7,7 @@
 use crate::loop_activity::Activity;
 use crate::loop_body::{Backward, Kept, copy_needed, region};
 use crate::regions::Region;
+use crate::replay;
 use crate::reverse::zeros;
 use crate::trip_count::trip_count;
 use tracelift_ir::ops::{Gt, StackLen, StackPop, While};
@@ -19,6 +20,9 @@ pub(crate) fn vjp(b: &mut Builder, of: &Region<'_>, op: &While) -> Result<Vec<Op
     let activity = Activity::of(op, of.wanted, &given);
     if activity.is_empty() {
         return Ok(all);
+    }
+    if !op.sizes.is_empty() {
+        return replay::vjp(b, of, op, &activity, &given);
     }
     let trips = trip_count(b, op, of.x);
     let backward = Backward::of(op, &activity, &given, trips.as_ref().and_then(Dim::known_len))?;

@@ -1,11 +1,12 @@
 //! Gradients of the ops that own graphs.
 
 use crate::loops;
+use crate::names::Names;
 use crate::reverse::{gradients, zeros};
 use std::sync::Arc;
 use tracelift_ir::ops::{Call, Cond};
-use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value};
-use tracelift_tensor::{Error, Result};
+use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value};
+use tracelift_tensor::{Dim, Error, Result, Sym};
 
 /// A node with regions whose gradient is wanted.
 pub(crate) struct Region<'a> {
@@ -43,10 +44,12 @@ impl Region<'_> {
     /// A branch on the same condition, whose regions run the forward region again and walk back over it.
     fn branches(&self, b: &mut Builder, cond: &Cond) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (1..self.x.len()).filter(|n| self.wanted[*n]).map(|n| n - 1).collect();
-        let backward = Cond {
-            then: Arc::new(backward(&cond.then, &sources, self.dy)?),
-            otherwise: Arc::new(backward(&cond.otherwise, &sources, self.dy)?),
-        };
+        // Where the branches differ in sizes, what comes has those that were found.
+        let known = |dy: &Option<Value>| dy.filter(|_| !cond.sizes.is_empty()).map(|dy| b.ty(dy).clone());
+        let types: Vec<Option<Type>> = self.dy.iter().map(known).collect();
+        let then = backward(&cond.then, &sources, self.dy, &types)?;
+        let otherwise = backward(&cond.otherwise, &sources, self.dy, &types)?;
+        let backward = Cond::new(Arc::new(then), Arc::new(otherwise));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;
         let mut all = vec![None; self.x.len()];
@@ -59,7 +62,7 @@ impl Region<'_> {
     /// A call of the callee's gradient.
     fn callee(&self, b: &mut Builder, call: &Call) -> Result<Vec<Option<Value>>> {
         let sources: Vec<usize> = (0..self.x.len()).filter(|n| self.wanted[*n]).collect();
-        let backward = Call::new(Arc::new(backward(&call.callee, &sources, self.dy)?));
+        let backward = Call::new(Arc::new(backward(&call.callee, &sources, self.dy, &[])?));
         let operands: Vec<Value> = self.x.iter().copied().chain(self.dy.iter().flatten().copied()).collect();
         let gradients = b.push_multi(backward, &operands)?;
         let mut all = vec![None; self.x.len()];
@@ -81,25 +84,38 @@ impl Region<'_> {
 }
 
 /// A graph from the parameters of `graph` and the cotangents of those results that have one to the gradients with respect
-/// to some parameters; zeros where no path leads.
-fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>]) -> Result<Graph> {
+/// to some parameters; zeros where no path leads. `types` are those of cotangents where they are not those of the results.
+fn backward(graph: &Arc<Graph>, sources: &[usize], dy: &[Option<Value>], types: &[Option<Type>]) -> Result<Graph> {
     let mut b = Builder::new(format!("{}.gradient", graph.name()));
     let mut arguments = vec![];
     for (param, role) in graph.params().iter().zip(graph.roles()) {
         let name = graph.name_of(*param).cloned().unwrap_or_default();
         arguments.push(b.param(name, graph.ty(*param).clone(), *role));
     }
+    // Sizes that the graph finds are not known when it is called, but to those who have its results.
+    let found = graph.found_sizes();
+    let mut names = Names::of(graph);
+    let given: Vec<(Sym, Dim)> = found.iter().map(|sym| (sym.clone(), names.next(sym))).collect();
     let mut cotangents = vec![];
-    for (result, _) in graph.results().iter().zip(dy).filter(|(_, dy)| dy.is_some()) {
-        cotangents.push((*result, b.param("", graph.ty(*result).clone(), ParamRole::Input)));
+    for (n, _) in dy.iter().enumerate().filter(|(_, dy)| dy.is_some()) {
+        let own = || names.open(graph.ty(graph.results()[n]), &found);
+        let ty = types.get(n).cloned().flatten().unwrap_or_else(own);
+        cotangents.push((n, b.param("", ty, ParamRole::Input)));
     }
-    let made = b.splice(graph, &arguments)?;
-    let targets: Vec<(Value, Value)> = cotangents.into_iter().map(|(y, dy)| (made[y], dy)).collect();
+    let forward = if found.is_empty() { graph.clone() } else { Arc::new(graph.with_sizes(&given)?) };
+    let made = b.splice(&forward, &arguments)?;
+    let mut targets: Vec<(Value, Value)> = vec![];
+    for (n, dy) in cotangents {
+        let y = made[forward.results()[n]];
+        let same = b.ty(y) == b.ty(dy);
+        let dy = if same { dy } else { b.reshape(dy, b.ty(y).shape().clone())? };
+        targets.push((y, dy));
+    }
     let wanted: Vec<Value> = sources.iter().map(|n| arguments[*n]).collect();
     let found = gradients(&mut b, &targets, &wanted)?;
     let results =
         wanted.iter().zip(found).map(|(x, dx)| dx.map_or_else(|| zeros(&mut b, *x), Ok)).collect::<Result<Vec<_>>>()?;
-    for (guard, _) in graph.guards_with_origins() {
+    for (guard, _) in forward.guards_with_origins() {
         b.assume(guard.clone());
     }
     b.finish(&results)

@@ -25,7 +25,7 @@ fn text_after(file: &str, compare: &Compare) -> Result<String> {
     let input = Input::load(file)?;
     let mut text = String::new();
     for graph in input.chosen(None)? {
-        Pipeline::default().lower(graph, &mut |stage, made| {
+        Pipeline::default().lower_to(compare.after, graph, &mut |stage, made| {
             if stage == compare.after {
                 let _ = writeln!(text, "{made}");
             }

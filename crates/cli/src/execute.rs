@@ -170,7 +170,11 @@ impl<'a> Callee<'a> {
         match (self.graph(), self) {
             (Some(graph), _) if engine == Engine::Reference => evaluate(graph, arguments),
             (Some(graph), _) => {
-                let program = Pipeline { fuse: engine != Engine::Unfused }.lower(graph, &mut |_, _| {})?;
+                let pipeline = Pipeline { fuse: engine != Engine::Unfused };
+                if graph.finds_sizes() {
+                    return evaluate(&pipeline.optimize(graph, &mut |_, _| {})?, arguments);
+                }
+                let program = pipeline.lower(graph, &mut |_, _| {})?;
                 call_graph(graph, &Executable::compile(Arc::new(program), options)?, arguments)
             }
             // A program has no graph: its own interpreter is the reference.

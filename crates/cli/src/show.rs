@@ -87,7 +87,9 @@ fn parts_of(graph: &Graph, show: &Show) -> Result<Vec<String>> {
         return Ok(vec![after(graph, show, show.after.unwrap_or(Stage::Trace))?]);
     }
     let mut parts = vec![];
-    watch(graph, show, &mut |stage, made| {
+    // Of a graph that finds sizes while it runs there is no program.
+    let last = if graph.finds_sizes() { Stage::Fuse } else { Stage::Plan };
+    watch(graph, show, last, &mut |stage, made| {
         let text = made_text(show, stage, made)?;
         parts.push(match show.format {
             Format::Text => format!("; after {stage}:\n{text}"),
@@ -105,7 +107,7 @@ fn after(graph: &Graph, show: &Show, wanted: Stage) -> Result<String> {
         return made_text(show, Stage::Trace, Made::Graph(graph));
     }
     let mut text = String::new();
-    watch(graph, show, &mut |stage, made| {
+    watch(graph, show, wanted, &mut |stage, made| {
         if stage == wanted {
             text = made_text(show, stage, made)?;
         }
@@ -114,15 +116,15 @@ fn after(graph: &Graph, show: &Show, wanted: Stage) -> Result<String> {
     Ok(text)
 }
 
-/// Takes a function through all stages, and stops listening at the first error.
-fn watch(graph: &Graph, show: &Show, see: &mut dyn FnMut(Stage, Made<'_>) -> Result) -> Result {
+/// Takes a function through the stages as far as the last one wanted, and stops listening at the first error.
+fn watch(graph: &Graph, show: &Show, last: Stage, see: &mut dyn FnMut(Stage, Made<'_>) -> Result) -> Result {
     let mut seen = Ok(());
-    let lowered = pipeline(show).lower(graph, &mut |stage, made| {
+    let lowered = pipeline(show).lower_to(last, graph, &mut |stage, made| {
         if seen.is_ok() {
             seen = see(stage, made);
         }
     });
-    seen.and(lowered.map(drop))
+    seen.and(lowered)
 }
 
 fn pipeline(show: &Show) -> Pipeline {

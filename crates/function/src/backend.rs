@@ -35,6 +35,8 @@ struct Reference {
 /// Makes a graph callable.
 pub(crate) fn compile(graph: &Arc<Graph>, options: &Options) -> Result<Compiled> {
     let machine = match options.engine {
+        // A program's memory is planned from the sizes of arguments.
+        _ if graph.finds_sizes() => Machine::Reference(Reference::new(graph.clone(), options.clone())),
         Engine::Reference => Machine::Reference(Reference::new(graph.clone(), options.clone())),
         Engine::Interpreter | Engine::Unfused | Engine::Fused => match executable(graph, options) {
             Ok(executable) => Machine::Program(Box::new(executable)),
@@ -63,7 +65,7 @@ fn pipeline(options: &Options) -> Pipeline {
 /// The text of what a stage makes of a graph.
 pub(crate) fn text_after(graph: &Graph, options: &Options, wanted: Stage) -> Result<String> {
     let mut text = None;
-    pipeline(options).lower(graph, &mut |stage, made| {
+    pipeline(options).lower_to(wanted, graph, &mut |stage, made| {
         if stage == wanted {
             text = Some(match made {
                 Made::Graph(graph) => graph.to_string(),

@@ -93,9 +93,9 @@ impl<X: Tree> Given<'_, X> {
             let mut operands =
                 self.tensors.iter().map(|tensor| stack.lift(tensor, &self.origin)).collect::<Result<Vec<_>>>()?;
             operands.extend(stack.lift_sources(&sources, &self.origin)?);
+            let call = Call { gradient: Some(gradient), ..stack.call_of(callee) };
             let frame = stack.top_frame();
-            let value =
-                frame.builder.at(self.origin.clone()).push(Call { callee, gradient: Some(gradient) }, &operands)?;
+            let value = frame.builder.at(self.origin.clone()).push(call, &operands)?;
             Ok(frame.tensor(value))
         })
         .unwrap_or_else(|| Err(Error::internal("a custom gradient is traced outside of any trace")))
@@ -130,7 +130,7 @@ impl<X: Tree> Given<'_, X> {
             });
         }
         operands.push(Tensor::eager(array.clone()));
-        let op = Call { callee, gradient: Some(gradient) }.into();
+        let op = Call { gradient: Some(gradient), ..Call::new(callee) }.into();
         Ok(tape::note(&op, &operands, vec![array], &self.origin)?.swap_remove(0))
     }
 
@@ -182,7 +182,7 @@ fn unassigned(regions: &[&Region]) -> Result {
 
 /// That the sizes a function uses are sizes of what it is given.
 pub(crate) fn closed(graph: Arc<Graph>) -> Result<Arc<Graph>> {
-    let known: Vec<_> = graph.unknowns().into_iter().map(|(sym, ..)| sym).collect();
+    let known: Vec<_> = graph.unknowns().into_iter().map(|(sym, ..)| sym).chain(graph.found_sizes()).collect();
     let used = graph.nodes().flat_map(|(_, node)| &node.types).filter_map(Type::as_tensor);
     let foreign = used.flat_map(|tensor| tensor.shape.syms()).find(|sym| !known.contains(sym));
     match foreign {

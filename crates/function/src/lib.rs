@@ -49,7 +49,8 @@ pub use concrete::{
     ArgumentKind, ConcreteFunction, FunctionSignature, MemoryPlan, PlannedBuffer, Profile, SignatureArgument,
 };
 pub use control::{
-    IntoTensorRange, TensorRange, WhileLoop, cond, for_range, map_fn, range_t, scan, switch_case, while_loop,
+    IntoTensorRange, ShapeInvariant, ShapeInvariants, TensorRange, WhileLoop, cond, for_range, map_fn, range_t, relax,
+    scan, switch_case, while_loop,
 };
 pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};

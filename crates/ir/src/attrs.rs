@@ -2,7 +2,7 @@
 
 use crate::graph::Graph;
 use std::sync::Arc;
-use tracelift_tensor::{Array, DType, Dim, Error, Result, Shape};
+use tracelift_tensor::{Array, DType, Dim, Error, Result, Shape, Sym};
 
 /// The value of one attribute.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,6 +167,16 @@ impl<'a> AttrReader<'a> {
     pub fn dtype(&mut self, name: &'static str) -> Result<DType> {
         let word = self.word(name)?;
         word.parse().map_err(|_| Error::format(format!("wants an element type as attribute `{name}`, not `{word}`")))
+    }
+
+    /// A list of names of unknown sizes, which may be left out.
+    pub fn names(&mut self, name: &'static str) -> Result<Vec<Sym>> {
+        if !self.has(name) {
+            return Ok(Vec::new());
+        }
+        let message = |dim: &Dim| format!("wants names of unknown sizes as attribute `{name}`, not `{dim}`");
+        let sym = |dim: &Dim| dim.as_sym().ok_or_else(|| Error::format(message(dim)));
+        self.dims(name)?.iter().map(sym).collect()
     }
 
     /// Whether an attribute is given.

@@ -8,6 +8,8 @@ mod value;
 mod attrs;
 mod graph;
 mod op;
+mod found;
+mod rename;
 mod infer;
 mod build;
 mod vjp;

@@ -106,6 +106,6 @@ fn choose(b: &mut Builder, x: Value, y: Value) -> tracelift_tensor::Result<Value
         let result = if first { x } else { b.neg(y)? };
         b.finish(&[result]).map(Arc::new)
     };
-    let op = Cond { then: branch(["x", ""], true)?, otherwise: branch(["", "x"], false)? };
+    let op = Cond::new(branch(["x", ""], true)?, branch(["", "x"], false)?);
     b.push(op, &[p, x, y])
 }

@@ -15,7 +15,8 @@ use tracelift_tensor::{Error, Result, Sym};
 /// Checks a whole function; reports every fault with its place.
 ///
 /// Operands stand before their users, types are those that inference finds, guards are all there, states keep their
-/// types, parameters are those that are listed, and each unknown size can be read off a parameter.
+/// types, parameters are those that are listed, and each unknown size can be read off a parameter or is found by a node
+/// that stands before those that use it.
 pub fn verify(graph: &Graph) -> Result {
     let mut faults = Faults::new(graph);
     faults.structure();
@@ -134,10 +135,16 @@ impl<'g> Faults<'g> {
         let mut known = outer.clone();
         known.extend(graph.unknowns().into_iter().map(|(sym, ..)| sym));
         for (index, node) in graph.nodes() {
+            let found = node.op.found_sizes();
+            if let Some(sym) = found.iter().find(|sym| known.contains(sym)) {
+                self.at(index, format!("finds the size {sym}, which is known before it"));
+            }
             let mut missing: Vec<Sym> = Vec::new();
             for ty in &node.types {
                 if let Type::Tensor(tensor) | Type::Stack(tensor) = ty {
-                    missing.extend(tensor.shape.syms().into_iter().filter(|sym| !known.contains(sym)));
+                    missing.extend(
+                        tensor.shape.syms().into_iter().filter(|sym| !known.contains(sym) && !found.contains(sym)),
+                    );
                 }
             }
             if let Some(sym) = missing.first() {
@@ -149,6 +156,7 @@ impl<'g> Faults<'g> {
                 inner.unknowns(if own_sizes { &none } else { &known });
                 self.list.append(&mut inner.list);
             }
+            known.extend(found);
         }
     }
 }
@@ -245,7 +253,7 @@ mod tests {
         broken.nodes[petgraph::graph::NodeIndex::from(1)].types[0] = Type::tensor(I32, [2]);
         let mut bad = graph.clone();
         let otherwise = std::sync::Arc::new(broken);
-        let op = crate::ops::Cond { then: cond.then.clone(), otherwise };
+        let op = crate::ops::Cond::new(cond.then.clone(), otherwise);
         bad.nodes[petgraph::graph::NodeIndex::from(2)].op = op.into();
         assert_eq!(
             faults(&bad),

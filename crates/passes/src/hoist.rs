@@ -5,12 +5,12 @@ use crate::schedule::lowering;
 use std::sync::Arc;
 use tracelift_ir::ops::While;
 use tracelift_ir::{Builder, Graph, Lowering, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
-use tracelift_tensor::Result;
+use tracelift_tensor::{Result, Sym};
 
 /// Moves nodes out of the regions of loops, from the innermost outwards.
 ///
-/// A node is moved if it depends on nothing that changes, has no effect and cannot fail: the loop may not run at all. What
-/// costs nothing (literals, other indices, views) is moved only for the sake of others, and stays where it is needed.
+/// A node is moved if it depends on nothing that changes, sizes included, has no effect and cannot fail: the loop may not
+/// run at all. What costs nothing (literals, other indices, views) is moved only for the sake of others, and stays where it is needed.
 pub fn hoist(graph: &Graph) -> Result<Graph> {
     if graph.depth() == 0 {
         return Ok(graph.clone());
@@ -30,7 +30,7 @@ fn repeat(new: &mut Rewrite<'_>, id: NodeIndex, op: &While) -> Result {
     let (condition, body) = (hoist(&op.condition)?, hoist(&op.body)?);
     let stays: Vec<bool> =
         (0..body.params().len()).map(|n| n >= op.carried() || body.results()[n] == body.params()[n]).collect();
-    let moved = [invariant(&condition, &stays), invariant(&body, &stays)];
+    let moved = [invariant(&condition, &stays, &op.sizes), invariant(&body, &stays, &op.sizes)];
     let mut operands = new.operands(id).to_vec();
     let origin = new.graph.node(id).origin.clone();
     let mut outside: Vec<Vec<(Value, Value)>> = vec![];
@@ -52,15 +52,17 @@ fn repeat(new: &mut Rewrite<'_>, id: NodeIndex, op: &While) -> Result {
 }
 
 /// Which nodes of a region have the same results in every iteration, and may be computed even if there is none.
-fn invariant(region: &Graph, stays: &[bool]) -> Vec<bool> {
+fn invariant(region: &Graph, stays: &[bool], sizes: &[Sym]) -> Vec<bool> {
     let mut invariant = vec![false; region.len()];
+    let inside = [sizes, &region.found_sizes()].concat();
     for (param, stays) in region.params().iter().zip(stays) {
         invariant[param.node.index()] = *stays;
     }
     for (id, node) in region.nodes() {
         if !matches!(node.op, Op::Parameter(_)) {
             let same = node.operands.iter().all(|x| invariant[x.node.index()]);
-            invariant[id.index()] = same && cost(region, id) != Cost::Stays;
+            let known = inside.is_empty() || !node.uses_size(&inside);
+            invariant[id.index()] = same && known && cost(region, id) != Cost::Stays;
         }
     }
     invariant

@@ -53,6 +53,13 @@ stages! {
     Plan "plan";
 }
 
+impl Stage {
+    /// Whether it makes programs: the earlier ones rewrite graphs.
+    pub fn is_of_programs(self) -> bool {
+        self >= Stage::Schedule
+    }
+}
+
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -136,6 +143,14 @@ impl Pipeline {
         check_program(Stage::Plan, &program);
         observe(Stage::Plan, Made::Program(&program));
         Ok(program)
+    }
+
+    /// Takes a graph through the stages as far as one of them is reached: those that rewrite graphs, or all.
+    pub fn lower_to(self, last: Stage, graph: &Graph, observe: Observer<'_>) -> Result {
+        match last.is_of_programs() {
+            true => self.lower(graph, observe).map(drop),
+            false => self.optimize(graph, observe).map(drop),
+        }
     }
 
     /// Takes a graph through the stages that rewrite graphs.

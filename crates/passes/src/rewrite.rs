@@ -1,10 +1,11 @@
 //! What every graph pass shares: writing a graph anew, node by node.
 
 use smallvec::SmallVec;
+use std::slice;
 use std::sync::Arc;
 use tracelift_ir::ops::{Cond, Fusion, While};
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, Value, ValueMap};
-use tracelift_tensor::Result;
+use tracelift_tensor::{Dim, Result, Sym};
 
 /// A new graph with the parameters of an old one, and where the old values went.
 pub(crate) struct Rewrite<'g> {
@@ -74,7 +75,7 @@ fn map_regions(op: &Op, region: &mut dyn FnMut(&Graph) -> Result<Graph>) -> Resu
     let mut map = |graph: &Arc<Graph>| region(graph).map(Arc::new);
     Ok(Some(match op {
         Op::While(op) => While { condition: map(&op.condition)?, body: map(&op.body)?, ..op.clone() }.into(),
-        Op::Cond(op) => Cond { then: map(&op.then)?, otherwise: map(&op.otherwise)? }.into(),
+        Op::Cond(op) => Cond { then: map(&op.then)?, otherwise: map(&op.otherwise)?, ..op.clone() }.into(),
         Op::Fusion(op) => Fusion { body: map(&op.body)? }.into(),
         _ => return Ok(None),
     }))
@@ -89,12 +90,23 @@ pub(crate) fn live(graph: &Graph) -> Vec<bool> {
     };
     let mut pending: Vec<NodeIndex> = graph.results().iter().map(|v| v.node).collect();
     pending.extend(graph.nodes().filter(|(id, node)| has_effect(&node.op, *id)).map(|(id, _)| id));
+    let finders = finders(graph);
+    let guards = graph.guards().flat_map(|guard| [&guard.lhs, &guard.rhs]);
+    let in_guards: Vec<Sym> = if finders.is_empty() { vec![] } else { guards.flat_map(Dim::syms).collect() };
+    pending.extend(finders.iter().filter(|(sym, _)| in_guards.contains(sym)).map(|(_, id)| *id));
     while let Some(id) = pending.pop() {
         if !std::mem::replace(&mut live[id.index()], true) {
-            pending.extend(graph.node(id).operands.iter().map(|x| x.node));
+            let node = graph.node(id);
+            pending.extend(node.operands.iter().map(|x| x.node));
+            pending.extend(finders.iter().filter(|(sym, _)| node.uses_size(slice::from_ref(sym))).map(|(_, id)| *id));
         }
     }
     live
+}
+
+/// The sizes that nodes find while they run, with these nodes: what speaks of such a size depends on its node.
+fn finders(graph: &Graph) -> Vec<(Sym, NodeIndex)> {
+    graph.nodes().flat_map(|(id, node)| node.op.found_sizes().into_iter().map(move |sym| (sym, id))).collect()
 }
 
 /// The graph without the nodes that nothing depends on.

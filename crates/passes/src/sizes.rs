@@ -1,6 +1,5 @@
 //! One name for unknown sizes that guards say are equal.
 
-use crate::inline::substitute;
 use tracelift_ir::{Builder, Graph, Type, Value};
 use tracelift_kernel::guard::GuardOp;
 use tracelift_tensor::{Dim, Result, Shape, Sym};
@@ -11,7 +10,7 @@ use tracelift_tensor::{Dim, Result, Shape, Sym};
 /// Parameters and results keep their types; the guards stay, and are checked at each call.
 pub fn sizes(graph: &Graph) -> Result<Graph> {
     let names = equal_names(graph);
-    if names.is_empty() {
+    if names.is_empty() || graph.finds_sizes() {
         return Ok(graph.clone());
     }
     let mut b = Builder::new(graph.name());
@@ -31,7 +30,7 @@ pub fn sizes(graph: &Graph) -> Result<Graph> {
             *argument = shaped(&mut b, *argument, ty.shape.substitute(&names))?;
         }
     }
-    let made = b.splice_with(graph, &arguments, |op| substitute(op, &names))?;
+    let made = b.splice_with(graph, &arguments, |op| op.with_sizes(&names))?;
     let mut results = vec![];
     for result in graph.results() {
         let param = graph.params().iter().position(|param| param == result);

@@ -50,11 +50,17 @@ impl Prepared {
     /// Takes a graph as far as the engine needs it.
     pub fn new(engine: Engine, graph: &Graph) -> Result<Prepared> {
         let printed = Arc::new(Mutex::new(vec![]));
+        let mut graph = graph.clone();
         let machine = match engine {
             Engine::Reference => Machine::Evaluator,
+            // There is no program of it, but the passes must keep what it means.
+            _ if graph.finds_sizes() => {
+                graph = Pipeline { fuse: engine != Engine::Unfused }.optimize(&graph, &mut |_, _| {})?;
+                Machine::Evaluator
+            }
             Engine::Interpreter | Engine::Unfused | Engine::Fused => {
                 let pipeline = Pipeline { fuse: engine != Engine::Unfused };
-                let program = pipeline.lower(graph, &mut |_, _| {})?;
+                let program = pipeline.lower(&graph, &mut |_, _| {})?;
                 let executable = Executable::compile(Arc::new(program), options(engine, &printed))?;
                 // Where native code cannot be made a user gets the interpreter; a test wants to know.
                 if engine != Engine::Interpreter && !executable.is_native() {
@@ -63,7 +69,7 @@ impl Prepared {
                 Machine::Executable(Box::new(executable))
             }
         };
-        Ok(Prepared { graph: graph.clone(), machine, printed })
+        Ok(Prepared { graph, machine, printed })
     }
 
     /// Runs it on arrays: one per parameter, states included.

@@ -2,12 +2,16 @@
 
 use super::guarded::{can_fail, stand_in, when_any};
 use super::{BatchValue, batch_nodes, batched_region, choose, spread};
+use crate::changing_shapes::not_for_a_batch;
 use std::sync::Arc;
 use tracelift_ir::ops::Cond;
 use tracelift_ir::{Builder, Graph, Type, Value};
 use tracelift_tensor::{Dim, Error, Result};
 
 pub(super) fn cond(b: &mut Builder, cond: &Cond, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
+    if !cond.sizes.is_empty() {
+        return Err(not_for_a_batch("cond", b.origin()));
+    }
     let (condition, captured) = (x[0], &x[1..]);
     if !condition.batched {
         return one_branch(b, cond, condition.value, captured, size);
@@ -44,7 +48,7 @@ fn one_branch(
     let (then, held) = batched_region(&cond.then, &batched, size, &wanted)?;
     let (otherwise, _) = batched_region(&cond.otherwise, &batched, size, &wanted)?;
     let operands: Vec<Value> = std::iter::once(condition).chain(captured.iter().map(|x| x.value)).collect();
-    let results = b.push_multi(Cond { then, otherwise }, &operands)?;
+    let results = b.push_multi(Cond::new(then, otherwise), &operands)?;
     Ok(results.into_iter().zip(held).map(|(value, batched)| BatchValue { value, batched }).collect())
 }
 

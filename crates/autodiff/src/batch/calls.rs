@@ -1,6 +1,7 @@
 //! Calls over a batch: the callee does the whole batch in one call.
 
 use super::{BatchValue, batched_graph};
+use crate::changing_shapes::{finder, not_for_a_batch};
 use std::sync::Arc;
 use tracelift_ir::ops::Call;
 use tracelift_ir::{Builder, Graph, Value};
@@ -8,6 +9,10 @@ use tracelift_tensor::{Dim, Result};
 
 pub(super) fn call(b: &mut Builder, call: &Call, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
+    if !call.found.is_empty() {
+        let (op, origin) = finder(&call.callee).map_or(("call", b.origin()), |(node, op)| (op.name(), &node.origin));
+        return Err(not_for_a_batch(op, origin));
+    }
     // The callee's unknown sizes are its own, so that of the batch is one more of them.
     let inner = if size.known().is_some() { size.clone() } else { fresh_size(&call.callee) };
     let name = format!("{}.batch", call.callee.name());
@@ -17,7 +22,7 @@ pub(super) fn call(b: &mut Builder, call: &Call, x: &[BatchValue], size: &Dim) -
         None => None,
     };
     let operands: Vec<Value> = x.iter().map(|x| x.value).collect();
-    let results = b.push_multi(Call { callee: Arc::new(callee), gradient }, &operands)?;
+    let results = b.push_multi(Call { gradient, ..Call::new(Arc::new(callee)) }, &operands)?;
     Ok(results.into_iter().zip(held).map(|(value, batched)| BatchValue { value, batched }).collect())
 }
 
@@ -41,7 +46,8 @@ fn given_gradient(gradient: &Graph, operands: &[bool], results: &[bool], size: &
 
 /// An unknown that the graph does not use.
 fn fresh_size(graph: &Graph) -> Dim {
-    let used: Vec<String> = graph.unknowns().iter().map(|(sym, ..)| sym.to_string()).collect();
+    let unknowns = graph.unknowns().into_iter().map(|(sym, ..)| sym);
+    let used: Vec<String> = unknowns.chain(graph.found_sizes()).map(|sym| sym.to_string()).collect();
     let names = std::iter::once("V".to_owned()).chain((1..).map(|n| format!("V{n}")));
     let name = names.into_iter().find(|name| !used.contains(name)).expect("there are more names than unknowns");
     Dim::sym(&name)

@@ -56,5 +56,5 @@ pub(super) fn when_any(b: &mut Builder, mask: Value, region: Arc<Graph>, x: &[Va
     }
     let otherwise = Arc::new(idle.finish(&zeros)?);
     let operands: Vec<Value> = std::iter::once(any).chain(x.iter().copied()).collect();
-    Ok(b.push_multi(Cond { then: region, otherwise }, &operands)?.to_vec())
+    Ok(b.push_multi(Cond::new(region, otherwise), &operands)?.to_vec())
 }

@@ -2,6 +2,7 @@
 
 use super::guarded::{can_fail, stand_in};
 use super::{BatchValue, batch_nodes, batched_region, choose, params_like, spread};
+use crate::changing_shapes::not_for_a_batch;
 use std::sync::Arc;
 use tracelift_ir::ops::While;
 use tracelift_ir::{Builder, Graph, Type, Value};
@@ -10,6 +11,9 @@ use tracelift_tensor::{DType, Dim, Error, Result, Shape};
 
 pub(super) fn while_loop(b: &mut Builder, loop_: &While, x: &[BatchValue], size: &Dim) -> Result<Vec<BatchValue>> {
     let carried = loop_.carried();
+    if !loop_.sizes.is_empty() {
+        return Err(not_for_a_batch("while", b.origin()));
+    }
     let mut batched: Vec<bool> = x.iter().map(|x| x.batched).collect();
     let (mut own_ends, mut kept);
     // A carried value is batched from the start if an iteration makes it so: repeat until nothing is new.

@@ -1,7 +1,7 @@
 //! `if` and `else`: the branch that is taken if that is known, else both, one after the other, as a branch of the graph.
 
 use tracelift_ir::{Builder, TensorType, Value};
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::{Dim, Error, Result};
 
 use super::{
     Condition, Truth,
@@ -267,7 +267,7 @@ impl Join<'_> {
         for _ in &then.tensors {
             let (a, b) = (self.then.next(), self.otherwise.next());
             let (x, y) = (self.then.ty(a), self.otherwise.ty(b));
-            if x != y {
+            if x != y && !may_join(&x, &y) {
                 return Err(self.site.branches(name, &x, &y));
             }
             self.then.results.push(a);
@@ -304,8 +304,19 @@ impl Join<'_> {
     }
 }
 
-/// What stands for a value that nobody looks at.
-pub(crate) fn zeros(builder: &mut Builder, ty: &TensorType) -> Result<Value> {
+/// Whether branches may give values of these types.
+pub(crate) fn may_join(a: &TensorType, b: &TensorType) -> bool {
+    trace::with_active(|stack| stack.may_join(a, b)).unwrap_or(false)
+}
+
+/// What stands for a value that nobody looks at; sizes that are known only where it would be made are 0.
+fn zeros(builder: &mut Builder, ty: &TensorType) -> Result<Value> {
+    let ty = trace::with_active(|stack| stack.with_found(ty, |_| Dim::ZERO)).unwrap_or_else(|| ty.clone());
+    known_zeros(builder, &ty)
+}
+
+/// Zeros of sizes that are known where they are made.
+pub(crate) fn known_zeros(builder: &mut Builder, ty: &TensorType) -> Result<Value> {
     let number = builder.number(ty.dtype, 0.0);
     if ty.shape.is_empty() { Ok(number) } else { builder.broadcast(number, ty.shape.clone(), &[]) }
 }

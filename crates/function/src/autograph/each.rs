@@ -169,7 +169,7 @@ impl EachTensor {
     /// The item that stands for any.
     fn open(&mut self, slots: Slots<'_, '_>) -> Result<Option<Tensor>> {
         self.range.check()?;
-        let (condition, position) = rounds::Condition::open(vec![self.position.clone()], slots)?;
+        let (condition, position) = rounds::Condition::open(vec![self.position.clone()], &self.site, slots)?;
         let goes_on = self.range.goes_on(&position[0]);
         let (body, position) = condition.close(&goes_on, &self.site, slots)?;
         self.state = State::Body(Box::new(body));

@@ -4,6 +4,7 @@ use tracelift_ir::TensorType;
 use tracelift_tensor::{Error, Origin};
 
 use super::slot::Parts;
+use crate::control::CarriedTypes;
 
 /// A rewritten `if`, `while`, `for` or `loop` in the user's function.
 #[derive(Clone)]
@@ -44,9 +45,16 @@ impl Site {
     }
 
     /// That a round of a loop changes a type.
-    pub(crate) fn rounds(&self, name: &str, before: &TensorType, after: &TensorType) -> Error {
+    pub(crate) fn rounds(&self, name: &str, carried: &CarriedTypes, place: usize, ty: &TensorType) -> Error {
+        let (before, after) = carried.shown(place, ty);
         let message = format!("carries {name} as {before}, which cannot become {after}");
-        self.error(kind(before, after), message, "what a loop carries keeps its dtype and shape")
+        let help = match carried.could_be_relaxed(place, ty) {
+            true => {
+                "what a loop carries keeps its shape, unless `relax(…, spec!(…))` before it says which sizes change"
+            }
+            false => "what a loop carries keeps its dtype and shape",
+        };
+        self.error(kind(&carried.types[place], ty), message, help)
     }
 
     /// That the value of a branch, or something returned, is no value of a graph.

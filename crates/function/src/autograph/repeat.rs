@@ -58,7 +58,7 @@ impl While {
             return true;
         }
         if trace::is_active() {
-            match rounds::Condition::open(Vec::new(), slots) {
+            match rounds::Condition::open(Vec::new(), &self.site, slots) {
                 Ok((condition, _)) => self.state = State::Condition(condition),
                 Err(error) => {
                     trace::record(&error);

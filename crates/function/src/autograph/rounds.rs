@@ -1,11 +1,11 @@
 //! Loops of the graph: condition and body are run once, on values that stand for those of any round.
 
 use tracelift_ir::{TensorType, Value};
-use tracelift_tensor::{Array, Error, Result};
+use tracelift_tensor::{Array, Dim, Error, Result};
 
 use super::{
     Truth,
-    branch::zeros,
+    branch::known_zeros,
     cheap::is_cheap,
     errors::{Site, quoted},
     late::FALLIBLE,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Tensor,
-    control::push_while,
+    control::{CarriedTypes, begins_otherwise, push_while},
     trace::{self, OpenRegion, Region},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct Condition {
     before: Vec<Saved>,
     /// What the loop carries besides the user's variables, and first.
     own: Vec<Tensor>,
+    carried: CarriedTypes,
     open: OpenRegion,
 }
 
@@ -29,6 +30,7 @@ pub(crate) struct Condition {
 pub(crate) struct Body {
     before: Vec<Saved>,
     own: Vec<Tensor>,
+    carried: CarriedTypes,
     condition: Region,
     open: OpenRegion,
 }
@@ -37,6 +39,17 @@ pub(crate) struct Body {
 fn tensors(saved: &[Saved]) -> Vec<Tensor> {
     let trees = saved.iter().filter(|saved| matches!(saved.parts, Parts::Tree(_)));
     trees.flat_map(|saved| saved.parts.tensors()).collect()
+}
+
+/// The names of the values that a loop carries, as far as the user gave them: `own` have none.
+fn names(own: usize, saved: &[Saved], slots: &Slots<'_, '_>) -> Vec<Option<&'static str>> {
+    let mut names = vec![None; own];
+    for (saved, slot) in saved.iter().zip(slots.iter()) {
+        if let Parts::Tree(group) = &saved.parts {
+            names.extend(std::iter::repeat_n(Some(slot.name()), group.tensors.len()));
+        }
+    }
+    names
 }
 
 /// Gives the variables values that stand for those of any round.
@@ -50,14 +63,20 @@ fn stand_in(slots: Slots<'_, '_>, saved: &[Saved], given: &mut impl Iterator<Ite
 
 impl Condition {
     /// Begins the trace of a condition; gives what stands for the loop's own values.
-    pub(crate) fn open(own: Vec<Tensor>, slots: Slots<'_, '_>) -> Result<(Condition, Vec<Tensor>)> {
+    pub(crate) fn open(own: Vec<Tensor>, site: &Site, slots: Slots<'_, '_>) -> Result<(Condition, Vec<Tensor>)> {
         let before = save(&slots);
-        let types: Vec<TensorType> = own.iter().chain(&tensors(&before)).map(Tensor::ty).collect();
-        let (open, given) = trace::open("condition", &types)?;
+        let values: Vec<Tensor> = own.iter().cloned().chain(tensors(&before)).collect();
+        let carried = CarriedTypes::of(&values, &[]).map_err(|(place, spec, given)| {
+            let name =
+                names(own.len(), &before, &slots).into_iter().nth(place).flatten().map_or("a value", |name| name);
+            begins_otherwise(site.keyword, &quoted(name), &spec, &given, &site.origin)
+        })?;
+        let (open, given) = trace::open("condition", &carried.types)?;
+        carried.mark(&given);
         let mut given = given.into_iter();
         let stand_ins = given.by_ref().take(own.len()).collect();
         stand_in(slots, &before, &mut given);
-        Ok((Condition { before, own, open }, stand_ins))
+        Ok((Condition { before, own, carried, open }, stand_ins))
     }
 
     /// It was no loop of the graph after all.
@@ -68,7 +87,7 @@ impl Condition {
 
     /// Ends the condition and begins the body; gives what stands for the loop's own values.
     pub(crate) fn close(self, condition: &Tensor, site: &Site, slots: Slots<'_, '_>) -> Result<(Body, Vec<Tensor>)> {
-        let Condition { before, own, open } = self;
+        let Condition { before, own, carried, open } = self;
         let closed = open.close(std::slice::from_ref(condition), &site.origin);
         restore(slots, &before);
         let condition = closed?;
@@ -81,8 +100,8 @@ impl Condition {
         if let Some(error) = values().find_map(|tensor| tensor.error().cloned()) {
             return Err(error);
         }
-        let types: Vec<TensorType> = values().map(|tensor| tensor.ty()).collect();
-        let (open, given) = trace::open("body", &types)?;
+        let (open, given) = trace::open("body", &carried.types)?;
+        carried.mark(&given);
         let mut given = given.into_iter();
         let stand_ins = given.by_ref().take(own.len()).collect();
         stand_in(slots, &before, &mut given);
@@ -92,7 +111,7 @@ impl Condition {
                 slot.load(&Saved::flag(Truth::Host(false)), None);
             }
         }
-        Ok((Body { before, own, condition, open }, stand_ins))
+        Ok((Body { before, own, carried, condition, open }, stand_ins))
     }
 }
 
@@ -105,7 +124,7 @@ impl Body {
         site: &Site,
         slots: Slots<'_, '_>,
     ) -> Result<()> {
-        let Body { before, own, condition, open } = self;
+        let Body { before, own, carried, condition, open } = self;
         let after = save(&slots);
         let trees: Vec<Tensor> = next.iter().cloned().chain(tensors(&after)).collect();
         let lazy: Vec<Tensor> =
@@ -114,7 +133,8 @@ impl Body {
         let given: Vec<Tensor> = trees.iter().chain(&lazy).chain(&broke_given).cloned().collect();
         let closed = open.close(&given, &site.origin);
         restore(slots, &before);
-        let mut made = Loop::new(site, own, &before, condition, closed?, trees.len())?;
+        let regions = (condition, closed?);
+        let mut made = Loop::new(site, own, (&before, &slots), carried, regions, trees.len());
         made.check(&before, &after, &slots)?;
         let carried = made.carry_lazy(&before, &after, &slots)?;
         made.carry_broke(broke_before, broke)?;
@@ -148,6 +168,7 @@ impl Condition {
 /// A loop whose condition and body are closed.
 struct Loop<'a> {
     site: &'a Site,
+    carried: CarriedTypes,
     initial: Vec<Tensor>,
     condition: Region,
     body: Region,
@@ -161,15 +182,19 @@ impl<'a> Loop<'a> {
     fn new(
         site: &'a Site,
         own: Vec<Tensor>,
-        before: &[Saved],
-        condition: Region,
-        body: Region,
+        (before, slots): (&[Saved], &Slots<'_, '_>),
+        carried: CarriedTypes,
+        (mut condition, mut body): (Region, Region),
         trees: usize,
-    ) -> Result<Loop<'a>> {
+    ) -> Loop<'a> {
+        let names = names(own.len(), before, slots);
+        for region in [&mut condition, &mut body] {
+            carried.name(region, |n| names.get(n).copied().flatten().map(str::to_owned));
+        }
         let initial: Vec<Tensor> = own.into_iter().chain(tensors(before)).collect();
         let mut results = body.results().to_vec();
         let more = results.split_off(trees.min(results.len())).into_iter();
-        Ok(Loop { site, initial, condition, body, results, more })
+        Loop { site, carried, initial, condition, body, results, more }
     }
 
     /// That every variable keeps its structure and types.
@@ -182,10 +207,10 @@ impl<'a> Loop<'a> {
             if before.host != after.host || before.tensors.len() != after.tensors.len() {
                 return Err(self.site.host(&name));
             }
-            for tensor in &before.tensors {
+            for _ in &before.tensors {
                 let after = self.ty(self.results[place]);
-                if tensor.ty() != after {
-                    return Err(self.site.rounds(&name, &tensor.ty(), &after));
+                if !self.carried.keeps(place, &after) {
+                    return Err(self.site.rounds(&name, &self.carried, place, &after));
                 }
                 place += 1;
             }
@@ -200,6 +225,7 @@ impl<'a> Loop<'a> {
     /// One more value that goes through the loop.
     fn carry(&mut self, initial: Tensor, next: Value) -> Value {
         let ty = self.ty(next);
+        let ty = self.carried.late(&ty);
         self.initial.push(initial);
         self.body.add_input(&ty);
         self.results.push(next);
@@ -279,15 +305,19 @@ impl<'a> Loop<'a> {
 
     fn push(mut self) -> Result<Vec<Tensor>> {
         self.body.set_results(self.results);
-        push_while(&self.initial, self.condition, self.body, &self.site.origin)
+        let sizes = self.carried.sizes.clone();
+        let results = push_while(&self.initial, self.condition, self.body, sizes, &self.site.origin)?;
+        self.carried.mark(&results);
+        Ok(results)
     }
 }
 
 /// The initial value of what a round may return.
 fn filler(ty: &TensorType, site: &Site) -> Result<Tensor> {
     trace::with_active(|stack| {
+        let ty = stack.with_found(ty, |_| Dim::ZERO);
         let frame = stack.top_frame();
-        let value = zeros(frame.builder.at(site.origin.clone()), ty)?;
+        let value = known_zeros(frame.builder.at(site.origin.clone()), &ty)?;
         Ok(frame.tensor(value))
     })
     .unwrap_or_else(|| Err(Error::internal("a loop is built outside of any trace")))

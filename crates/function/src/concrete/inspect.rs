@@ -76,17 +76,28 @@ impl ConcreteFunction {
         backend::text_after(&self.graph, &self.options, stage.parse()?)
     }
 
-    /// The text after each stage, in their order.
+    /// The text after each stage, in their order; of a function whose loops change shapes, which has no program, after
+    /// those that rewrite its graph.
     pub fn stages(&self) -> Result<Vec<(&'static str, String)>> {
+        let has_program = !self.graph.finds_sizes();
         Stage::ALL
             .iter()
+            .filter(|stage| has_program || !stage.is_of_programs())
             .map(|&stage| Ok((stage.name(), backend::text_after(&self.graph, &self.options, stage)?)))
             .collect()
     }
 
-    /// The scheduled program; an error on the engine that evaluates op by op.
+    /// The scheduled program; an error on the engine that evaluates op by op, and of a function with a loop whose shapes
+    /// change from round to round, which is evaluated op by op on every engine.
     pub fn program(&self) -> Result<&Program> {
         self.compiled()?.program().ok_or_else(|| {
+            if self.graph.finds_sizes() {
+                let message = "has a loop whose shapes change from round to round, and is evaluated op by op: \
+                               there is no program";
+                return Error::invalid(message)
+                    .op(self.graph.name())
+                    .help("write rows into a `TensorArray` of known size, which is compiled");
+            }
             Error::invalid("is evaluated op by op, so that there is no program")
                 .op(self.graph.name())
                 .help("take the engine `fused`, `unfused` or `interpreter`")

@@ -3,7 +3,6 @@
 use std::{cell, sync::Arc};
 
 use smallvec::SmallVec;
-use tracelift_ir::ops;
 use tracelift_kernel::guard::Guard;
 use tracelift_runtime::{CallError, Variable as Cell};
 use tracelift_tensor::{Array, Binding, Dim, Error, Origin, Result, Sym};
@@ -206,8 +205,8 @@ impl ConcreteFunction {
                     Hidden::Argument(position) => stack.read(argument(leaves, *position).data()?)?,
                 });
             }
-            let frame = stack.top_frame();
-            let values = frame.builder.at(origin).push_multi(ops::Call::new(self.graph.clone()), &operands)?;
+            let call = stack.call_of(self.graph.clone());
+            let values = stack.top_frame().builder.at(origin).push_multi(call, &operands)?;
             let (results, states) = values.split_at(self.tensor_results());
             for (hidden, value) in self.assigned.iter().zip(states) {
                 match &self.hidden[*hidden] {

@@ -3,27 +3,30 @@
 mod node;
 mod options;
 mod range;
+mod relaxed;
 mod scan;
 
 use tracelift_ir::TensorType;
 use tracelift_tensor::{DType, Error, Origin, Result};
 
 use crate::{
-    Operand, Tensor,
+    Operand, Tensor, TensorSpec,
     once::in_trace,
     scope, tensor,
     trace::{self, Region, disagreement, region},
     tree::{Leaves, Tree, poisoned, with_tensors},
 };
 pub(crate) use node::{push_call, push_cond, push_while};
-pub use options::{WhileLoop, switch_case};
+pub use options::{ShapeInvariant, ShapeInvariants, WhileLoop, switch_case};
 pub use range::{IntoTensorRange, TensorRange, range_t};
+pub use relaxed::relax;
+pub(crate) use relaxed::{CarriedTypes, begins_otherwise};
 pub use scan::{map_fn, scan};
 
 /// `while condition(state) { state = body(state) }` as a loop of the graph.
 ///
 /// Condition and body are traced once; the tensors of the state keep their dtypes and shapes, its host values their
-/// values. Variables that the body assigns are carried along.
+/// values. Variables that the body assigns are carried along. With [`WhileLoop::shape_invariants`] shapes may change.
 ///
 /// ```
 /// use tracelift_function::{Tensor, tensor, while_loop};
@@ -34,9 +37,20 @@ pub use scan::{map_fn, scan};
 /// ```
 #[track_caller]
 pub fn while_loop<S: Tree>(init: S, condition: impl FnOnce(&S) -> Tensor, body: impl FnOnce(S) -> S) -> S {
+    loop_with(&[], init, condition, body)
+}
+
+/// [`while_loop`] with specs for some of the tensors of the state.
+#[track_caller]
+fn loop_with<S: Tree>(
+    specs: &[Option<TensorSpec>],
+    init: S,
+    condition: impl FnOnce(&S) -> Tensor,
+    body: impl FnOnce(S) -> S,
+) -> S {
     let origin = scope::origin();
     in_trace("while_loop", || {
-        push_loop(&init, condition, body, &origin).unwrap_or_else(|error| {
+        push_loop(specs, &init, condition, body, &origin).unwrap_or_else(|error| {
             trace::record(&error);
             poisoned(&init, &error)
         })
@@ -109,6 +123,7 @@ fn not_bool(op: &str, condition: &Tensor, origin: &Origin) -> Error {
 }
 
 fn push_loop<S: Tree>(
+    specs: &[Option<TensorSpec>],
     init: &S,
     condition: impl FnOnce(&S) -> Tensor,
     body: impl FnOnce(S) -> S,
@@ -118,8 +133,18 @@ fn push_loop<S: Tree>(
     let host = state.host.clone();
     let tensors = state.into_tensors();
     tensors.iter().try_for_each(|tensor| tensor.error().map_or(Ok(()), |error| Err(error.clone())))?;
-    let types: Vec<TensorType> = tensors.iter().map(Tensor::ty).collect();
-    let (condition, given) = region("condition", &types, origin, |state| {
+    if !specs.is_empty() && specs.len() != tensors.len() {
+        let message = format!("is given {} shape invariants for {} tensors", specs.len(), tensors.len());
+        return Err(Error::value(message)
+            .op("while_loop")
+            .at(origin.clone())
+            .help("give one for each tensor of the state in turn: a spec, or `None` where the shape stays"));
+    }
+    let carried = CarriedTypes::of(&tensors, specs).map_err(|(place, spec, given)| {
+        begins_otherwise("while_loop", &format!("value {place}"), &spec, &given, origin)
+    })?;
+    let (condition, given) = region("condition", &carried.types, origin, |state| {
+        carried.mark(&state);
         let given = condition(&with_tensors(init, state));
         let ty = given.clone();
         (vec![given], ty)
@@ -127,22 +152,27 @@ fn push_loop<S: Tree>(
     if given.dtype() != DType::Bool || given.rank() != 0 {
         return Err(not_bool("while_loop", &given, origin));
     }
-    let (body, next_host) = region("body", &types, origin, |state| {
+    let (body, next_host) = region("body", &carried.types, origin, |state| {
+        carried.mark(&state);
         let leaves = Leaves::of(&body(with_tensors(init, state)));
         let host = leaves.host.clone();
         (leaves.into_tensors(), host)
     })?;
-    if next_host != host || body.result_types().len() != types.len() {
+    let after = body.result_types();
+    if next_host != host || after.len() != carried.types.len() {
         let message = "has a body that changes host values or the structure of its state".to_owned();
         return Err(disagreement("while_loop", message, origin).help("what changes in a loop is a tensor: `tensor(0)`"));
     }
-    if let Some((place, (before, after))) =
-        types.iter().zip(body.result_types()).enumerate().find(|(_, (a, b))| **a != *b)
-    {
+    if let Some((place, ty)) = after.iter().enumerate().find(|(place, ty)| !carried.keeps(*place, ty)) {
+        let (before, after) = carried.shown(place, ty);
         let message = format!("carries {before} as value {place}, which cannot become {after}");
-        return Err(disagreement("while_loop", message, origin).help("what a loop carries keeps its dtype and shape"));
+        return Err(disagreement("while_loop", message, origin).help(match carried.could_be_relaxed(place, ty) {
+            true => "what a loop carries keeps its shape, unless `WhileLoop::shape_invariants` says which sizes change",
+            false => "what a loop carries keeps its dtype and shape",
+        }));
     }
-    let results = push_while(&tensors, condition, body, origin)?;
+    let results = push_while(&tensors, condition, body, carried.sizes.clone(), origin)?;
+    carried.mark(&results);
     Ok(with_tensors(init, results))
 }
 
@@ -184,11 +214,13 @@ fn join<R: Tree>(
     }
     let ((then, tree), (otherwise, other)) = (then, otherwise);
     let (types, others) = (then.result_types(), otherwise.result_types());
+    let may_join =
+        |a: &TensorType, b: &TensorType| a == b || trace::with_active(|stack| stack.may_join(a, b)).unwrap_or(false);
     if Leaves::of(tree).host != Leaves::of(other).host || types.len() != others.len() {
         let message = "has branches that give different host values or structures".to_owned();
         return Err(disagreement("cond", message, origin).help("what a branch decides is a tensor: `tensor(0)`"));
     }
-    if let Some((place, (a, b))) = types.iter().zip(&others).enumerate().find(|(_, (a, b))| a != b) {
+    if let Some((place, (a, b))) = types.iter().zip(&others).enumerate().find(|(_, (a, b))| !may_join(a, b)) {
         let message = format!("has branches whose results {place} are {a} and {b}");
         return Err(disagreement("cond", message, origin).help("both branches give values of equal dtype and shape"));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tracelift_ir::{Op, Value, ops};
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_tensor::{Error, Origin, Result, Sym};
 
 use crate::{
     Tensor,
@@ -13,8 +13,15 @@ use crate::{
     variable::VariableData,
 };
 
-/// A loop over values; condition and body are given them, and the body gives as many of the same types.
-pub(crate) fn push_while(initial: &[Tensor], condition: Region, body: Region, origin: &Origin) -> Result<Vec<Tensor>> {
+/// A loop over values; condition and body are given them, and the body gives as many of the same types, but for the sizes
+/// that are the loop's.
+pub(crate) fn push_while(
+    initial: &[Tensor],
+    condition: Region,
+    body: Region,
+    sizes: Vec<Sym>,
+    origin: &Origin,
+) -> Result<Vec<Tensor>> {
     if let Some(variable) = condition.assigned().first() {
         let message = format!("has a condition that assigns `{}`", variable.name());
         return Err(disagreement("while_loop", message, origin).help("assign it in the body"));
@@ -23,11 +30,11 @@ pub(crate) fn push_while(initial: &[Tensor], condition: Region, body: Region, or
     let sources = all_sources(&[&condition, &body], &assigned);
     let condition = condition.into_graph(&sources, &[])?;
     let body = body.into_graph(&sources, &assigned)?;
-    let op = ops::While { save: recompute::save(), ..ops::While::new(condition, body) };
+    let op = ops::While { save: recompute::save(), sizes, ..ops::While::new(condition, body) };
     push(op.into(), initial, &sources, &assigned, origin)
 }
 
-/// A branch whose two bodies give values of the same types.
+/// A branch whose two bodies give values of the same types, but for sizes that are found while the graph runs.
 pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, origin: &Origin) -> Result<Vec<Tensor>> {
     let mut assigned = then.assigned();
     for variable in otherwise.assigned() {
@@ -36,10 +43,9 @@ pub(crate) fn push_cond(condition: &Tensor, then: Region, otherwise: Region, ori
         }
     }
     let sources = all_sources(&[&then, &otherwise], &assigned);
-    let op = ops::Cond {
-        then: then.into_graph(&sources, &assigned)?,
-        otherwise: otherwise.into_graph(&sources, &assigned)?,
-    };
+    let mut op = ops::Cond::new(then.into_graph(&sources, &assigned)?, otherwise.into_graph(&sources, &assigned)?);
+    op.sizes =
+        trace::with_active(|stack| (0..op.open_sizes()).map(|_| stack.fresh_size()).collect()).unwrap_or_default();
     push(op.into(), std::slice::from_ref(condition), &sources, &assigned, origin)
 }
 
@@ -48,7 +54,9 @@ pub(crate) fn push_call(body: Region, origin: &Origin) -> Result<Vec<Tensor>> {
     let assigned = body.assigned();
     let sources = all_sources(&[&body], &assigned);
     let callee = closed(body.into_graph(&sources, &assigned)?)?;
-    push(ops::Call::new(callee).into(), &[], &sources, &assigned, origin)
+    let call = trace::with_active(|stack| stack.call_of(callee));
+    let call = call.ok_or_else(|| Error::internal("a call is built outside of any trace"))?;
+    push(call.into(), &[], &sources, &assigned, origin)
 }
 
 /// What the bodies are given besides their state: the variables they assign, then all else from outside.

@@ -13,7 +13,7 @@ use std::{
 use indexmap::IndexMap;
 use rustc_hash::FxHashMap;
 use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Type, Value, ValueMap, ops};
-use tracelift_tensor::{Array, DType, Dims, Error, Origin, Result};
+use tracelift_tensor::{Array, DType, Dim, Dims, Error, Origin, Result};
 
 use super::{
     inner::Want,
@@ -185,7 +185,16 @@ pub(crate) fn evaluate(op: &Op, operands: &[&Tensor], origin: &Origin) -> Result
 
 /// The results of a graph that was run on operands, noted as a call of it.
 pub(crate) fn note_call(graph: &Arc<Graph>, operands: &[Tensor], results: Vec<Array>) -> Result<Vec<Tensor>> {
-    note(&ops::Call::new(graph.clone()).into(), operands, results, &Origin::default())
+    // Sizes that the graph has found are numbers by now.
+    let size = |wanted: &Dim| {
+        let of_result = graph.result_types().zip(&results).find_map(|(ty, array)| {
+            let axis = ty.as_tensor()?.shape.iter().position(|dim| dim == wanted)?;
+            array.shape().get(axis).copied()
+        });
+        of_result.map_or_else(|| wanted.clone(), Dim::from)
+    };
+    let found = graph.found_result_sizes().iter().map(size).collect();
+    note(&ops::Call { found, ..ops::Call::new(graph.clone()) }.into(), operands, results, &Origin::default())
 }
 
 /// Notes an op whose first results are these, if an operand depends on something watched.

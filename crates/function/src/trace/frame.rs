@@ -1,19 +1,22 @@
 //! One trace under way: the builder of its graph, and what it has taken from outside.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use indexmap::IndexMap;
 use tracelift_ir::{Builder, ParamRole, TensorType, Type, Value};
-use tracelift_tensor::{Array, Error};
+use tracelift_tensor::{Array, Error, Sym};
 
 use super::{
     capture::{Capture, Source},
     state::Slot,
 };
-use crate::{Tensor, tensor::Traced, variable::VariableData};
+use crate::{Tensor, TensorSpec, tensor::Traced, variable::VariableData};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -51,6 +54,10 @@ pub(crate) struct Frame {
     pub(crate) left: Option<Error>,
     /// Behind which the next effect stands.
     pub(crate) token: Option<Value>,
+    /// The sizes that it and the bodies inside of it find while they run.
+    pub(crate) found_sizes: Vec<Sym>,
+    /// The values that loops carry in other shapes than their own.
+    pub(crate) relaxed: HashMap<Value, TensorSpec>,
 }
 
 impl Frame {
@@ -67,6 +74,8 @@ impl Frame {
             rereads: Vec::new(),
             left: None,
             token: None,
+            found_sizes: Vec::new(),
+            relaxed: HashMap::new(),
         }
     }
 
@@ -82,6 +91,23 @@ impl Frame {
     pub(crate) fn input(&mut self, name: &str, ty: &TensorType) -> Tensor {
         let value = self.builder.param(name, Type::Tensor(ty.clone()), ParamRole::Input);
         self.tensor(value)
+    }
+
+    /// A name for one more size that is found while the graph runs.
+    pub(crate) fn find_size(&mut self) -> Sym {
+        let given: Vec<Sym> = self
+            .builder
+            .params()
+            .iter()
+            .filter_map(|param| self.builder.ty(*param).as_tensor())
+            .flat_map(|tensor| tensor.shape.syms())
+            .collect();
+        // An argument from another trace may have a size of such a name.
+        let names = (self.found_sizes.len() + 1..).map(|n| Sym::new(&format!("r{n}")));
+        let free = |name: &Sym| !given.contains(name) && !self.found_sizes.contains(name);
+        let name = names.into_iter().find(free).expect("there are more names than sizes");
+        self.found_sizes.push(name.clone());
+        name
     }
 
     /// The values that a variable had when it was read.

@@ -12,8 +12,8 @@ mod state;
 
 use std::{cell::RefCell, marker::PhantomData, sync::Arc};
 
-use tracelift_ir::{Op, Value};
-use tracelift_tensor::{Error, Origin, Result};
+use tracelift_ir::{Graph, Op, TensorType, Value, ops};
+use tracelift_tensor::{Dim, Error, Origin, Result, Sym};
 
 pub(crate) use capture::Source;
 pub(crate) use finish::finish;
@@ -61,6 +61,43 @@ impl Stack<'_> {
     pub(crate) fn top_frame(&mut self) -> &mut Frame {
         let top = self.top();
         self.frame(top)
+    }
+
+    /// A name for a size that is found while the graph runs, which neither the function nor any body in it has yet.
+    pub(crate) fn fresh_size(&mut self) -> Sym {
+        self.whole().find_size()
+    }
+
+    /// The frame of the function, of which the ones on top are bodies.
+    fn whole(&mut self) -> &mut Frame {
+        let is_body = |entry: &Entry| matches!(entry, Entry::Frame(frame) if frame.kind == Kind::Region);
+        let whole = self.entries.iter().rposition(|entry| !is_body(entry)).unwrap_or(0);
+        self.frame(whole)
+    }
+
+    /// Whether two branches may give values of these types: equal ones, but for sizes that are found while the graph runs.
+    pub(crate) fn may_join(&mut self, a: &TensorType, b: &TensorType) -> bool {
+        let fits = |(a, b): (&Dim, &Dim)| a == b || self.is_found(a) || self.is_found(b);
+        a.dtype == b.dtype && a.shape.rank() == b.shape.rank() && a.shape.iter().zip(&b.shape).all(fits)
+    }
+
+    /// Whether a size is found while the graph runs.
+    pub(crate) fn is_found(&mut self, size: &Dim) -> bool {
+        let found = &self.whole().found_sizes;
+        size.syms().iter().any(|sym| found.contains(sym))
+    }
+
+    /// A type with other sizes in the places of those that are found while the graph runs.
+    pub(crate) fn with_found(&mut self, ty: &TensorType, mut other: impl FnMut(&mut Self) -> Dim) -> TensorType {
+        let dims: Vec<Dim> =
+            ty.shape.iter().map(|dim| if self.is_found(dim) { other(self) } else { dim.clone() }).collect();
+        TensorType::new(ty.dtype, dims)
+    }
+
+    /// A call of a graph, with names for the sizes that it finds while it runs.
+    pub(crate) fn call_of(&mut self, callee: Arc<Graph>) -> ops::Call {
+        let found = callee.found_result_sizes().iter().map(|_| Dim::from(self.fresh_size())).collect();
+        ops::Call { found, ..ops::Call::new(callee) }
     }
 }
 

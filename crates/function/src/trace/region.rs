@@ -87,6 +87,11 @@ impl Region {
         types.map(|ty| ty.expect("bodies give tensors")).collect()
     }
 
+    /// The parameters that stand for what the body is given.
+    pub(crate) fn inputs(&self) -> &[Value] {
+        &self.inputs
+    }
+
     /// The results.
     pub(crate) fn results(&self) -> &[Value] {
         &self.results
@@ -130,7 +135,8 @@ impl Region {
         let place = params.iter().position(|param| *param == flag).map(|n| given[n]);
         let place = place.ok_or_else(|| Error::internal("a flag is no input of the body that it guards"))?;
         let operands: Vec<Value> = std::iter::once(place).chain(given.iter().copied()).collect();
-        self.results = self.frame.builder.at(origin.clone()).push_multi(Cond { then, otherwise }, &operands)?.to_vec();
+        self.results =
+            self.frame.builder.at(origin.clone()).push_multi(Cond::new(then, otherwise), &operands)?.to_vec();
         let inputs = self.inputs.len();
         self.inputs = given[..inputs].to_vec();
         let captured = captures.into_iter().zip(&given[inputs..]);

@@ -2,11 +2,13 @@
 
 use super::context::EvalCx;
 use super::stacks::Stacks;
+use crate::found::guard_uses;
 use crate::graph::Graph;
 use crate::op::Op;
 use crate::types::Type;
 use crate::value::{Value, ValueMap};
-use tracelift_tensor::{Array, Binding, Error, Result};
+use tracelift_kernel::guard::{Guard, GuardOp};
+use tracelift_tensor::{Array, Binding, Error, Origin, Result, Sym};
 
 /// Runs a graph on arrays: one per parameter, states included; answers one per result.
 ///
@@ -78,7 +80,11 @@ impl Evaluator {
                 *array = self.stacks.unpack(array, item)?;
             }
         }
-        let mut results = self.run(graph, &given, &sizes)?;
+        let sizes = bind(graph, &given, &sizes)?;
+        if let Some(guard) = broken(graph, &sizes, &|_| true)?.first() {
+            return Err(unfit(graph, guard, &sizes));
+        }
+        let mut results = self.run_bound(graph, &given, sizes)?;
         for (array, ty) in results.iter_mut().zip(graph.result_types()) {
             if let Type::Stack(item) = ty {
                 *array = self.stacks.pack(array, item)?;
@@ -100,9 +106,14 @@ impl Evaluator {
         op.eval(&mut cx, operands).map_err(describe)
     }
 
-    /// `outer` are the sizes that a region shares with the graph around it.
+    /// A region, or a function that is called; `outer` are the sizes that a region shares with the graph around it.
     pub(super) fn run(&mut self, graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Vec<Array>> {
         let sizes = bind(graph, arguments, outer)?;
+        check_found(graph, &sizes, &|_| true)?;
+        self.run_bound(graph, arguments, sizes)
+    }
+
+    fn run_bound(&mut self, graph: &Graph, arguments: &[Array], mut sizes: Binding) -> Result<Vec<Array>> {
         let mut last_use: ValueMap<usize> = ValueMap::with_capacity(graph.len());
         for (index, node) in graph.nodes() {
             for operand in &node.operands {
@@ -136,6 +147,10 @@ impl Evaluator {
                 let error = if error.op.is_none() { error.op(node.op.name()) } else { error };
                 if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error }
             })?;
+            let found = node.bind_found(&results, &mut sizes);
+            if !found.is_empty() {
+                check_found(graph, &sizes, &|guard| guard_uses(guard, &found))?;
+            }
             for (n, result) in results.into_iter().enumerate() {
                 let value = index.result(n);
                 if last_use.contains(value) {
@@ -147,7 +162,7 @@ impl Evaluator {
     }
 }
 
-/// Reads the unknown sizes off the arguments, and checks dtypes, sizes and guards.
+/// Reads the unknown sizes off the arguments, and checks dtypes and sizes.
 fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> {
     if arguments.len() != graph.params().len() {
         let message = format!("@{} takes {} arguments, not {}", graph.name(), graph.params().len(), arguments.len());
@@ -168,13 +183,71 @@ fn bind(graph: &Graph, arguments: &[Array], outer: &Binding) -> Result<Binding> 
             return Err(Error::invalid(message));
         }
     }
-    for (guard, origin) in graph.guards_with_origins() {
-        if !guard.holds(&sizes)? {
-            let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
-            return Err(Error::invalid(message).at(origin.clone()));
+    Ok(sizes)
+}
+
+/// Whether sizes that break a guard are a mistake. A number of columns that is 1 is none: it chooses the order of a sum,
+/// which the evaluator takes from the arrays.
+fn is_mistake(guard: &Guard) -> bool {
+    guard.op != GuardOp::Ne1
+}
+
+/// The guards that do not hold, of those whose sizes are known.
+fn broken<'g>(graph: &'g Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result<Vec<&'g (Guard, Origin)>> {
+    let mut broken = Vec::new();
+    if graph.guards().len() == 0 {
+        return Ok(broken);
+    }
+    let later: Vec<Sym> = graph.found_sizes().into_iter().filter(|sym| sizes.get(sym).is_none()).collect();
+    for guard in graph.guards_with_origins().iter().filter(|(guard, _)| wanted(guard) && !guard_uses(guard, &later)) {
+        if !guard.0.holds(sizes)? {
+            broken.push(guard);
         }
     }
-    Ok(sizes)
+    Ok(broken)
+}
+
+/// That a graph was made for other sizes.
+fn unfit(graph: &Graph, (guard, origin): &(Guard, Origin), sizes: &Binding) -> Error {
+    let message = format!("@{} was built for {guard}, which does not hold for {sizes}", graph.name());
+    Error::invalid(message).at(origin.clone())
+}
+
+/// That sizes which were found while running do not fit together. What only a region needs is looked at when that runs.
+fn check_found(graph: &Graph, sizes: &Binding, wanted: &dyn Fn(&Guard) -> bool) -> Result {
+    let broken = broken(graph, sizes, &|guard| is_mistake(guard) && wanted(guard))?;
+    if broken.is_empty() {
+        return Ok(());
+    }
+    if let Some(error) = misfit(graph, sizes) {
+        return Err(error);
+    }
+    let of_region = |guard: &Guard| {
+        let owners = graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Call(_)));
+        owners.flat_map(|(_, node)| node.op.regions()).any(|region| region.guards().any(|other| other == guard))
+    };
+    match broken.into_iter().find(|(guard, _)| !of_region(guard)) {
+        None => Ok(()),
+        Some(guard) => Err(unfit(graph, guard, sizes)),
+    }
+}
+
+/// What the first node says that does not accept these sizes.
+fn misfit(graph: &Graph, sizes: &Binding) -> Option<Error> {
+    let known = |ty: &Type| match ty {
+        Type::Tensor(tensor) => match tensor.dims(sizes) {
+            Ok(dims) => Type::tensor(tensor.dtype, dims.as_slice()),
+            Err(_) => ty.clone(),
+        },
+        other => other.clone(),
+    };
+    graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Parameter(_))).find_map(|(_, node)| {
+        let operands: Vec<Type> = node.operands.iter().map(|x| known(graph.ty(*x))).collect();
+        let error = node.op.infer(&mut crate::infer::Infer::new(), &operands).err()?;
+        let error = if error.op.is_none() { error.op(node.op.name()) } else { error };
+        let error = if error.operands.is_empty() { error.operands(&operands) } else { error };
+        Some(if error.origin.is_unknown() { error.at(node.origin.clone()) } else { error })
+    })
 }
 
 fn describe(param: Value) -> String {

@@ -6,7 +6,7 @@ use crate::attrs::{Attr, Attrs};
 use crate::build::Builder;
 use crate::graph::{Graph, ParamRole, StatePair};
 use crate::op::Op;
-use crate::ops::{Call, Constant};
+use crate::ops::Constant;
 use crate::types::{TensorType, Type};
 use crate::value::Value;
 use rustc_hash::FxHashMap;
@@ -230,15 +230,21 @@ impl<'a> Parser<'a> {
         Ok((op, operands, types, at))
     }
 
-    /// `@f(%x, %y) : f32[B]`, or `@f(%x, %y) gradient @g : f32[B]`
+    /// `@f(%x, %y) : f32[B]`, `@f(%x, %y) gradient @g : f32[B]`, or `@f(%x, %y) {sizes=[r1]} : f32[r1]`
     fn call(&mut self, body: &Body) -> Result<Stated, SyntaxError> {
         let callee = self.called()?;
         self.cursor.expect(Punct::Open)?;
         let operands = self.operands(body)?;
         self.cursor.expect(Punct::Close)?;
         let gradient = if self.cursor.eat_word("gradient") { Some(self.called()?) } else { None };
+        let position = self.cursor.position();
+        let mut attributes = self.attributes()?.region("callee", &callee);
+        if let Some(gradient) = &gradient {
+            attributes = attributes.region("gradient", gradient);
+        }
+        let op = Op::from_attributes("call", &attributes).map_err(|error| self.refuse(position, &error))?;
         let (types, at) = self.stated_types()?;
-        Ok((Call { callee, gradient }.into(), operands, types, at))
+        Ok((op, operands, types, at))
     }
 
     /// `@f`, a function that stands before this one.

@@ -184,6 +184,9 @@ impl<'c> Printer<'c> {
                     self.out += " gradient ";
                     write_name(&mut self.out, '@', name).expect("writing to a string never fails");
                 }
+                if !call.found.is_empty() {
+                    let _ = write!(self.out, " {}", Attrs::new().dims("sizes", &call.found));
+                }
             }
             (op, _) => {
                 if let Some(owner) = RegionOwner::of(op) {

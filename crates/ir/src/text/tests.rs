@@ -13,6 +13,23 @@ const EVERY_FORM: &str = r#"func @square(%x: f32[N]) -> f32[N] {
   return %0
 }
 
+func @grown(%x: f32[N], %p: bool[]) -> f32[r1 + r2], f32[r2] {
+  %0 = while (%y = %x) captures (%p) {sizes=[r1]} : f32[r1] {
+    yield %p
+  } do {
+    %1 = concat %y, %y {axis=0} : f32[2*r1]
+    yield %1
+  }
+  %2 = cond %p captures (%0) {sizes=[r2]} : f32[r2] {
+    %3 = concat %0, %0 {axis=0} : f32[2*r1]
+    yield %3
+  } else {
+    yield %0
+  }
+  %4 = concat %0, %2 {axis=0} : f32[r1 + r2]
+  return %4, %2
+}
+
 func @every/form(%x: f32[B], %n: i32[], captured %c: f32[2, 2], state %dense/kernel: f32[C], %0: bool[]) -> f32[B], f32[C], token {
   guard B == C
   %1 = const [[1.0, -0.0], [inf, NaN]] : f32[2, 2]
@@ -50,6 +67,7 @@ func @every/form(%x: f32[B], %n: i32[], captured %c: f32[2, 2], state %dense/ker
     yield %x, %x
   }
   %19 = add %dense/kernel, %12 : f32[C]
+  %20, %21 = call @grown(%x, %0) {sizes=[s1, s2]} : f32[s1], f32[s2]
   return %y.0, %dense/kernel <- %19, %18
 }
 "#;

@@ -16,7 +16,10 @@ pub(crate) use rows::missing_axes;
 use tracelift_ir::Graph;
 use tracelift_tensor::Result;
 
-/// Joins what can be computed in one loop nest.
+/// Joins what can be computed in one loop nest. A graph that finds sizes while it runs stays as it is: it has no kernels.
 pub fn fuse(graph: &Graph) -> Result<Graph> {
+    if graph.finds_sizes() {
+        return Ok(graph.clone());
+    }
     rebuild::rebuild(graph, &groups::find(graph))
 }

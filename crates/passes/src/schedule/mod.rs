@@ -24,7 +24,13 @@ use tracelift_kernel::program::{
 use tracelift_tensor::{Array, DType, Error, Result};
 
 /// Makes the program of a graph, fused or not.
+///
+/// A graph that finds sizes while it runs has none: a program's memory is planned from the sizes of its arguments.
 pub fn schedule(graph: &Graph) -> Result<Program> {
+    if graph.finds_sizes() {
+        let message = "has a loop whose shapes change from round to round: there is no program of it";
+        return Err(Error::invalid(message).op(graph.name()).help("it is evaluated op by op"));
+    }
     let mut parts = Parts::default();
     let mut region = Region::new(graph, &mut parts);
     let states = region.enter()?;

@@ -163,7 +163,7 @@ impl<'c> Block<'c> {
         let then = Arc::new(self.region(&given, &wanted));
         let otherwise = Arc::new(self.region(&given, &wanted));
         let operands: Vec<Value> = std::iter::once(condition).chain(captured).collect();
-        self.push(Cond { then, otherwise }, &operands)
+        self.push(Cond::new(then, otherwise), &operands)
     }
 
     /// `for i in 0..n`, with a limit that is known, or given, or computed.

@@ -50,7 +50,7 @@ fn branch(growth: &mut Growth<'_>) -> Option<()> {
     let then = growth.region("then", &types, &wanted, sizes.clone());
     let otherwise = growth.region("else", &types, &wanted, sizes);
     let operands: Vec<Value> = [condition].into_iter().chain(values).collect();
-    growth.push(Cond { then, otherwise }, &operands).map(drop)
+    growth.push(Cond::new(then, otherwise), &operands).map(drop)
 }
 
 /// `for i in 0..n`, carrying a few values.

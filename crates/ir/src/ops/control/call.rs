@@ -5,17 +5,18 @@ use crate::attrs::{AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
+use crate::found::{guard_uses, shape_uses};
 use crate::graph::{Graph, ParamRole};
 use crate::infer::{Infer, wrong_count};
 use crate::laws::Laws;
 use crate::lowering::Lowering;
 use crate::op::OpDef;
 use crate::sample::{Sample, special_values};
-use crate::types::{TensorType, Type, Types};
+use crate::types::{Type, Types};
 use crate::vjp::{Vjp, VjpRule};
 use std::sync::Arc;
 use tracelift_kernel::guard::Guard;
-use tracelift_tensor::{Array, Binding, DType, Dim, Error, Result, Sym};
+use tracelift_tensor::{Array, Binding, DType, Dim, Error, Result, Shape, Sym};
 
 /// Runs another function, whose unknown sizes are its own.
 ///
@@ -27,12 +28,15 @@ pub struct Call {
     /// What is to flow back instead of the callee's own gradient: a function of the operands, the results, and the
     /// cotangent of each result, which answers the cotangents of the first operands of floats; further ones have none.
     pub gradient: Option<Arc<Graph>>,
+    /// What the sizes that the callee finds while it runs, its [`found_result_sizes`](Graph::found_result_sizes), are
+    /// called here: unknowns, which this call finds, or numbers.
+    pub found: Vec<Dim>,
 }
 
 impl Call {
     /// A call whose gradient is that of the callee.
     pub fn new(callee: Arc<Graph>) -> Call {
-        Call { callee, gradient: None }
+        Call { callee, gradient: None, found: Vec::new() }
     }
 
     /// Checks that the gradient takes and gives what it must.
@@ -62,14 +66,34 @@ impl Call {
         };
         self.callee.unknowns().into_iter().filter_map(size).collect()
     }
-}
 
-fn substitute(ty: &Type, sizes: &[(Sym, Dim)]) -> Type {
-    let tensor = |tensor: &TensorType| TensorType::new(tensor.dtype, tensor.shape.substitute(sizes));
-    match ty {
-        Type::Tensor(t) => Type::Tensor(tensor(t)),
-        Type::Stack(t) => Type::Stack(tensor(t)),
-        Type::Token => Type::Token,
+    /// The types of the results.
+    fn results(&self, x: &[Type], sizes: &[(Sym, Dim)]) -> Result<Types> {
+        let inner = self.callee.found_result_sizes();
+        if inner.len() != self.found.len() {
+            let (name, wanted, given) = (self.callee.name(), inner.len(), self.found.len());
+            let message = format!("calls @{name}, which finds {wanted} sizes while it runs, with names for {given}");
+            return Err(Error::invalid(message));
+        }
+        for (n, dim) in self.found.iter().enumerate() {
+            let named = dim.as_sym();
+            let taken = named.is_some() && self.found[..n].contains(dim);
+            let used = || x.iter().any(|ty| ty.held().is_some_and(|ty| shape_uses(&ty.shape, named.as_slice())));
+            if dim.known_len().is_none() && (named.is_none() || taken || used()) {
+                return Err(Error::invalid(format!("cannot call a size that it finds `{dim}`")));
+            }
+        }
+        let here = |dim: &Dim| match inner.iter().position(|known| known == dim) {
+            Some(n) => self.found[n].clone(),
+            None => dim.substitute(sizes),
+        };
+        let named = |ty: &Type| match ty {
+            Type::Tensor(tensor) if !inner.is_empty() => {
+                Type::tensor(tensor.dtype, tensor.shape.iter().map(here).collect::<Shape>())
+            }
+            other => other.with_sizes(sizes),
+        };
+        Ok(results(&self.callee).iter().map(named).collect())
     }
 }
 
@@ -87,11 +111,13 @@ impl OpDef for Call {
         }
         let sizes = self.sizes(x);
         for (i, (param, given)) in self.callee.param_types().zip(x).enumerate() {
-            if !cx.same_type(given, &substitute(param, &sizes)) {
+            if !cx.same_type(given, &param.with_sizes(&sizes)) {
                 return Err(Error::invalid(format!("gives {given} to @{name}, which takes {param} as argument {i}")));
             }
         }
-        for guard in self.callee.guards() {
+        let found = self.callee.found_sizes();
+        // What it assumes of sizes that it finds itself is checked when it has found them.
+        for guard in self.callee.guards().filter(|guard| !guard_uses(guard, &found)) {
             let Guard { lhs, op, rhs } = guard;
             let here = Guard { lhs: lhs.substitute(&sizes), op: *op, rhs: rhs.substitute(&sizes) };
             if here.lhs.known().is_none() || here.rhs.known().is_none() {
@@ -102,7 +128,7 @@ impl OpDef for Call {
                 return Err(Error::invalid(format!("calls @{name}, which was built for {guard}: here that is {here}")));
             }
         }
-        let y: Types = results(&self.callee).iter().map(|ty| substitute(ty, &sizes)).collect();
+        let y = self.results(x, &sizes)?;
         self.check_gradient(cx, x, &y)?;
         Ok(y)
     }
@@ -124,7 +150,11 @@ impl OpDef for Call {
     }
 
     fn attributes(&self) -> Attrs {
-        let attrs = Attrs::new().region("callee", &self.callee);
+        let mut attrs = Attrs::new();
+        if !self.found.is_empty() {
+            attrs = attrs.dims("sizes", &self.found);
+        }
+        let attrs = attrs.region("callee", &self.callee);
         match &self.gradient {
             Some(gradient) => attrs.region("gradient", gradient),
             None => attrs,
@@ -134,7 +164,8 @@ impl OpDef for Call {
     fn from_attributes(_: &str, attrs: &mut AttrReader<'_>) -> Result<Self> {
         let callee = attrs.region("callee")?;
         let gradient = if attrs.has("gradient") { Some(attrs.region("gradient")?) } else { None };
-        Ok(Call { callee, gradient })
+        let found = if attrs.has("sizes") { attrs.dims("sizes")? } else { Vec::new() };
+        Ok(Call { callee, gradient, found })
     }
 
     fn laws(&self, _: DType) -> Laws {

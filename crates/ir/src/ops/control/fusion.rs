@@ -1,6 +1,6 @@
 //! Groups of nodes that become one kernel.
 
-use super::{enter, laws, results};
+use super::{Relaxed, enter, laws, results};
 use crate::attrs::{AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
@@ -31,7 +31,7 @@ impl OpDef for Fusion {
     }
 
     fn infer(&self, cx: &mut Infer, x: &[Type]) -> Result<Types> {
-        enter(cx, "body", &self.body, x)?;
+        enter(cx, "body", &self.body, x, &Relaxed::NONE)?;
         Ok(results(&self.body))
     }
 

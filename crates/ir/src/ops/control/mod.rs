@@ -4,14 +4,17 @@ mod call;
 mod cond;
 mod fusion;
 mod linear;
+mod relaxed;
 mod while_loop;
 
 pub use call::Call;
 pub use cond::Cond;
 pub use fusion::Fusion;
 pub(crate) use linear::used_twice;
+use relaxed::Relaxed;
 pub use while_loop::{Save, While};
 
+use crate::found::guard_uses;
 use crate::graph::{Graph, Node};
 use crate::infer::{Infer, wrong_count};
 use crate::laws::Laws;
@@ -19,8 +22,9 @@ use crate::op::Op;
 use crate::types::{Type, Types};
 use tracelift_tensor::{DType, Error, Result};
 
-/// Checks that operands fit the parameters of a region and takes over what it assumes of sizes.
-fn enter(cx: &mut Infer, what: &str, region: &Graph, x: &[Type]) -> Result {
+/// Checks that operands fit the parameters of a region and takes over what it assumes of sizes, but for those that it
+/// finds itself.
+fn enter(cx: &mut Infer, what: &str, region: &Graph, x: &[Type], relaxed: &Relaxed<'_>) -> Result {
     if region.params().len() != x.len() {
         return Err(wrong_count(region.params().len(), x.len()));
     }
@@ -28,12 +32,15 @@ fn enter(cx: &mut Infer, what: &str, region: &Graph, x: &[Type]) -> Result {
         return Err(Error::internal(format!("owns a region with states as its {what}")));
     }
     for (i, (param, given)) in region.param_types().zip(x).enumerate() {
-        if !cx.same_type(given, param) {
+        if !relaxed.same_type(cx, i, given, param) {
             return Err(Error::invalid(format!("gives {given} to its {what}, which takes {param} as value {i}")));
         }
     }
+    let found = if region.guards().len() == 0 { Vec::new() } else { region.found_sizes() };
     for guard in region.guards() {
-        cx.assume(guard.clone());
+        if !guard_uses(guard, &found) && !relaxed.is_inside(guard) {
+            cx.assume(guard.clone());
+        }
     }
     Ok(())
 }

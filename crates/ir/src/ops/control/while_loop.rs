@@ -1,10 +1,11 @@
 //! Loops.
 
-use super::{enter, laws, linear, results};
+use super::{Relaxed, enter, laws, linear, results};
 use crate::attrs::{Attr, AttrReader, Attrs};
 use crate::batch::{Batch, BatchRule};
 use crate::build::Builder;
 use crate::eval::EvalCx;
+use crate::found::shape_uses;
 use crate::graph::{Graph, ParamRole};
 use crate::infer::Infer;
 use crate::laws::Laws;
@@ -14,12 +15,15 @@ use crate::sample::Sample;
 use crate::types::{Type, Types};
 use crate::vjp::{Vjp, VjpRule};
 use std::sync::Arc;
-use tracelift_tensor::{Array, DType, Dim, Error, Result};
+use tracelift_tensor::{Array, DType, Dim, Error, Result, Sym};
 
 /// Repeats `body` while `condition` answers true.
 ///
 /// Both take the carried values and then the captured ones; the condition answers one bool, the body the next carried
 /// values, which keep their types. Results are the last carried values.
+///
+/// An axis of a carried value whose size in the regions is one of `sizes` may have another size in each iteration: inside
+/// the regions the unknown is the size in this iteration, behind the loop it is that of the last value.
 ///
 /// Values that the body answers behind those are kept: each iteration pushes them, each onto a stack of its own, and
 /// the stacks are further results. Gradients of loops are made with them.
@@ -35,6 +39,8 @@ pub struct While {
     pub stacks: usize,
     /// How many iterations there are, where that is known before it runs: as much room the stacks have.
     pub trips: Option<Dim>,
+    /// The unknown sizes of carried values that may change from iteration to iteration.
+    pub sizes: Vec<Sym>,
 }
 
 /// What the gradient of a loop keeps of each iteration.
@@ -63,7 +69,7 @@ impl Default for Save {
 impl While {
     /// A loop whose gradient keeps what is dear if that is not too much.
     pub fn new(condition: Arc<Graph>, body: Arc<Graph>) -> While {
-        While { condition, body, save: Save::default(), stacks: 0, trips: None }
+        While { condition, body, save: Save::default(), stacks: 0, trips: None, sizes: Vec::new() }
     }
 
     /// How many values are carried.
@@ -80,8 +86,9 @@ impl OpDef for While {
     }
 
     fn infer(&self, cx: &mut Infer, x: &[Type]) -> Result<Types> {
-        enter(cx, "condition", &self.condition, x)?;
-        enter(cx, "body", &self.body, x)?;
+        let relaxed = Relaxed::of(self, x)?;
+        enter(cx, "condition", &self.condition, x, &relaxed)?;
+        enter(cx, "body", &self.body, x, &relaxed)?;
         match results(&self.condition).as_slice() {
             [ty] if *ty == Type::scalar(DType::Bool) => {}
             other => {
@@ -97,7 +104,7 @@ impl OpDef for While {
         }
         for (next, param) in self.body.results()[..self.carried()].iter().zip(self.body.params()) {
             let (before, after) = (self.body.ty(*param), self.body.ty(*next));
-            if before != after {
+            if !relaxed.keeps(before, after) {
                 let name = self.body.name_of(*param).map_or("a value", |name| name);
                 let message = format!("carries `{name}` as {before}, which cannot become {after}");
                 let same_dtype = before.as_tensor().map(|t| t.dtype) == after.as_tensor().map(|t| t.dtype);
@@ -111,6 +118,9 @@ impl OpDef for While {
             let Some(item) = kept.as_tensor() else {
                 return Err(Error::type_(format!("keeps a {kept} of each iteration, which is no tensor")));
             };
+            if relaxed.changes(item) || shape_uses(&item.shape, &self.body.found_sizes()) {
+                return Err(Error::invalid(format!("keeps {kept} of each iteration, whose size changes")));
+            }
             types.push(Type::Stack(item.clone()));
         }
         Ok(types)
@@ -160,6 +170,9 @@ impl OpDef for While {
         if let Some(trips) = &self.trips {
             attrs = attrs.with("trips", Attr::Dim(trips.clone()));
         }
+        if !self.sizes.is_empty() {
+            attrs = attrs.dims("sizes", &self.sizes.iter().map(Dim::from).collect::<Vec<_>>());
+        }
         attrs.region("condition", &self.condition).region("body", &self.body)
     }
 
@@ -177,7 +190,8 @@ impl OpDef for While {
         };
         let stacks = if attrs.has("stacks") { attrs.number("stacks")? } else { 0 };
         let trips = if attrs.has("trips") { Some(attrs.dim("trips")?) } else { None };
-        Ok(While { condition: attrs.region("condition")?, body: attrs.region("body")?, save, stacks, trips })
+        let sizes = attrs.names("sizes")?;
+        Ok(While { condition: attrs.region("condition")?, body: attrs.region("body")?, save, stacks, trips, sizes })
     }
 
     fn laws(&self, _: DType) -> Laws {
