@@ -115,7 +115,8 @@ impl<'g> Faults<'g> {
             }
             Ok(_) => {
                 for guard in infer.into_guards() {
-                    if !guards.contains(&guard) {
+                    let turned = guard.turned().is_some_and(|turned| guards.contains(&turned));
+                    if !turned && !guards.contains(&guard) {
                         self.at(index, format!("needs the guard {guard}, which is not there"));
                     }
                 }

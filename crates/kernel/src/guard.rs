@@ -44,6 +44,11 @@ impl Guard {
         Guard { lhs, op: GuardOp::Ge, rhs }
     }
 
+    /// The guard that says the same the other way round, if there is one.
+    pub fn turned(&self) -> Option<Guard> {
+        (self.op == GuardOp::Eq).then(|| Guard::eq(self.rhs.clone(), self.lhs.clone()))
+    }
+
     /// Whether the guard holds for the sizes of one call.
     pub fn holds(&self, sizes: &Binding) -> Result<bool> {
         let (lhs, rhs) = (self.lhs.eval(sizes)?, self.rhs.eval(sizes)?);

@@ -17,6 +17,10 @@ pub(crate) struct Rewrite<'g> {
 impl<'g> Rewrite<'g> {
     pub(crate) fn new(graph: &'g Graph) -> Self {
         let mut b = Builder::new(graph.name());
+        // First, so that they stay as they were said.
+        for (guard, origin) in graph.guards_with_origins() {
+            b.at(origin.clone()).assume(guard.clone());
+        }
         let mut made = ValueMap::with_capacity(graph.len());
         for (value, role) in graph.params().iter().zip(graph.roles()) {
             let name = graph.name_of(*value).cloned().unwrap_or_default();
@@ -59,12 +63,8 @@ impl<'g> Rewrite<'g> {
         Ok(())
     }
 
-    /// The new graph, with the old one's results, states and guards.
-    pub(crate) fn finish(mut self) -> Result<Graph> {
-        for (guard, origin) in self.graph.guards_with_origins() {
-            self.b.at(origin.clone());
-            self.b.assume(guard.clone());
-        }
+    /// The new graph, with the old one's results and states.
+    pub(crate) fn finish(self) -> Result<Graph> {
         let results: Vec<Value> = self.graph.results().iter().map(|v| self.made[*v]).collect();
         self.b.finish_with_states(&results, self.graph.states().to_vec())
     }

@@ -216,7 +216,10 @@ impl Builder {
 
     /// Adds a guard; one that is there already, or always holds, is not repeated.
     pub fn assume(&mut self, guard: Guard) {
-        self.guards.entry(guard).or_insert_with(|| self.origin.clone());
+        // The same the other way round says nothing new.
+        if guard.turned().is_none_or(|turned| !self.guards.contains_key(&turned)) {
+            self.guards.entry(guard).or_insert_with(|| self.origin.clone());
+        }
     }
 
     /// Says that `value` is what the variable of parameter `param` holds on exit; it becomes a further result.

@@ -162,8 +162,11 @@ impl Merge<'_> {
         if self.buffers(others, ours, &members) > MAX_BUFFERS {
             return None;
         }
-        if domain.is_of_everything() && others.iter().any(|other| self.domains[*other].order != ours.domain.order) {
-            return self.pass_alike(others, ours, &members, &domain.shape).then_some(domain);
+        if domain.is_of_everything() {
+            let alike = others.iter().all(|other| self.domains[*other].order == ours.domain.order);
+            let fits = !self.waits(others, ours, &domain.shape)
+                && (alike || self.pass_alike(others, ours, &members, &domain.shape));
+            return fits.then_some(domain);
         }
         if let Some(axes) = &domain.inner {
             let mut row_values = members.iter().filter(|id| self.shape(**id) != Some(&domain.shape));
@@ -181,18 +184,21 @@ impl Merge<'_> {
         inputs.iter().filter(is_product).copied().collect()
     }
 
-    /// Whether one pass over everything makes elements and reductions of a group of both: all is read at its own index, and
-    /// nothing waits for a reduction. What reads a product rather runs over its rows while they are hot.
+    /// Whether a group reads what reductions of others leave.
+    fn waits(&self, others: &[usize], ours: &Candidate, shape: &Shape) -> bool {
+        ours.inputs
+            .iter()
+            .any(|x| self.group_of(*x).is_some_and(|group| others.contains(&group)) && self.shape(*x) != Some(shape))
+    }
+
+    /// Whether one pass over everything makes elements and reductions of a group of both, of which none waits for another:
+    /// all is read at its own index. What reads a product rather runs over its rows while they are hot.
     fn pass_alike(&self, others: &[usize], ours: &Candidate, members: &[NodeIndex], shape: &Shape) -> bool {
         let is_alike = |id: &NodeIndex| self.shape(*id).is_some_and(|other| other.rank() == 0 || other == shape);
-        let waits = |id: &NodeIndex| {
-            self.group_of(*id).is_some_and(|group| others.contains(&group)) && self.shape(*id) != Some(shape)
-        };
         let theirs = others.iter().flat_map(|other| self.inputs(&self.members[*other]));
         let inputs: Vec<NodeIndex> = theirs.chain(ours.inputs.iter().copied()).collect();
         members.iter().chain(&inputs).all(is_alike)
             && self.products(&inputs).is_empty()
-            && !ours.inputs.iter().any(waits)
             && (shape.rank() == 1 || !self.counts(members))
     }
 

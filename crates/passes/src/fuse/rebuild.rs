@@ -19,6 +19,9 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
         made: ValueMap::with_capacity(graph.len()),
         results: graph.results().iter().copied().collect(),
     };
+    for (guard, origin) in graph.guards_with_origins() {
+        new.b.at(origin.clone()).assume(guard.clone());
+    }
     new.params();
     for (id, node) in graph.nodes() {
         if !groups.is_free(id) && !matches!(node.op, Op::Parameter(_)) {
@@ -27,9 +30,6 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
     }
     let results =
         graph.results().iter().map(|v| new.unit(v.node).map(|()| new.made[*v])).collect::<Result<Vec<_>>>()?;
-    for (guard, origin) in graph.guards_with_origins() {
-        new.b.at(origin.clone()).assume(guard.clone());
-    }
     new.b.finish_with_states(&results, graph.states().to_vec())
 }
 

@@ -246,7 +246,9 @@ impl<'a> Domain<'a> {
             if self.flat {
                 inner[0] = Affine::var(vars[0]);
             } else {
-                self.reduced.iter().zip(&vars).for_each(|(&axis, &var)| inner[axis] = Affine::var(var));
+                // Along an axis of one there is one place, whoever asks for it.
+                let turning = self.reduced.iter().zip(&vars).filter(|(axis, _)| !self.shape[**axis].is_one());
+                turning.for_each(|(&axis, &var)| inner[axis] = Affine::var(var));
             }
             emit.scopes.push(FxHashMap::default());
             kept.load(emit, level, &inner);
