@@ -1,6 +1,8 @@
 //! The one pool of worker threads of the process, for kernels that are worth splitting.
 //!
-//! A job is a number of tiles, claimed one by one through an atomic counter.
+//! A job is a number of tiles, claimed one by one through an atomic word: by the caller and every other worker from the
+//! first tile upwards, by the rest from the last one downwards. So a thread mostly gets the tiles that it had in the job
+//! before, and finds what it wrote there in its own cache.
 //! The caller claims, too, so a job is finished even if no worker ever wakes up,
 //! and it waits only for tiles that a worker has already started.
 //! One job runs at a time: a second caller, a call from inside a tile and a forked child run their tiles alone.
@@ -100,8 +102,9 @@ struct Worker {
 #[derive(Clone, Copy)]
 struct Job {
     tile: *const (dyn Fn(usize) + Sync),
-    /// The first tile of this round.
+    /// The first tile of this round, and how many it has.
     first: usize,
+    tiles: usize,
     mode: FloatMode,
 }
 
@@ -111,22 +114,33 @@ struct JobCell(UnsafeCell<Option<Job>>);
 // claiming a tile and finishing it; `tickets` and `done` order the two. The closure behind it is `Sync`.
 unsafe impl Sync for JobCell {}
 
-/// The next tile, the number of tiles and the number of threads that may join, in one word:
+/// The tiles that are left and the number of threads that may join, in one word:
 /// claiming is one compare-and-swap, and a claim proves that its job is still under way.
 #[derive(Clone, Copy)]
 struct Tickets {
     next: usize,
-    tiles: usize,
+    end: usize,
     threads: usize,
 }
 
 impl Tickets {
     fn pack(self) -> u64 {
-        (self.next as u64) << 36 | (self.tiles as u64) << 8 | self.threads as u64
+        (self.next as u64) << 36 | (self.end as u64) << 8 | self.threads as u64
     }
 
     fn unpack(word: u64) -> Tickets {
-        Tickets { next: (word >> 36) as usize, tiles: (word >> 8) as usize & MAX_TILES, threads: (word & 255) as usize }
+        Tickets { next: (word >> 36) as usize, end: (word >> 8) as usize & MAX_TILES, threads: (word & 255) as usize }
+    }
+
+    /// A tile for a thread, and what is left then.
+    fn take(self, thread_idx: usize) -> Option<(usize, Tickets)> {
+        if self.next >= self.end || thread_idx >= self.threads {
+            None
+        } else if thread_idx.is_multiple_of(2) {
+            Some((self.next, Tickets { next: self.next + 1, ..self }))
+        } else {
+            Some((self.end - 1, Tickets { end: self.end - 1, ..self }))
+        }
     }
 }
 
@@ -153,13 +167,9 @@ impl Pool {
     fn claim(&self, thread_idx: usize) -> Option<usize> {
         let mut word = self.tickets.load(SeqCst);
         loop {
-            let now = Tickets::unpack(word);
-            if now.next >= now.tiles || thread_idx >= now.threads {
-                return None;
-            }
-            let claimed = Tickets { next: now.next + 1, ..now }.pack();
-            match self.tickets.compare_exchange_weak(word, claimed, SeqCst, SeqCst) {
-                Ok(_) => return Some(now.next),
+            let (tile, left) = Tickets::unpack(word).take(thread_idx)?;
+            match self.tickets.compare_exchange_weak(word, left.pack(), SeqCst, SeqCst) {
+                Ok(_) => return Some(tile),
                 Err(current) => word = current,
             }
         }
@@ -177,8 +187,7 @@ impl Pool {
         if let Err(panic) = outcome {
             keep_lowest(&mut lock(&self.panic), job.first + idx, panic);
         }
-        let tiles = Tickets::unpack(self.tickets.load(Relaxed)).tiles;
-        if self.done.fetch_add(1, SeqCst) + 1 == tiles && self.caller_sleeps.load(SeqCst) {
+        if self.done.fetch_add(1, SeqCst) + 1 == job.tiles && self.caller_sleeps.load(SeqCst) {
             drop(lock(&self.finished_lock));
             self.finished.notify_all();
         }
@@ -228,11 +237,11 @@ impl Lease {
         start_workers(&mut workers, threads - 1);
         for first in (0..tiles).step_by(MAX_TILES) {
             let round = MAX_TILES.min(tiles - first);
-            let job = Job { tile, first, mode: FloatMode::current() };
+            let job = Job { tile, first, tiles: round, mode: FloatMode::current() };
             // SAFETY: all tiles of the round before are finished, so nobody reads the job.
             unsafe { *pool.job.0.get() = Some(job) };
             pool.done.store(0, SeqCst);
-            pool.tickets.store(Tickets { next: 0, tiles: round, threads }.pack(), SeqCst);
+            pool.tickets.store(Tickets { next: 0, end: round, threads }.pack(), SeqCst);
             for worker in workers.iter().take(threads - 1) {
                 if worker.sleeps.swap(false, SeqCst) {
                     worker.thread.unpark();
@@ -317,9 +326,23 @@ mod tests {
 
     #[test]
     fn tickets_survive_packing_at_their_limits() {
-        let full = Tickets { next: MAX_TILES, tiles: MAX_TILES, threads: MAX_THREADS };
+        let full = Tickets { next: MAX_TILES, end: MAX_TILES, threads: MAX_THREADS };
         let back = Tickets::unpack(full.pack());
-        assert_eq!((back.next, back.tiles, back.threads), (MAX_TILES, MAX_TILES, MAX_THREADS));
+        assert_eq!((back.next, back.end, back.threads), (MAX_TILES, MAX_TILES, MAX_THREADS));
+    }
+
+    #[test]
+    fn threads_begin_at_both_ends_and_meet() {
+        let mut left = Tickets { next: 0, end: 3, threads: 2 };
+        let mut taken = vec![];
+        for thread_idx in [0, 1, 1, 0] {
+            if let Some((tile, then)) = left.take(thread_idx) {
+                taken.push(tile);
+                left = then;
+            }
+        }
+        assert_eq!(taken, [0, 2, 1]);
+        assert!(Tickets { next: 0, end: 3, threads: 2 }.take(2).is_none(), "that thread was not asked");
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Condition {
     pub(crate) fn open(own: Vec<Tensor>, site: &Site, slots: Slots<'_, '_>) -> Result<(Condition, Vec<Tensor>)> {
         let before = save(&slots);
         let values: Vec<Tensor> = own.iter().cloned().chain(tensors(&before)).collect();
-        let carried = CarriedTypes::of(&values, &[]).map_err(|(place, spec, given)| {
+        let carried = CarriedTypes::of(&values, &[]).map_err(|unfit| {
+            let (place, spec, given) = *unfit;
             let name =
                 names(own.len(), &before, &slots).into_iter().nth(place).flatten().map_or("a value", |name| name);
             begins_otherwise(site.keyword, &quoted(name), &spec, &given, &site.origin)

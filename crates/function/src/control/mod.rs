@@ -140,7 +140,8 @@ fn push_loop<S: Tree>(
             .at(origin.clone())
             .help("give one for each tensor of the state in turn: a spec, or `None` where the shape stays"));
     }
-    let carried = CarriedTypes::of(&tensors, specs).map_err(|(place, spec, given)| {
+    let carried = CarriedTypes::of(&tensors, specs).map_err(|unfit| {
+        let (place, spec, given) = *unfit;
         begins_otherwise("while_loop", &format!("value {place}"), &spec, &given, origin)
     })?;
     let (condition, given) = region("condition", &carried.types, origin, |state| {

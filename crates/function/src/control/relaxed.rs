@@ -86,7 +86,7 @@ impl CarriedTypes {
     pub(crate) fn of(
         tensors: &[Tensor],
         specs: &[Option<TensorSpec>],
-    ) -> Result<CarriedTypes, (usize, TensorSpec, TensorType)> {
+    ) -> Result<CarriedTypes, Box<(usize, TensorSpec, TensorType)>> {
         let mut carried = CarriedTypes { types: Vec::new(), specs: Vec::new(), sizes: Vec::new() };
         for (n, tensor) in tensors.iter().enumerate() {
             let given = tensor.ty();
@@ -94,7 +94,7 @@ impl CarriedTypes {
             let ty = match &spec {
                 None => given,
                 Some(spec) if may_be(spec, &given) => carried.relaxed(spec),
-                Some(spec) => return Err((n, spec.clone(), given)),
+                Some(spec) => return Err(Box::new((n, spec.clone(), given))),
             };
             carried.types.push(ty);
             carried.specs.push(spec);

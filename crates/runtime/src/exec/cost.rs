@@ -2,7 +2,7 @@
 
 use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Kernel, Loop, LoopKind, LoopVar, Stmt};
-use tracelift_kernel::meaning::BLOCK;
+use tracelift_kernel::meaning::{BLOCK, ReduceOrder};
 use tracelift_tensor::{Binding, Dim};
 
 /// Launches with less work than this stay on one thread: about four microseconds, ten times a fork-join.
@@ -36,8 +36,19 @@ pub(super) fn tiles(kernel: &Kernel, sizes: &Binding, threads: usize) -> usize {
     if !kernel.results.is_empty() {
         return 1;
     }
-    let most = (work / TILE_WORK).min(threads as u64 * 4);
+    // What goes down columns reads a piece of every row: the wider the pieces, the fewer pages.
+    let per_thread = if goes_down_columns(kernel) { 1 } else { 4 };
+    let most = (work / TILE_WORK).min(threads as u64 * per_thread);
     most.min(extent(&range, sizes)).max(1) as usize
+}
+
+/// Whether a kernel's outermost loop runs along rows, and reductions inside of it down the columns.
+fn goes_down_columns(kernel: &Kernel) -> bool {
+    let mut chains = false;
+    kernel.for_each_stmt(&mut |stmt| {
+        chains |= matches!(stmt, Stmt::Loop(Loop { kind: LoopKind::Reduce { order: ReduceOrder::Chain, .. }, .. }));
+    });
+    chains
 }
 
 /// How many elements a run of blocks has, if a reduction of `extent` elements is cut into at most `tiles` runs: each is
