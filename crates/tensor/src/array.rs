@@ -1,6 +1,7 @@
 //! Arrays: a dtype, a shape of known sizes, and aligned bytes that clones share.
 
 mod block;
+mod storage;
 mod format;
 mod literal;
 mod print;
@@ -10,6 +11,7 @@ pub use literal::Literal;
 use std::{collections::TryReserveError, sync::Arc};
 
 pub use block::Block;
+pub(crate) use storage::Storage;
 
 use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elements};
 

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use crate::array::Block;
+use crate::array::Storage;
 
 /// Blocks of this size and more are kept.
 pub const POOLED_BYTES: usize = 1 << 20;
@@ -30,7 +31,7 @@ static POOL: Mutex<Pool> = Mutex::new(Pool { blocks: VecDeque::new(), bytes: 0, 
 
 struct Pool {
     /// The oldest first.
-    blocks: VecDeque<Vec<u8>>,
+    blocks: VecDeque<Storage>,
     bytes: usize,
     limit: usize,
 }
@@ -80,12 +81,12 @@ pub fn has_room(bytes: usize) -> bool {
 }
 
 /// A block of at least so many bytes, with anything in it.
-pub(crate) fn take(bytes: usize) -> Option<Vec<u8>> {
+pub(crate) fn take(bytes: usize) -> Option<Storage> {
     if bytes < POOLED_BYTES { None } else { pool().take(bytes) }
 }
 
 /// Keeps a block that nobody holds any more, if it is large.
-pub(crate) fn give(block: Vec<u8>) {
+pub(crate) fn give(block: Storage) {
     if block.len() >= POOLED_BYTES {
         pool().give(block);
     }
@@ -97,7 +98,7 @@ fn pool() -> MutexGuard<'static, Pool> {
 
 impl Pool {
     /// Of the smallest blocks that will do the newest, which the caches may still hold.
-    fn take(&mut self, bytes: usize) -> Option<Vec<u8>> {
+    fn take(&mut self, bytes: usize) -> Option<Storage> {
         let most = bytes.saturating_add(bytes / 4);
         let fits = self.blocks.iter().enumerate().rev().filter(|(_, block)| (bytes..=most).contains(&block.len()));
         let (at, _) = fits.min_by_key(|(_, block)| block.len())?;
@@ -106,7 +107,7 @@ impl Pool {
         Some(block)
     }
 
-    fn give(&mut self, block: Vec<u8>) {
+    fn give(&mut self, block: Storage) {
         if block.len() <= self.limit {
             self.make_room(block.len());
             self.bytes += block.len();
@@ -131,14 +132,14 @@ mod tests {
     }
 
     fn sizes(pool: &Pool) -> Vec<usize> {
-        assert_eq!(pool.bytes, pool.blocks.iter().map(Vec::len).sum::<usize>());
-        pool.blocks.iter().map(Vec::len).collect()
+        assert_eq!(pool.bytes, pool.blocks.iter().map(|block| block.len()).sum::<usize>());
+        pool.blocks.iter().map(|block| block.len()).collect()
     }
 
     #[test]
     fn the_smallest_block_that_fits_is_taken_unless_a_fifth_would_be_wasted() {
         let mut pool = empty(10_000);
-        [1000, 800, 1300, 900].into_iter().for_each(|size| pool.give(vec![0; size]));
+        [1000, 800, 1300, 900].into_iter().for_each(|size| pool.give(vec![0; size].into()));
         let mut take = |bytes| pool.take(bytes).map(|block| block.len());
         assert_eq!([take(801), take(801), take(801), take(1040)], [Some(900), Some(1000), None, Some(1300)]);
         assert_eq!(sizes(&pool), [800]);
@@ -147,11 +148,11 @@ mod tests {
     #[test]
     fn the_oldest_blocks_go_when_the_limit_is_reached() {
         let mut pool = empty(1000);
-        [400, 500, 300].into_iter().for_each(|size| pool.give(vec![0; size]));
+        [400, 500, 300].into_iter().for_each(|size| pool.give(vec![0; size].into()));
         assert_eq!(sizes(&pool), [500, 300]);
-        pool.give(vec![0; 1001]);
+        pool.give(vec![0; 1001].into());
         assert_eq!(sizes(&pool), [500, 300], "one that is larger than the limit is not kept");
-        pool.give(vec![0; 1000]);
+        pool.give(vec![0; 1000].into());
         assert_eq!(sizes(&pool), [1000]);
         pool.limit = 999;
         pool.make_room(0);
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn of_equal_blocks_the_newest_is_taken() {
         let mut pool = empty(1000);
-        [1, 2].into_iter().for_each(|mark| pool.give(vec![mark; 300]));
+        [1, 2].into_iter().for_each(|mark| pool.give(vec![mark; 300].into()));
         assert_eq!((pool.take(300).unwrap()[0], pool.take(300).unwrap()[0]), (2, 1));
     }
 }

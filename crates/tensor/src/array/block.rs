@@ -2,6 +2,7 @@
 
 use std::collections::TryReserveError;
 
+use super::storage::Storage;
 use crate::memory;
 
 /// What every buffer is aligned to: a cache line, and the widest vector register.
@@ -17,9 +18,9 @@ const ALIGN: usize = 64;
 /// assert_eq!((block.bytes().len(), block.bytes().as_ptr().addr() % 64), (100, 0));
 /// # Ok::<(), std::collections::TryReserveError>(())
 /// ```
-// An aligned part of a vector that is never resized, so that it stays aligned.
+// An aligned part of bytes that are never resized, so that it stays aligned.
 pub struct Block {
-    bytes: Vec<u8>,
+    bytes: Storage,
     start: usize,
     len: usize,
 }
@@ -51,20 +52,16 @@ impl Block {
     }
 
     fn fresh(len: usize) -> Result<Block, TryReserveError> {
-        let mut bytes = Vec::new();
         let room = len.saturating_add(ALIGN - 1);
-        if let Err(error) = bytes.try_reserve_exact(room) {
+        let bytes = match Storage::zeros(room) {
             // What nobody holds may be what is missing.
-            if memory::release() == 0 {
-                return Err(error);
-            }
-            bytes.try_reserve_exact(room)?;
-        }
-        bytes.resize(room, 0);
+            Err(_) if memory::release() > 0 => Storage::zeros(room)?,
+            made => made?,
+        };
         Ok(Block::of(bytes, len))
     }
 
-    fn of(bytes: Vec<u8>, len: usize) -> Block {
+    fn of(bytes: Storage, len: usize) -> Block {
         let start = bytes.as_ptr().align_offset(ALIGN);
         Block { bytes, start, len }
     }
