@@ -1,6 +1,7 @@
 //! Arrays: a dtype, a shape of known sizes, and aligned bytes that clones share.
 
 mod block;
+mod held;
 mod storage;
 mod format;
 mod literal;
@@ -11,6 +12,7 @@ pub use literal::Literal;
 use std::{collections::TryReserveError, sync::Arc};
 
 pub use block::Block;
+use held::Held;
 pub(crate) use storage::Storage;
 
 use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elements};
@@ -30,18 +32,10 @@ use crate::{DType, Dims, Element, Error, Raw, Result, Shape, shape::count_elemen
 /// assert_eq!((a.dtype(), a.shape(), a.len(), a.num_bytes()), (F32, [2, 3].as_slice(), 6, 24));
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
+#[derive(Clone)]
 pub struct Array {
-    dtype: DType,
-    shape: Dims,
-    data: Arc<Block>,
-}
-
-impl Clone for Array {
-    #[inline]
-    fn clone(&self) -> Self {
-        // The sizes are copied as a block: this is part of every call of a function.
-        Array { dtype: self.dtype, shape: Dims::from_slice(&self.shape), data: self.data.clone() }
-    }
+    // One pointer, since arrays are moved and cloned in every call of a function.
+    held: Arc<Held>,
 }
 
 impl Array {
@@ -116,7 +110,7 @@ impl Array {
         let data = make(bytes).map_err(|_| {
             Error::out_of_memory(format!("there is no memory for {dtype}{shape:?}, which takes {bytes} bytes"))
         })?;
-        Ok(Array { dtype, shape: Dims::from_slice(shape), data: Arc::new(data) })
+        Ok(Array { held: Arc::new(Held::new(dtype, shape, data)) })
     }
 
     /// An array of equal elements, given as any number: floats are rounded to the dtype, integers must fit.
@@ -145,24 +139,24 @@ impl Array {
     /// The element type.
     #[inline]
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.held.dtype
     }
 
     /// The sizes of the axes.
     #[inline]
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        &self.held.shape
     }
 
     /// The number of axes.
     #[inline]
     pub fn rank(&self) -> usize {
-        self.shape.len()
+        self.held.shape.len()
     }
 
     /// The number of elements.
     pub fn len(&self) -> usize {
-        self.num_bytes() / self.dtype.size()
+        self.num_bytes() / self.dtype().size()
     }
 
     /// Whether there are no elements.
@@ -173,12 +167,12 @@ impl Array {
     /// The number of bytes.
     #[inline]
     pub fn num_bytes(&self) -> usize {
-        self.data.bytes().len()
+        self.bytes().len()
     }
 
     /// Dtype and shape as texts write them: `f32[2, 3]`.
     pub fn type_text(&self) -> String {
-        format!("{}{}", self.dtype, Shape::from(&self.shape))
+        format!("{}{}", self.dtype(), Shape::from(&self.held.shape))
     }
 
     /// The elements as they lie in memory.
@@ -189,7 +183,7 @@ impl Array {
     #[track_caller]
     pub fn as_slice<T: Raw>(&self) -> &[T] {
         self.check_raw::<T>();
-        bytemuck::cast_slice(self.data.bytes())
+        bytemuck::cast_slice(self.bytes())
     }
 
     /// The elements for writing; bytes shared with a clone are copied first.
@@ -207,7 +201,7 @@ impl Array {
 
     #[track_caller]
     fn check_raw<T: Raw>(&self) {
-        assert!(T::reads(self.dtype), "elements of {} read as {}", self.type_text(), std::any::type_name::<T>());
+        assert!(T::reads(self.dtype()), "elements of {} read as {}", self.type_text(), std::any::type_name::<T>());
     }
 
     /// The elements; an error if the dtype is another.
@@ -235,7 +229,7 @@ impl Array {
     }
 
     fn check_element<T: Element>(&self) -> Result {
-        match self.dtype == T::DTYPE {
+        match self.dtype() == T::DTYPE {
             true => Ok(()),
             false => Err(Error::type_(format!("cannot read elements of {} as {}", self.type_text(), T::DTYPE))),
         }
@@ -248,7 +242,7 @@ impl Array {
     /// If there is no such element.
     #[track_caller]
     pub fn get_f64(&self, i: usize) -> f64 {
-        match self.dtype {
+        match self.dtype() {
             DType::F32 => self.as_slice::<f32>()[i].into(),
             DType::F64 => self.as_slice::<f64>()[i],
             DType::I32 => self.as_slice::<i32>()[i].into(),
@@ -264,7 +258,7 @@ impl Array {
     /// If there is no such element.
     #[track_caller]
     pub fn get_i64(&self, i: usize) -> i64 {
-        match self.dtype {
+        match self.dtype() {
             DType::F32 => self.as_slice::<f32>()[i] as i64,
             DType::F64 => self.as_slice::<f64>()[i] as i64,
             DType::I32 => self.as_slice::<i32>()[i].into(),
@@ -276,19 +270,23 @@ impl Array {
     /// All bytes, as they lie in memory; the first is aligned to 64.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        self.data.bytes()
+        self.held.block().bytes()
     }
 
     /// All bytes for writing; those shared with a clone are copied first.
     #[inline]
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        Arc::make_mut(&mut self.data).bytes_mut()
+        if !self.is_unique() {
+            let copy = self.held.block().clone();
+            self.held = Arc::new(Held::new(self.dtype(), self.shape(), copy));
+        }
+        Held::block_mut(&mut self.held)
     }
 
     /// Whether no clone shares the bytes, so that writing copies nothing.
     #[inline]
     pub fn is_unique(&self) -> bool {
-        Arc::strong_count(&self.data) == 1
+        Held::is_unique(&self.held)
     }
 
     /// The same elements under another shape.
@@ -300,7 +298,10 @@ impl Array {
                 self.type_text()
             )));
         }
-        self.shape = Dims::from_slice(shape);
+        match Arc::get_mut(&mut self.held) {
+            Some(held) => held.shape = Dims::from_slice(shape),
+            None => self.held = Arc::new(Held::reshaped(&self.held, shape)),
+        }
         Ok(self)
     }
 
@@ -317,8 +318,8 @@ impl Array {
         fn equal<T: Raw>(a: &Array, b: &Array, same: impl Fn(T, T) -> bool) -> bool {
             a.as_slice().iter().zip(b.as_slice()).all(|(&x, &y)| same(x, y))
         }
-        (self.dtype, &self.shape) == (other.dtype, &other.shape)
-            && match self.dtype {
+        (self.dtype(), self.shape()) == (other.dtype(), other.shape())
+            && match self.dtype() {
                 DType::F32 => equal(self, other, |x: f32, y| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
                 DType::F64 => equal(self, other, |x: f64, y| x.to_bits() == y.to_bits() || (x.is_nan() && y.is_nan())),
                 DType::I32 | DType::I64 | DType::U8 | DType::Bool => self.bytes() == other.bytes(),
@@ -403,6 +404,24 @@ mod tests {
         let before = b.bytes().as_ptr();
         b.bytes_mut()[0] = 0;
         assert_eq!(b.bytes().as_ptr(), before);
+    }
+
+    #[test]
+    fn other_shapes_share_the_bytes_until_one_is_written() {
+        let a = Array::full(F32, [4], 1.0).unwrap();
+        let (address, square) = (a.bytes().as_ptr(), a.clone().reshape([2, 2]).unwrap());
+        let mut column = square.clone().reshape([4, 1]).unwrap();
+        assert_eq!((square.bytes().as_ptr(), column.bytes().as_ptr()), (address, address));
+        assert_eq!((a.shape(), square.shape(), column.shape()), (&[4][..], &[2, 2][..], &[4, 1][..]));
+        column.as_mut_slice::<f32>()[0] = 2.0;
+        assert_eq!((a.as_slice::<f32>()[0], square.as_slice::<f32>()[0]), (1.0, 1.0));
+        // The last that holds the bytes writes them where they are.
+        assert!(column.is_unique() && !square.is_unique() && !a.is_unique());
+        drop(a);
+        let mut square = square;
+        square.as_mut_slice::<f32>()[3] = 3.0;
+        assert_eq!((square.bytes().as_ptr(), square.as_slice::<f32>()), (address, &[1.0, 1.0, 1.0, 3.0][..]));
+        assert_eq!(square.reshape([4]).unwrap().bytes().as_ptr(), address);
     }
 
     #[test]
