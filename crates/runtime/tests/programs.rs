@@ -4,7 +4,8 @@ mod common;
 
 use common::{compile, compile_with};
 use std::sync::Arc;
-use tracelift_runtime::{Options, PrintSink, StopToken, Variable, print_line};
+use tracelift_kernel::text::{Module, Source};
+use tracelift_runtime::{Executable, Options, PrintSink, StopToken, Variable, print_line};
 use tracelift_tensor::Array;
 
 fn floats(shape: &[usize], elements: &[f32]) -> Array {
@@ -31,6 +32,25 @@ fn an_input_is_copied_to_the_output_for_every_size() {
         assert_eq!(outputs[0].to_vec::<f32>().unwrap(), x);
         assert_eq!(outputs[1].item::<i64>().unwrap(), 2 * n as i64);
     }
+}
+
+#[test]
+fn a_lease_serves_the_calls_of_its_executable_alone() {
+    let text = "program @double { buffer $x : f32[] input 0 %x = read $x %y = scalar add %x, %x result %y }";
+    let module = Module::parse(Source::new("double.tl", text)).unwrap();
+    let compiled = || Executable::compile(Arc::new(module.programs[0].clone()), Options::default()).unwrap();
+    let (double, other) = (compiled(), compiled());
+    let mut lease = double.lease();
+    let mut held = vec![];
+    for n in 0..4 {
+        let n = Array::scalar(n as f32);
+        double.call_each(&[&n], &[], Some(&mut lease), &mut |y| held.push(y)).unwrap();
+    }
+    // Results that somebody holds are not written over.
+    let values: Vec<f32> = held.iter().map(|y| y.item().unwrap()).collect();
+    assert_eq!(values, [0.0, 2.0, 4.0, 6.0]);
+    let error = other.call_each(&[&held[1]], &[], Some(&mut lease), &mut |_| panic!("there is no result"));
+    assert!(format!("{:?}", error.unwrap_err()).contains("with the lease of another executable"));
 }
 
 const UPDATE: &str = "program @update {

@@ -3,13 +3,12 @@
 #![expect(unsafe_code, reason = "the one call of native code, on the addresses put together here")]
 
 use super::fault::outcome;
-use super::helpers::set_scalar;
 use super::lease::{Lease, Leases};
 use super::lifetimes::{Lifetime, lifetimes};
 use super::native::{Native, Run};
 use super::plan::{CallError, Key, Plan, PlanTable};
 use super::profile::Times;
-use super::roles::{Roles, Source};
+use super::roles::Roles;
 use super::states::Held;
 use crate::cpu::Path;
 use crate::options::{Engine, Options};
@@ -47,10 +46,10 @@ use tracelift_tensor::{Array, Error, Result};
 /// # Ok::<(), tracelift_tensor::Error>(())
 /// ```
 pub struct Executable {
-    program: Arc<Program>,
-    name: Arc<str>,
+    pub(super) program: Arc<Program>,
+    pub(super) name: Arc<str>,
     options: Options,
-    roles: Roles,
+    pub(super) roles: Roles,
     layout: Layout,
     machine: Machine,
     lifetimes: Vec<Option<Lifetime>>,
@@ -58,6 +57,13 @@ pub struct Executable {
     moves: bool,
     plans: PlanTable,
     leases: Leases,
+}
+
+/// Who gets the results of a call.
+struct Taker<'a> {
+    give: &'a mut dyn FnMut(Array),
+    /// Whether small ones stay with the lease, too.
+    keeps: bool,
 }
 
 /// What runs the steps.
@@ -165,6 +171,53 @@ impl Executable {
         self.call_timed(inputs, states, outputs, None)
     }
 
+    /// [`Executable::call`] that hands over one result after the other, in their order, once all are made.
+    ///
+    /// The call works in the memory of `lease` if there is one, which must be from this executable's
+    /// [`lease`](Self::lease). The memory of small results is used again by the next call, if by then nobody holds them.
+    pub fn call_each(
+        &self,
+        inputs: &[&Array],
+        states: &[Variable],
+        lease: Option<&mut Lease>,
+        give: &mut dyn FnMut(Array),
+    ) -> Result<(), CallError> {
+        let taker = &mut Taker { give, keeps: true };
+        match lease {
+            Some(lease) if lease.owner() == self.leases.owner() => self.call_leased(inputs, states, lease, None, taker),
+            Some(_) => {
+                let message = format!("`{}` was called with the lease of another executable", self.name);
+                Err(Error::internal(message).into())
+            }
+            None => {
+                let mut lease = self.leases.take(&self.program, &self.layout);
+                self.call_leased(inputs, states, &mut lease, None, taker)
+            }
+        }
+    }
+
+    /// Memory for calls, for those who make one after the other.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tracelift_kernel::text::{Module, Source};
+    /// # use tracelift_runtime::{Executable, Options};
+    /// # use tracelift_tensor::Array;
+    /// let text = "program @double { buffer $x : f32[] input 0 %x = read $x %y = scalar add %x, %x result %y }";
+    /// let module = Module::parse(Source::new("double.tl", text)).expect("the text is a program");
+    /// let double = Executable::compile(Arc::new(module.programs[0].clone()), Options::default())?;
+    /// let (mut lease, mut sum) = (double.lease(), 0.0);
+    /// for n in 1..=3 {
+    ///     let n = Array::scalar(n as f32);
+    ///     double.call_each(&[&n], &[], Some(&mut lease), &mut |y| sum += y.get_f64(0))?;
+    /// }
+    /// assert_eq!(sum, 12.0);
+    /// # Ok::<(), tracelift_runtime::CallError>(())
+    /// ```
+    pub fn lease(&self) -> Lease {
+        self.leases.make(&self.program, &self.layout)
+    }
+
     pub(super) fn call_timed(
         &self,
         inputs: &[&Array],
@@ -172,18 +225,31 @@ impl Executable {
         outputs: &mut Vec<Array>,
         times: Option<&Times>,
     ) -> Result<(), CallError> {
-        self.check_count(inputs)?;
         let mut lease = self.leases.take(&self.program, &self.layout);
-        let lease = &mut *lease;
+        let mut given = outputs.drain(..);
+        lease.made.iter_mut().for_each(|made| *made = given.next());
+        drop(given);
+        let mut taker = Taker { give: &mut |result| outputs.push(result), keeps: false };
+        self.call_leased(inputs, states, &mut lease, times, &mut taker)
+    }
+
+    fn call_leased(
+        &self,
+        inputs: &[&Array],
+        states: &[Variable],
+        lease: &mut Lease,
+        times: Option<&Times>,
+        taker: &mut Taker<'_>,
+    ) -> Result<(), CallError> {
+        self.check_count(inputs)?;
         if states.is_empty() && self.program.states.is_empty() {
-            let mut nothing = Vec::new();
-            return self.call_held(inputs, &mut Held::nothing(&mut nothing), lease, outputs, times);
+            return self.call_held(inputs, &mut Held::nothing(), lease, times, taker);
         }
         // The call's own arrays, so that the lease stays free for the tables.
         let (mut order, mut values) = (std::mem::take(&mut lease.order), std::mem::take(&mut lease.values));
         let done = Held::acquire(&self.name, states, &self.program.states, &mut order, &mut values)
             .map_err(CallError::Failed)
-            .and_then(|mut held| self.call_held(inputs, &mut held, lease, outputs, times));
+            .and_then(|mut held| self.call_held(inputs, &mut held, lease, times, taker));
         (lease.order, lease.values) = (order, values);
         done
     }
@@ -193,8 +259,8 @@ impl Executable {
         inputs: &[&Array],
         held: &mut Held<'_>,
         lease: &mut Lease,
-        outputs: &mut Vec<Array>,
         times: Option<&Times>,
+        taker: &mut Taker<'_>,
     ) -> Result<(), CallError> {
         // Taken out, so that the lease can be written while the plan is read.
         let (plan, settled) = match lease.planned.take() {
@@ -210,14 +276,14 @@ impl Executable {
         self.check_arguments(inputs, held.values, &plan)?;
         let native = match &self.machine {
             Machine::Native(native) => native,
-            Machine::Interpreter => return Ok(self.interpret(inputs, held, outputs)?),
+            Machine::Interpreter => return Ok(self.interpret(inputs, held, taker)?),
         };
         if !settled {
             lease.settle(&plan, &self.layout, native)?;
         }
         let (program, layout, options) = (&*self.program, &self.layout, &self.options);
         let run = Run { native, program, layout, plan: &plan, options, times };
-        let done = self.run(&run, inputs, held, lease, outputs);
+        let done = self.run(&run, inputs, held, lease, taker);
         lease.planned = Some(plan);
         lease.part_with_arena();
         done
@@ -230,31 +296,34 @@ impl Executable {
         inputs: &[&Array],
         held: &mut Held<'_>,
         lease: &mut Lease,
-        outputs: &mut Vec<Array>,
+        taker: &mut Taker<'_>,
     ) -> Result<(), CallError> {
-        let given = outputs.len();
         self.place_inputs(inputs, lease);
         self.place_states(held.values, lease)?;
-        self.place_outputs(run.plan, lease, outputs)?;
+        self.place_outputs(run.plan, lease)?;
         lease.refresh();
         // SAFETY: arguments have the shapes of the plan, so their bytes are as many as it says; outputs, next values and
         // the arena are this call's alone; inputs stay borrowed, and held variables keep their arrays.
         let (status, fault) = unsafe { run.start(lease) };
-        outcome(&self.program, &fault, status)?;
-        self.finish(inputs, held, run.plan, lease, outputs)?;
-        let made = outputs.iter().zip(&mut lease.kept).zip(&self.roles.results).skip(given);
-        for ((output, kept), source) in made {
-            let own = matches!(source, Source::Scalar | Source::Output(_));
-            *kept = (own && output.num_bytes() <= KEPT_BYTES).then(|| output.clone());
+        if status != 0 {
+            lease.made.fill(None);
+            outcome(&self.program, &fault, status)?;
+        }
+        self.finish(inputs, held, run.plan, lease)?;
+        for (made, source) in lease.made.iter_mut().zip(&self.roles.results) {
+            let again = |made: &&mut Array| taker.keeps && source.is_own() && made.num_bytes() <= KEPT_BYTES;
+            let kept = made.as_mut().filter(again).map(|made| made.clone());
+            (taker.give)(kept.or_else(|| made.take()).expect("every result has been made"));
         }
         Ok(())
     }
 
     /// Runs the program step by step.
-    fn interpret(&self, inputs: &[&Array], held: &mut Held<'_>, outputs: &mut Vec<Array>) -> Result {
+    fn interpret(&self, inputs: &[&Array], held: &mut Held<'_>, taker: &mut Taker<'_>) -> Result {
         let inputs: Vec<Array> = inputs.iter().map(|&input| input.clone()).collect();
         let mut states: Vec<Array> = held.values.iter().flatten().cloned().collect();
-        *outputs = self.program.interpret_watched(&inputs, &mut states, &mut &self.options)?;
+        let results = self.program.interpret_watched(&inputs, &mut states, &mut &self.options)?;
+        results.into_iter().for_each(&mut *taker.give);
         for (n, state) in states.into_iter().enumerate() {
             if self.program.states[n].written {
                 held.commit(n, state);
@@ -304,135 +373,6 @@ impl Executable {
         }
         Ok(())
     }
-
-    /// Types and shapes must be those of the plan: native code trusts them.
-    fn check_arguments(&self, inputs: &[&Array], states: &[Option<Array>], plan: &Plan) -> Result {
-        let states = states.iter().map(Option::as_ref);
-        let arguments = inputs.iter().map(|&input| Some(input)).zip(&self.roles.inputs).map(|pair| ("argument", pair));
-        let states = states.zip(&self.roles.states).map(|pair| ("state", pair));
-        for (n, (what, (array, buffer))) in arguments.chain(states).enumerate() {
-            let (Some(array), Some(id)) = (array, buffer) else { continue };
-            let buffer = self.program.buffer(*id);
-            let shape = &plan.shapes[id.0 as usize];
-            if array.dtype() != buffer.dtype || !same_sizes(array.shape(), shape) {
-                let n = if what == "state" { n - inputs.len().min(self.roles.inputs.len()) } else { n };
-                return Err(Error::invalid(format!(
-                    "{what} {n} of `{}` is {}, but was compiled as {}{}",
-                    self.name,
-                    array.type_text(),
-                    buffer.dtype,
-                    buffer.shape
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn place_inputs(&self, inputs: &[&Array], lease: &mut Lease) {
-        for (input, id) in inputs.iter().zip(&self.roles.inputs) {
-            if let Some(id) = id {
-                lease.table[id.0 as usize] = input.bytes().as_ptr() as usize;
-            }
-        }
-    }
-
-    /// A state that nobody else holds is changed in place; the next value of any other gets memory of its own.
-    fn place_states(&self, values: &mut [Option<Array>], lease: &mut Lease) -> Result {
-        for (n, value) in values.iter_mut().enumerate() {
-            let value = value.as_mut().expect("a held variable has its value");
-            let written = self.program.states[n].written;
-            let (before, after) = if written && value.is_unique() {
-                lease.nexts[n] = None;
-                let address = value.bytes_mut().as_mut_ptr() as usize;
-                (address, address)
-            } else if written {
-                let mut next = lease.next_value(n, value)?;
-                let addresses = (value.bytes().as_ptr() as usize, next.bytes_mut().as_mut_ptr() as usize);
-                lease.nexts[n] = Some(next);
-                addresses
-            } else {
-                (value.bytes().as_ptr() as usize, 0)
-            };
-            if let Some(id) = self.roles.states[n] {
-                lease.table[id.0 as usize] = before;
-            }
-            if let Some(id) = self.roles.nexts[n] {
-                lease.table[id.0 as usize] = after;
-            }
-        }
-        Ok(())
-    }
-
-    fn place_outputs(&self, plan: &Plan, lease: &mut Lease, outputs: &mut Vec<Array>) -> Result {
-        outputs.truncate(self.roles.results.len());
-        for (n, (source, place)) in self.roles.results.iter().zip(&self.program.results).enumerate() {
-            let (dtype, shape) = match place {
-                ResultPlace::Buffer(id) => (self.program.buffer(*id).dtype, plan.shapes[id.0 as usize].as_slice()),
-                ResultPlace::Scalar(value) => (self.program.dtype(value), [].as_slice()),
-            };
-            let fits = |array: &Array| array.is_unique() && array.dtype() == dtype && same_sizes(array.shape(), shape);
-            let fresh = matches!(source, Source::Scalar | Source::Output(_));
-            let kept = &mut lease.kept[n];
-            if outputs.len() > n {
-                // The caller may have given just this one.
-                *kept = None;
-            } else if kept.as_ref().is_some_and(fits) {
-                outputs.extend(kept.take());
-                if let Source::Output(owner) = source {
-                    lease.table[owner.0 as usize] = outputs[n].bytes_mut().as_mut_ptr() as usize;
-                }
-                continue;
-            }
-            if outputs.len() <= n {
-                // What is handed through is put in its place when the call has succeeded.
-                outputs.push(if fresh { Array::for_overwrite(dtype, shape)? } else { Array::zeros(dtype, [0])? });
-            } else if fresh && !fits(&outputs[n]) {
-                outputs[n] = Array::for_overwrite(dtype, shape)?;
-            }
-            if let Source::Output(owner) = source {
-                lease.table[owner.0 as usize] = outputs[n].bytes_mut().as_mut_ptr() as usize;
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores the new values of the states and completes the results.
-    fn finish(
-        &self,
-        inputs: &[&Array],
-        held: &mut Held<'_>,
-        plan: &Plan,
-        lease: &mut Lease,
-        outputs: &mut [Array],
-    ) -> Result {
-        for (n, source) in self.roles.results.iter().enumerate() {
-            let handed = match source {
-                Source::Output(_) => continue,
-                Source::Scalar => {
-                    set_scalar(&mut outputs[n], lease.results[n]);
-                    continue;
-                }
-                Source::Same(earlier) => outputs[*earlier].clone(),
-                Source::Input(n) => inputs[*n].clone(),
-                Source::State(n) => held.values[*n].clone().expect("a held variable has its value"),
-            };
-            if let ResultPlace::Buffer(id) = self.program.results[n] {
-                outputs[n] = handed.reshape(&plan.shapes[id.0 as usize])?;
-            }
-        }
-        for n in 0..lease.nexts.len() {
-            if let Some(next) = lease.nexts[n].take() {
-                lease.spares[n] = held.values[n].take();
-                held.commit(n, next);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether shapes are equal. (Comparing slices asks `memcmp`, which is slow on the address of an empty one.)
-fn same_sizes(a: &[usize], b: &[usize]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
 impl fmt::Debug for Executable {

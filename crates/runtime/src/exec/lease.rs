@@ -7,6 +7,7 @@ use super::native::Native;
 use super::plan::Plan;
 use super::stacks::Stacks;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tracelift_codegen::driver::Layout;
 use tracelift_kernel::program::*;
@@ -19,7 +20,9 @@ use tracelift_tensor::{Array, Error, Result};
 pub(super) struct Line(pub(super) [u8; 64]);
 
 /// The memory of one call.
-pub(super) struct Lease {
+pub struct Lease {
+    /// Whose it is: the number of its executable.
+    owner: u64,
     /// The address of each table entry.
     pub(super) table: Vec<usize>,
     /// One slot per result of the program.
@@ -48,12 +51,13 @@ pub(super) struct Lease {
     base: usize,
     /// The plan whose addresses stand in the table; taken out during a call.
     pub(super) planned: Option<Arc<Plan>>,
-    /// The results of the last call, if they are small: one that the caller has dropped is used again.
-    pub(super) kept: Vec<Option<Array>>,
+    /// The results of this call, written over what lies there: what the caller gave, or small results of the last call,
+    /// if the caller has dropped them.
+    pub(super) made: Vec<Option<Array>>,
 }
 
 impl Lease {
-    fn new(program: &Program, layout: &Layout) -> Lease {
+    fn new(owner: u64, program: &Program, layout: &Layout) -> Lease {
         let mut table = vec![std::mem::align_of::<Line>(); layout.buffers + layout.scratch.len()];
         for (entry, buffer) in table.iter_mut().zip(&program.buffers) {
             if let Role::Constant(value) = &buffer.role {
@@ -75,6 +79,7 @@ impl Lease {
         }
         let states = program.states.len();
         Lease {
+            owner,
             table,
             results: vec![0; program.results.len()],
             order: Vec::with_capacity(states),
@@ -89,8 +94,14 @@ impl Lease {
             arena: None,
             base: 0,
             planned: None,
-            kept: vec![None; program.results.len()],
+            made: vec![None; program.results.len()],
         }
+    }
+
+    /// The number of the executable whose tables it has.
+    #[inline]
+    pub(super) fn owner(&self) -> u64 {
+        self.owner
     }
 
     /// Writes what follows from the plan into the tables, after growing the arena where the plan needs more.
@@ -161,8 +172,9 @@ impl Lease {
 }
 
 /// The leases of an executable.
-#[derive(Default)]
 pub(super) struct Leases {
+    /// The number of the executable, unique in the process.
+    owner: u64,
     /// The one that calls which follow each other share; locked while a call uses it.
     first: Mutex<Option<Box<Lease>>>,
     /// Those of calls that found the first one in use.
@@ -170,10 +182,28 @@ pub(super) struct Leases {
     others: Mutex<Vec<Box<Lease>>>,
 }
 
+impl Default for Leases {
+    fn default() -> Leases {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let owner = NEXT.fetch_add(1, Ordering::Relaxed);
+        Leases { owner, first: Mutex::default(), others: Mutex::default() }
+    }
+}
+
 impl Leases {
+    #[inline]
+    pub(super) fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// A lease to be kept.
+    pub(super) fn make(&self, program: &Program, layout: &Layout) -> Lease {
+        Lease::new(self.owner, program, layout)
+    }
+
     /// A lease, given back when dropped.
     pub(super) fn take(&self, program: &Program, layout: &Layout) -> Leased<'_> {
-        let new = || Box::new(Lease::new(program, layout));
+        let new = || Box::new(self.make(program, layout));
         let first = match self.first.try_lock() {
             Ok(first) => Some(first),
             // A call panicked: what it left behind is not used again.

@@ -1,6 +1,7 @@
 //! Programs made callable: memory plans, native code and its host, variables during a call.
 
 mod executable;
+mod hand_over;
 mod roles;
 mod stacks;
 mod plan;
@@ -17,6 +18,7 @@ mod fault;
 mod watch;
 
 pub use executable::Executable;
+pub use lease::Lease;
 pub use lifetimes::{Lifetime, lifetimes};
 pub use place::{Request, live_bytes, place};
 pub use plan::{CallError, Key, Plan, PlanTable};

@@ -1,7 +1,7 @@
 //! Which buffer of a program stands for which argument, result and state.
 
 use tracelift_kernel::program::*;
-use tracelift_tensor::{Error, Result};
+use tracelift_tensor::{DType, Error, Result};
 
 /// The buffers of a program by role, and what becomes of its results.
 #[derive(Clone, Debug)]
@@ -14,6 +14,7 @@ pub(super) struct Roles {
     pub(super) nexts: Vec<Option<BufferId>>,
     /// Where each result comes from.
     pub(super) results: Vec<Source>,
+    pub(super) result_types: Vec<DType>,
 }
 
 /// Where a result comes from.
@@ -29,6 +30,13 @@ pub(super) enum Source {
     Input(usize),
     /// A state that is only read.
     State(usize),
+}
+
+impl Source {
+    /// Whether the program makes it, rather than hands it through.
+    pub(super) fn is_own(self) -> bool {
+        matches!(self, Source::Scalar | Source::Output(_))
+    }
 }
 
 impl Roles {
@@ -58,7 +66,12 @@ impl Roles {
             let name = &program.buffer(*lost).name;
             return Err(Error::internal(format!("output `${name}` of program `{}` is no result", program.name)));
         }
-        Ok(Roles { inputs, states, nexts, results })
+        let dtype = |place: &ResultPlace| match place {
+            ResultPlace::Buffer(id) => program.buffer(*id).dtype,
+            ResultPlace::Scalar(value) => program.dtype(value),
+        };
+        let result_types = program.results.iter().map(dtype).collect();
+        Ok(Roles { inputs, states, nexts, results, result_types })
     }
 }
 

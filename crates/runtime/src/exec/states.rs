@@ -15,13 +15,13 @@ pub(super) struct Held<'a> {
     order: &'a [u32],
     acquired: usize,
     /// The value of each state on entry.
-    pub(super) values: &'a mut Vec<Option<Array>>,
+    pub(super) values: &'a mut [Option<Array>],
 }
 
 impl<'a> Held<'a> {
     /// No variables at all.
-    pub(super) fn nothing(values: &'a mut Vec<Option<Array>>) -> Held<'a> {
-        Held { variables: &[], states: &[], order: &[], acquired: 0, values }
+    pub(super) fn nothing() -> Held<'a> {
+        Held { variables: &[], states: &[], order: &[], acquired: 0, values: &mut [] }
     }
 
     /// Takes all variables, in the order of their ids, whatever order they are given in.
@@ -73,6 +73,7 @@ impl<'a> Held<'a> {
 }
 
 impl Drop for Held<'_> {
+    #[inline]
     fn drop(&mut self) {
         let all = self.acquired == self.variables.len();
         for &n in &self.order[..self.acquired] {
