@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tracelift_ir::{Evaluator, Graph, ParamRole};
 use tracelift_passes::{Made, Pipeline, Stage};
 use tracelift_runtime::{
-    CallError, Engine, Executable, Options, PrintSink, Variable as Cell, exec::with_variables, float_mode::FloatMode,
+    CallError, Engine, Executable, Options, PrintSink, Variable as Cell,
+    exec::{Lease, with_variables},
+    float_mode::FloatMode,
 };
 use tracelift_tensor::{Array, Error, ErrorKind, Result};
 
@@ -110,13 +112,28 @@ impl Compiled {
         results: &mut Vec<Array>,
     ) -> Result<(), CallError> {
         match &self.machine {
-            Machine::Reference(reference) => {
-                let inputs: Vec<Array> = inputs.iter().map(|&input| input.clone()).collect();
-                *results = reference.call(&inputs, variables)?;
-            }
+            Machine::Reference(reference) => *results = reference.call_by_reference(inputs, variables)?,
             Machine::Program(executable) => executable.call_by_reference(inputs, variables, results)?,
         }
         Ok(())
+    }
+
+    /// Calls it, in the memory of a lease if there is one, and hands over the results one after the other.
+    #[inline]
+    pub(crate) fn call_each(
+        &self,
+        inputs: &[&Array],
+        variables: &[Cell],
+        lease: Option<&mut Lease>,
+        give: &mut dyn FnMut(Array),
+    ) -> Result<(), CallError> {
+        match &self.machine {
+            Machine::Reference(reference) => {
+                reference.call_by_reference(inputs, variables)?.into_iter().for_each(give);
+                Ok(())
+            }
+            Machine::Program(executable) => executable.call_each(inputs, variables, lease, give),
+        }
     }
 }
 
@@ -125,6 +142,11 @@ impl Reference {
         let states = graph.roles().iter().enumerate().filter(|(_, role)| **role == ParamRole::State);
         let written = states.map(|(param, _)| graph.states().iter().any(|pair| pair.param == param)).collect();
         Reference { name: graph.name().into(), graph, options, written }
+    }
+
+    fn call_by_reference(&self, inputs: &[&Array], variables: &[Cell]) -> Result<Vec<Array>> {
+        let inputs: Vec<Array> = inputs.iter().map(|&input| input.clone()).collect();
+        self.call(&inputs, variables)
     }
 
     fn call(&self, inputs: &[Array], variables: &[Cell]) -> Result<Vec<Array>> {

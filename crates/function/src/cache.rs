@@ -65,8 +65,8 @@ pub struct Core {
 }
 
 /// What is known of a call when its trace is looked for.
-struct Wanted<'a> {
-    leaves: &'a Leaves,
+struct Wanted<'a, 'l> {
+    leaves: &'a Leaves<'l>,
     /// The arguments themselves.
     arguments: &'a dyn Fn() -> Arc<dyn Any>,
     /// Sizes that the trace is to know, since another one failed for them.
@@ -117,31 +117,48 @@ impl Core {
         self.slots.forget_recent();
     }
 
-    /// Calls the trace for these arguments, made first if need be, and gives it.
-    pub(crate) fn call(
+    /// Calls the trace for these arguments, made first if need be; `finish` makes of it and the leaves of its result what
+    /// the caller wants.
+    #[inline]
+    pub(crate) fn call<R>(
         &self,
-        leaves: &Leaves,
+        leaves: &Leaves<'_>,
         arguments: &dyn Fn() -> Arc<dyn Any>,
-        results: &mut Results,
-    ) -> Result<Arc<ConcreteFunction>> {
-        if let Some(concrete) = self.slots.recent(leaves) {
-            match concrete.run(leaves, results) {
-                Ok(()) => return Ok(concrete),
+        finish: impl FnOnce(&ConcreteFunction, Results) -> R,
+    ) -> Result<R> {
+        let mut results = Results::new();
+        if let Some(mut front) = self.slots.front.take(|slot| slot.serves(leaves)) {
+            let (concrete, lease) = front.parts();
+            match concrete.run(leaves, lease, &mut results) {
+                Ok(()) => return Ok(finish(concrete, results)),
                 Err(CallError::Failed(error)) => return Err(error),
                 Err(CallError::Guard(_)) => {}
             }
         }
-        self.look_up(leaves, arguments, results)
+        let concrete = self.look_up(leaves, arguments, &mut results)?;
+        Ok(finish(&concrete, results))
     }
 
-    /// A call that is not like the last ones.
+    /// A call of another trace than the one in front.
     #[cold]
     fn look_up(
         &self,
-        leaves: &Leaves,
+        leaves: &Leaves<'_>,
         arguments: &dyn Fn() -> Arc<dyn Any>,
         results: &mut Results,
     ) -> Result<Arc<ConcreteFunction>> {
+        if let Some(slot) = self.slots.recent(leaves)
+            && let Some(concrete) = slot.made.get().cloned()
+        {
+            match concrete.run(leaves, None, results) {
+                Ok(()) => {
+                    self.slots.front.note(&slot);
+                    return Ok(concrete);
+                }
+                Err(CallError::Failed(error)) => return Err(error),
+                Err(CallError::Guard(_)) => {}
+            }
+        }
         for leaf in &leaves.leaves {
             match leaf {
                 Leaf::Tensor(tensor) => tensor.error().map_or(Ok(()), |error| Err(error.clone()))?,
@@ -153,7 +170,7 @@ impl Core {
         loop {
             let wanted = Wanted { leaves, arguments, known: &known, broken: broken.as_ref() };
             let (slot, concrete) = self.find(&wanted)?;
-            let guard = match concrete.run(leaves, results) {
+            let guard = match concrete.run(leaves, None, results) {
                 Ok(()) => {
                     self.slots.remember(&slot);
                     return Ok(concrete);
@@ -179,7 +196,7 @@ impl Core {
         self.find(&wanted).map(|(_, concrete)| concrete)
     }
 
-    fn find(&self, wanted: &Wanted<'_>) -> Result<(Arc<Slot>, Arc<ConcreteFunction>)> {
+    fn find(&self, wanted: &Wanted<'_, '_>) -> Result<(Arc<Slot>, Arc<ConcreteFunction>)> {
         let leaves = wanted.leaves;
         let plain = {
             let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner);
@@ -205,7 +222,7 @@ impl Core {
     }
 
     /// The types to trace with: those of the arguments, or wider ones that accept them.
-    fn wanted_types(&self, settings: &Settings, leaves: &Leaves, known: &[(Sym, Dim)]) -> Result<Vec<ArgType>> {
+    fn wanted_types(&self, settings: &Settings, leaves: &Leaves<'_>, known: &[(Sym, Dim)]) -> Result<Vec<ArgType>> {
         let mut types = arg_types(leaves);
         if let Some(signature) = &settings.input_signature {
             self.apply_signature(signature, &mut types)?;
@@ -239,7 +256,7 @@ impl Core {
     }
 
     /// Makes unknown the sizes in which the arguments differ from those of an earlier trace.
-    fn relax(&self, leaves: &Leaves, types: &mut [ArgType]) {
+    fn relax(&self, leaves: &Leaves<'_>, types: &mut [ArgType]) {
         let alike = self.slots.latest(|slot| {
             let mut pairs = slot.types.iter().zip(types.iter());
             *slot.host == *leaves.host && slot.types.len() == types.len() && pairs.all(|(old, new)| old.alike(new))
@@ -254,7 +271,12 @@ impl Core {
         }
     }
 
-    fn get_or_make(&self, slot: &Arc<Slot>, settings: &Settings, wanted: &Wanted<'_>) -> Result<Arc<ConcreteFunction>> {
+    fn get_or_make(
+        &self,
+        slot: &Arc<Slot>,
+        settings: &Settings,
+        wanted: &Wanted<'_, '_>,
+    ) -> Result<Arc<ConcreteFunction>> {
         if let Some(concrete) = slot.made.get() {
             return Ok(concrete.clone());
         }
@@ -274,7 +296,7 @@ impl Core {
         Ok(made)
     }
 
-    fn make(&self, slot: &Slot, settings: &Settings, wanted: &Wanted<'_>) -> Result<ConcreteFunction> {
+    fn make(&self, slot: &Slot, settings: &Settings, wanted: &Wanted<'_, '_>) -> Result<ConcreteFunction> {
         let arguments = (wanted.arguments)();
         let parts = (self.body.parts)(&*arguments);
         let earlier = self.trace_count();
@@ -303,7 +325,7 @@ impl Core {
         slot: &Slot,
         parts: &[crate::parts::Part],
         settings: &Settings,
-        wanted: &Wanted<'_>,
+        wanted: &Wanted<'_, '_>,
         number: usize,
     ) -> Option<Retrace> {
         let names = &settings.argument_names;

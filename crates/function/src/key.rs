@@ -90,7 +90,7 @@ impl Key {
 }
 
 /// The key of a call whose arguments are traced with just their types.
-pub(crate) fn key_of(leaves: &Leaves) -> Key {
+pub(crate) fn key_of(leaves: &Leaves<'_>) -> Key {
     let mut key = Key(leaves.host.iter().copied().collect());
     for (position, leaf) in leaves.leaves.iter().enumerate() {
         match leaf {
@@ -111,7 +111,7 @@ pub(crate) fn key_of(leaves: &Leaves) -> Key {
 }
 
 /// The types of the leaves.
-pub(crate) fn arg_types(leaves: &Leaves) -> Vec<ArgType> {
+pub(crate) fn arg_types(leaves: &Leaves<'_>) -> Vec<ArgType> {
     let types = leaves.leaves.iter().enumerate().map(|(position, leaf)| match leaf {
         Leaf::Tensor(tensor) => ArgType::Tensor(tensor.ty()),
         Leaf::Variable(variable) => {
@@ -121,19 +121,20 @@ pub(crate) fn arg_types(leaves: &Leaves) -> Vec<ArgType> {
     types.collect()
 }
 
-fn same_as(leaves: &Leaves, position: usize, variable: &Variable) -> usize {
-    let same = |leaf: &Leaf| matches!(leaf, Leaf::Variable(other) if other.same(variable));
+fn same_as(leaves: &Leaves<'_>, position: usize, variable: &Variable) -> usize {
+    let same = |leaf: &Leaf<'_>| matches!(leaf, Leaf::Variable(other) if other.same(variable));
     leaves.leaves.iter().position(same).unwrap_or(position)
 }
 
 /// Whether arguments are of these types, whose unknown sizes are any; only arrays are looked at, and variables.
-pub(crate) fn fits(types: &[ArgType], host: &[u64], leaves: &Leaves) -> bool {
+pub(crate) fn fits(types: &[ArgType], host: &[u64], leaves: &Leaves<'_>) -> bool {
     types.len() == leaves.leaves.len()
         && host.len() == leaves.host.len()
         // Not compared as slices: that asks `memcmp`, which is slow on the address of an empty one.
         && host.iter().zip(&leaves.host).all(|(a, b)| a == b)
         && types.iter().zip(&leaves.leaves).enumerate().all(|(position, (ty, leaf))| match (ty, leaf) {
-            (ArgType::Tensor(ty), Leaf::Tensor(Tensor { handle: Handle::Eager(array) })) => {
+            (ArgType::Tensor(ty), Leaf::Tensor(tensor)) => {
+                let Tensor { handle: Handle::Eager(array) } = &**tensor else { return false };
                 ty.dtype == array.dtype()
                     && ty.shape.rank() == array.rank()
                     && ty.shape.iter().zip(array.shape()).all(|(dim, n)| dim.known().is_none_or(|k| k == *n as i64))

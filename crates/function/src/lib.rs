@@ -23,6 +23,7 @@ mod spec;
 mod key;
 mod signature;
 mod slots;
+mod front;
 mod call_site;
 mod retrace;
 mod history;

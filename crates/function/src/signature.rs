@@ -10,7 +10,7 @@ use crate::{
     parts::Part,
     spec::{SpecItem, SpecSource},
     trace,
-    tree::{Leaf, Leaves, Results, Tree, Visit, with_leaves},
+    tree::{Leaf, Leaves, Tree, Visit, with_leaves},
 };
 
 /// A function type that can be traced, written as a function pointer: `fn(&Tensor, &i32) -> Tensor`.
@@ -34,9 +34,9 @@ pub trait Traceable<S: Signature> {
 /// A closure without its types, for the cache.
 pub(crate) struct Body {
     /// Runs the closure on arguments made like these from other leaves.
-    pub(crate) run: Box<dyn Fn(&dyn Any, Vec<Leaf>) -> Result<Ran> + Send + Sync>,
+    pub(crate) run: Box<dyn Fn(&dyn Any, Vec<Leaf<'static>>) -> Result<Ran> + Send + Sync>,
     /// Arguments, and their leaves, from specs.
-    pub(crate) from_specs: fn(Vec<SpecItem>) -> Result<(Arc<dyn Any>, Leaves)>,
+    pub(crate) from_specs: fn(Vec<SpecItem>) -> Result<(Arc<dyn Any>, Leaves<'static>)>,
     /// What arguments consist of.
     pub(crate) parts: fn(&dyn Any) -> Vec<Part>,
 }
@@ -45,21 +45,21 @@ pub(crate) struct Body {
 pub(crate) struct Ran {
     /// The tree it returned: a pattern for the results of calls.
     pub(crate) pattern: Box<dyn Any + Send + Sync>,
-    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) leaves: Vec<Leaf<'static>>,
 }
 
 fn body<A: Tree, R: Outcome>(f: impl Fn(&A) -> R + Send + Sync + 'static, parts: fn(&dyn Any) -> Vec<Part>) -> Body {
     Body {
         run: Box::new(move |arguments, leaves| {
             let tree = f(&with_leaves(typed::<A>(arguments), leaves)).split()?;
-            let leaves = Leaves::of(&tree).leaves.into_vec();
+            let leaves = Leaves::of(&tree).into_owned().leaves.into_vec();
             Ok(Ran { pattern: Box::new(tree), leaves })
         }),
         from_specs: |specs| {
             let mut source = SpecSource::new(specs);
             let arguments = A::from_spec(&mut source)?;
             source.finish()?;
-            let leaves = Leaves::of(&arguments);
+            let leaves = Leaves::of(&arguments).into_owned();
             Ok((Arc::new(arguments), leaves))
         },
         parts,
@@ -71,14 +71,13 @@ fn typed<A: Tree>(arguments: &dyn Any) -> &A {
 }
 
 /// What a call gives: the result of the right trace, or the error in the form that the closure's result has.
-fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: &Leaves, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
-    let mut results = Results::new();
-    let error = match core.call(leaves, &|| Arc::new(arguments()), &mut results) {
-        Ok(concrete) => {
-            let pattern = concrete.pattern().downcast_ref::<R::Tree>();
-            let pattern = pattern.expect("a trace keeps what its closure returned");
-            return R::join(Ok(with_leaves(pattern, results.drain(..))), || unreachable!("the call succeeded"));
-        }
+fn outcome<A: Tree, R: Outcome>(core: &Core, leaves: &Leaves<'_>, arguments: impl Fn() -> A, f: impl Fn(&A) -> R) -> R {
+    let called = core.call(leaves, &|| Arc::new(arguments()), |concrete, results| {
+        let pattern = concrete.pattern().downcast_ref::<R::Tree>();
+        with_leaves(pattern.expect("a trace keeps what its closure returned"), results)
+    });
+    let error = match called {
+        Ok(tree) => return R::join(Ok(tree), || unreachable!("the call succeeded")),
         Err(error) => error,
     };
     trace::record(&error);

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::{
     concrete::ConcreteFunction,
+    front::Front,
     key::{ArgType, Key, fits},
     tree::Leaves,
 };
@@ -28,12 +29,22 @@ pub(crate) struct Slot {
     used: AtomicU64,
 }
 
+impl Slot {
+    /// Whether it has a trace for these arguments.
+    #[inline]
+    pub(crate) fn serves(&self, leaves: &Leaves<'_>) -> bool {
+        let captures = |concrete: &Arc<ConcreteFunction>| concrete.captures_argument(leaves);
+        self.made.get().is_some_and(|concrete| fits(&self.types, &self.host, leaves) && !captures(concrete))
+    }
+}
+
 /// All slots of a function.
 #[derive(Default)]
 pub(crate) struct Slots {
     table: RwLock<Table>,
     /// The slots of the last calls, the latest first; compared with arguments directly, without making a key.
     recent: RwLock<SmallVec<[Arc<Slot>; RECENT]>>,
+    pub(crate) front: Front,
     clock: AtomicU64,
     evicted: AtomicUsize,
 }
@@ -48,18 +59,15 @@ struct Table {
 }
 
 impl Slots {
-    /// The trace for these arguments if it is one of those used last.
-    pub(crate) fn recent(&self, leaves: &Leaves) -> Option<Arc<ConcreteFunction>> {
+    /// The slot for these arguments if it is one of those used last.
+    pub(crate) fn recent(&self, leaves: &Leaves<'_>) -> Option<Arc<Slot>> {
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
-        recent.iter().find_map(|slot| {
-            let concrete = slot.made.get()?;
-            let serves = fits(&slot.types, &slot.host, leaves) && !concrete.captures_argument(leaves);
-            serves.then(|| concrete.clone())
-        })
+        recent.iter().find(|slot| slot.serves(leaves)).cloned()
     }
 
     /// Makes a slot the first that is tried at the next call.
     pub(crate) fn remember(&self, slot: &Arc<Slot>) {
+        self.front.note(slot);
         // Whoever comes second may be forgotten: this only makes calls faster.
         let Ok(mut recent) = self.recent.try_write() else { return };
         let known = recent.iter().position(|known| Arc::ptr_eq(known, slot));
@@ -132,6 +140,7 @@ impl Slots {
     /// Forgets which slots were used last.
     pub(crate) fn forget_recent(&self) {
         self.recent.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.front.forget();
     }
 
     /// Drops the traces that were not used for longest until at most `most` are left: first those that nobody holds.
@@ -156,6 +165,9 @@ impl Slots {
             dropped.push(oldest);
         }
         drop((table, recent));
+        if !dropped.is_empty() {
+            self.front.forget();
+        }
         // Freed here, outside of the locks: a trace holds values of users' types.
         drop(dropped);
     }

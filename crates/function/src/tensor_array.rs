@@ -426,20 +426,20 @@ impl std::fmt::Debug for TensorArray {
 }
 
 impl Tree for TensorArray {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         leaves.host(self.dtype as u64);
         leaves.host(u64::from(self.clear_after_read));
         match self.stacked() {
             Ok(Stacked { data, cleared }) => {
-                leaves.tensor(&data);
-                leaves.tensor(&cleared);
+                leaves.made_tensor(data);
+                leaves.made_tensor(cleared);
             }
             Err(error) => {
                 let error = if error.op.is_none() { error.op("TensorArray::new") } else { error };
                 let error = if error.origin.is_unknown() { error.at(self.made.clone()) } else { error };
                 let failed = Tensor::failed(error);
-                leaves.tensor(&failed);
-                leaves.tensor(&failed);
+                leaves.made_tensor(failed.clone());
+                leaves.made_tensor(failed);
             }
         }
     }

@@ -112,6 +112,29 @@ fn a_broken_assumption_is_the_reason() {
 }
 
 #[test]
+fn a_signature_that_is_dropped_is_gone_even_if_the_last_calls_were_for_it() {
+    let f = Function::new(|x: &Tensor| x * 2).max_signatures(1);
+    let first = Arc::downgrade(&f.concrete(&ones(1)).unwrap());
+    for _ in 0..3 {
+        assert_eq!(f(&ones(1)).to_vec::<f32>().unwrap(), [2.0]);
+    }
+    assert!(first.upgrade().is_some());
+    assert_eq!(f(&ones(2)).to_vec::<f32>().unwrap(), [2.0; 2]);
+    assert!(first.upgrade().is_none());
+}
+
+#[test]
+fn calls_of_several_signatures_take_turns() {
+    let f = Function::new(|x: &Tensor, n: &i32| x * *n);
+    for round in 0..6 {
+        for (size, factor) in [(1, 2), (2, 2), (1, 3), (1, 3), (1, 3), (1, 2)] {
+            assert_eq!(f(&ones(size), &factor).to_vec::<f32>().unwrap(), vec![factor as f32; size], "round {round}");
+        }
+    }
+    assert_eq!(f.trace_count(), 3);
+}
+
+#[test]
 fn dropped_signatures_are_traced_again_and_the_hot_one_stays() {
     let f = Function::new(|x: &Tensor| x * 2).max_signatures(3);
     let hot = f.concrete(&ones(1)).unwrap();

@@ -32,7 +32,7 @@ pub(crate) fn expand(item: &DeriveInput) -> Result<TokenStream> {
 
         #[automatically_derived]
         impl #generics ::tracelift::__rt::Tree for #name #arguments #conditions {
-            fn visit(&self, #leaves: &mut ::tracelift::__rt::Leaves) {
+            fn visit<'a>(&'a self, #leaves: &mut ::tracelift::__rt::Leaves<'a>) {
                 let _ = &#leaves;
                 #(#visits)*
             }

@@ -20,25 +20,25 @@ use crate::{
 };
 
 /// What a closure is traced for.
-pub(crate) struct Making<'a> {
+pub(crate) struct Making<'a, 'l> {
     pub(crate) kind: Kind,
     pub(crate) name: &'a str,
     pub(crate) settings: &'a Settings,
     /// The types to trace with, one for each of `leaves`.
     pub(crate) types: &'a [ArgType],
-    pub(crate) leaves: &'a Leaves,
+    pub(crate) leaves: &'a Leaves<'l>,
     /// What the arguments consist of.
     pub(crate) parts: Vec<Part>,
 }
 
 /// Arguments that stand for those of a call.
 struct StandIns {
-    leaves: Vec<Leaf>,
+    leaves: Vec<Leaf<'static>>,
     /// The variables among them, by their place.
     variables: Vec<(usize, Variable)>,
 }
 
-impl Making<'_> {
+impl Making<'_, '_> {
     /// Traces a closure.
     pub(crate) fn trace(self, body: &Body, arguments: &dyn Any) -> Result<ConcreteFunction> {
         let Making { kind, name, settings, types, leaves, parts } = self;
@@ -81,7 +81,7 @@ impl Making<'_> {
                 Leaf::Tensor(_) => ResultLeaf::Tensor,
                 Leaf::Variable(variable) => match argument_of(variable.id()) {
                     Some(position) => ResultLeaf::Argument(position),
-                    None => ResultLeaf::Variable(variable.clone()),
+                    None => ResultLeaf::Variable(Variable::clone(variable)),
                 },
             })
             .collect();
@@ -90,8 +90,8 @@ impl Making<'_> {
             Leaf::Variable(variable) => {
                 let only = matches!(ty, ArgType::Variable { only: Some(_), .. });
                 let stand_in = given.variables.iter().find(|(place, _)| *place == position);
-                let name = stand_in.map_or(variable, |(_, stand_in)| stand_in).name().to_owned();
-                Argument::Variable { name, first: variable.clone(), only }
+                let name = stand_in.map_or(&**variable, |(_, stand_in)| stand_in).name().to_owned();
+                Argument::Variable { name, first: Variable::clone(variable), only }
             }
         });
         let guards = finished.graph.guards().cloned().collect();
@@ -118,7 +118,7 @@ impl Making<'_> {
 }
 
 /// What the closure is run on; each has the name of the leaf that it stands for.
-fn stand_ins(frame: &mut Frame, names: &[Option<String>], types: &[ArgType], leaves: &Leaves) -> Result<StandIns> {
+fn stand_ins(frame: &mut Frame, names: &[Option<String>], types: &[ArgType], leaves: &Leaves<'_>) -> Result<StandIns> {
     let mut given = StandIns { leaves: Vec::with_capacity(types.len()), variables: Vec::new() };
     let mut tensors = 0;
     for (position, (ty, leaf)) in types.iter().zip(&leaves.leaves).enumerate() {
@@ -127,9 +127,11 @@ fn stand_ins(frame: &mut Frame, names: &[Option<String>], types: &[ArgType], lea
             (ArgType::Tensor(ty), _) => {
                 tensors += 1;
                 let name = name.map_or_else(|| default_name(tensors - 1), str::to_owned);
-                Leaf::Tensor(frame.input(&name, ty))
+                Leaf::of(frame.input(&name, ty))
             }
-            (ArgType::Variable { only: Some(_), .. }, Leaf::Variable(variable)) => Leaf::Variable(variable.clone()),
+            (ArgType::Variable { only: Some(_), .. }, Leaf::Variable(variable)) => {
+                Leaf::of_variable(variable.clone().into_owned())
+            }
             (ArgType::Variable { same_as, .. }, Leaf::Variable(variable)) => {
                 let known = given.variables.iter().find(|(first, _)| first == same_as);
                 let stand_in = match known {
@@ -137,7 +139,7 @@ fn stand_ins(frame: &mut Frame, names: &[Option<String>], types: &[ArgType], lea
                     None => variable.stand_in(name)?,
                 };
                 given.variables.push((position, stand_in.clone()));
-                Leaf::Variable(stand_in)
+                Leaf::of_variable(stand_in)
             }
             (ArgType::Variable { .. }, Leaf::Tensor(_)) => unreachable!("types are those of the leaves"),
         });

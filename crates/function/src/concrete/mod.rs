@@ -132,7 +132,7 @@ impl ConcreteFunction {
         let mut leaves = Leaves::default();
         self.check(arguments, &mut leaves)?;
         let mut results = Results::new();
-        self.run(&leaves, &mut results).map_err(|error| self.mistake(error))?;
+        self.run(&leaves, None, &mut results).map_err(|error| self.mistake(error))?;
         Ok(results.drain(..).filter_map(Leaf::into_tensor).collect())
     }
 
@@ -146,7 +146,7 @@ impl ConcreteFunction {
         }
         if trace::is_active() || tape::is_recording() {
             let mut given = Results::new();
-            self.run(&leaves, &mut given).map_err(|error| self.mistake(error))?;
+            self.run(&leaves, None, &mut given).map_err(|error| self.mistake(error))?;
             let given = given.into_iter().filter_map(Leaf::into_tensor);
             results.iter_mut().zip(given).for_each(|(result, given)| *result = given);
             return Ok(());
@@ -172,7 +172,7 @@ impl ConcreteFunction {
     }
 
     /// Puts the leaves of a call there: the tensors given, and the variables it was traced with.
-    fn check(&self, arguments: &[&Tensor], leaves: &mut Leaves) -> Result {
+    fn check<'a>(&'a self, arguments: &[&'a Tensor], leaves: &mut Leaves<'a>) -> Result {
         let wanted = self.arguments.iter().filter(|argument| matches!(argument, Argument::Tensor(_))).count();
         if wanted != arguments.len() {
             let message =

@@ -1,15 +1,16 @@
 //! Calls of a concrete function: at once, or as a node of the trace under way.
 
-use std::{cell, sync::Arc};
+use std::{cell::Cell, sync::Arc};
 
 use smallvec::SmallVec;
 use tracelift_kernel::guard::Guard;
-use tracelift_runtime::{CallError, Variable as Cell};
+use tracelift_runtime::{CallError, Variable as State, exec::Lease};
 use tracelift_tensor::{Array, Binding, Dim, Error, Origin, Result, Sym};
 
 use super::{Argument, ConcreteFunction, Hidden, ResultLeaf};
 use crate::{
     Tensor, Variable,
+    backend::Compiled,
     key::ArgType,
     tape,
     tensor::{Handle, Recorded},
@@ -22,16 +23,18 @@ pub(super) type Arrays<'a> = SmallVec<[&'a Array; 8]>;
 
 thread_local! {
     /// An empty list with room for results; nobody looks into it between calls.
-    pub(super) static ARRAYS: cell::Cell<Vec<Array>> = const { cell::Cell::new(Vec::new()) };
+    pub(super) static ARRAYS: Cell<Vec<Array>> = const { Cell::new(Vec::new()) };
 }
 
 impl ConcreteFunction {
     /// Whether a variable among the arguments is one that the closure captures.
-    pub(crate) fn captures_argument(&self, leaves: &Leaves) -> bool {
-        leaves.leaves.iter().enumerate().any(|(position, leaf)| self.is_captured(position, leaf))
+    #[inline]
+    pub(crate) fn captures_argument(&self, leaves: &Leaves<'_>) -> bool {
+        !self.hidden.is_empty()
+            && leaves.leaves.iter().enumerate().any(|(position, leaf)| self.is_captured(position, leaf))
     }
 
-    fn is_captured(&self, position: usize, leaf: &Leaf) -> bool {
+    fn is_captured(&self, position: usize, leaf: &Leaf<'_>) -> bool {
         let Leaf::Variable(given) = leaf else { return false };
         // A trace that is for this very variable knows that it is captured.
         matches!(self.arguments[position], Argument::Variable { only: false, .. })
@@ -39,7 +42,7 @@ impl ConcreteFunction {
     }
 
     /// The types under which arguments that are also captured are these variables and no others.
-    pub(crate) fn merged(&self, mut types: Vec<ArgType>, leaves: &Leaves) -> Vec<ArgType> {
+    pub(crate) fn merged(&self, mut types: Vec<ArgType>, leaves: &Leaves<'_>) -> Vec<ArgType> {
         for (position, (ty, leaf)) in types.iter_mut().zip(&leaves.leaves).enumerate() {
             if let (ArgType::Variable { only, .. }, Leaf::Variable(variable)) = (ty, leaf)
                 && self.is_captured(position, leaf)
@@ -51,7 +54,7 @@ impl ConcreteFunction {
     }
 
     /// What the trace takes for granted and does not hold for these arguments.
-    fn broken_guard(&self, leaves: &Leaves) -> Result<Option<Guard>> {
+    fn broken_guard(&self, leaves: &Leaves<'_>) -> Result<Option<Guard>> {
         if self.guards.is_empty() {
             return Ok(None);
         }
@@ -67,14 +70,14 @@ impl ConcreteFunction {
     }
 
     /// The sizes that a broken guard is about, which the next trace is to know.
-    pub(crate) fn sizes_in(&self, guard: &Guard, leaves: &Leaves) -> Vec<(Sym, Dim)> {
+    pub(crate) fn sizes_in(&self, guard: &Guard, leaves: &Leaves<'_>) -> Vec<(Sym, Dim)> {
         let sizes = self.sizes(leaves);
         let known = |sym: Sym| sizes.get(&sym).map(|n| (sym, Dim::from(n)));
         syms(guard).into_iter().filter_map(known).collect()
     }
 
     /// What the unknown sizes are for these arguments.
-    fn sizes(&self, leaves: &Leaves) -> Binding {
+    fn sizes(&self, leaves: &Leaves<'_>) -> Binding {
         let mut sizes = Binding::new();
         for (argument, leaf) in self.arguments.iter().zip(&leaves.leaves) {
             let (Argument::Tensor(ty), Leaf::Tensor(tensor)) = (argument, leaf) else { continue };
@@ -88,8 +91,13 @@ impl ConcreteFunction {
     }
 
     /// Puts the leaves of the result there: of a call, or in the trace that calls it; a guard that does not hold says
-    /// that another trace is needed.
-    pub(crate) fn run(&self, leaves: &Leaves, results: &mut Results) -> Result<(), CallError> {
+    /// that another trace is needed. A lease is memory for the call, if the caller has some.
+    pub(crate) fn run(
+        &self,
+        leaves: &Leaves<'_>,
+        lease: Option<&mut Lease>,
+        results: &mut Results,
+    ) -> Result<(), CallError> {
         if trace::is_active() {
             if let Some(guard) = self.broken_guard(leaves)? {
                 return Err(CallError::Guard(guard));
@@ -104,30 +112,51 @@ impl ConcreteFunction {
             self.put_leaves(leaves, tape::note_call(&self.graph, &operands, arrays)?, results);
             return Ok(());
         }
-        let mut arrays = ARRAYS.take();
-        let done = self.run_into(leaves, &mut arrays);
-        if done.is_ok() {
-            self.put_leaves(leaves, arrays.drain(..).map(Tensor::eager), results);
-        }
-        arrays.clear();
-        ARRAYS.set(arrays);
-        done
+        let mut places = self.results.iter();
+        self.run_with(leaves, |compiled, arrays, cells| {
+            compiled.call_each(arrays, cells, lease, &mut |array| {
+                self.put_variables(&mut places, leaves, results);
+                results.push(Leaf::of(Tensor::eager(array)));
+            })
+        })?;
+        self.put_variables(&mut places, leaves, results);
+        Ok(())
     }
 
     /// The leaves of the result, given the tensors among them.
-    fn put_leaves(&self, leaves: &Leaves, tensors: impl IntoIterator<Item = Tensor>, results: &mut Results) {
-        let mut tensors = tensors.into_iter();
-        for leaf in &self.results {
-            results.push(match leaf {
-                ResultLeaf::Tensor => Leaf::Tensor(tensors.next().expect("there is a result for every tensor leaf")),
-                ResultLeaf::Variable(variable) => Leaf::Variable(variable.clone()),
-                ResultLeaf::Argument(position) => leaves.leaves[*position].clone(),
+    fn put_leaves(&self, leaves: &Leaves<'_>, tensors: impl IntoIterator<Item = Tensor>, results: &mut Results) {
+        let mut places = self.results.iter();
+        for tensor in tensors {
+            self.put_variables(&mut places, leaves, results);
+            results.push(Leaf::of(tensor));
+        }
+        self.put_variables(&mut places, leaves, results);
+    }
+
+    /// The variables among the leaves of the result up to the place of the next tensor.
+    #[inline(always)]
+    fn put_variables(&self, places: &mut std::slice::Iter<'_, ResultLeaf>, leaves: &Leaves<'_>, results: &mut Results) {
+        for place in places {
+            results.push(match place {
+                ResultLeaf::Tensor => return,
+                ResultLeaf::Variable(variable) => Leaf::of_variable(variable.clone()),
+                ResultLeaf::Argument(position) => leaves.leaves[*position].clone().into_owned(),
             });
         }
     }
 
     /// A call that writes its results over arrays that the caller needs no more.
-    pub(super) fn run_into(&self, leaves: &Leaves, results: &mut Vec<Array>) -> Result<(), CallError> {
+    pub(super) fn run_into(&self, leaves: &Leaves<'_>, results: &mut Vec<Array>) -> Result<(), CallError> {
+        self.run_with(leaves, |compiled, arrays, cells| compiled.call_into(arrays, cells, results))
+    }
+
+    /// Calls the code on the arrays and variables of a call.
+    #[inline]
+    fn run_with(
+        &self,
+        leaves: &Leaves<'_>,
+        call: impl FnOnce(&Compiled, &[&Array], &[State]) -> Result<(), CallError>,
+    ) -> Result<(), CallError> {
         let compiled = self.compiled()?;
         // A program checks its guards with its sizes; the evaluator leaves them to its caller.
         if compiled.program().is_none()
@@ -139,13 +168,13 @@ impl ConcreteFunction {
         let mut arrays = Arrays::new();
         self.put_arrays(leaves, &mut arrays)?;
         match &self.fixed_cells {
-            Some(cells) => compiled.call_into(&arrays, cells, results),
-            None => compiled.call_into(&arrays, &self.cells(leaves)?, results),
+            Some(cells) => call(compiled, &arrays, cells),
+            None => call(compiled, &arrays, &self.cells(leaves)?),
         }
     }
 
     /// What the parameters of the graph are in a call, before it changes variables.
-    fn operands(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
+    fn operands(&self, leaves: &Leaves<'_>) -> Result<Vec<Tensor>> {
         let given = leaves.leaves.iter().filter_map(|leaf| leaf.as_tensor().cloned().map(Ok));
         let hidden = self.hidden.iter().map(|hidden| match hidden {
             Hidden::Array(array, recorded) => Ok(captured(array, recorded.as_ref())),
@@ -157,7 +186,7 @@ impl ConcreteFunction {
 
     /// The tensors of a call, and the arrays that the closure holds.
     #[inline]
-    fn put_arrays<'a>(&'a self, leaves: &'a Leaves, arrays: &mut Arrays<'a>) -> Result {
+    fn put_arrays<'a>(&'a self, leaves: &'a Leaves<'_>, arrays: &mut Arrays<'a>) -> Result {
         for leaf in &leaves.leaves {
             if let Leaf::Tensor(tensor) = leaf {
                 arrays.push(array(self.graph.name(), tensor)?);
@@ -172,14 +201,14 @@ impl ConcreteFunction {
     }
 
     /// [`put_arrays`](Self::put_arrays) where time does not matter.
-    pub(super) fn arrays<'a>(&'a self, leaves: &'a Leaves) -> Result<Arrays<'a>> {
+    pub(super) fn arrays<'a>(&'a self, leaves: &'a Leaves<'_>) -> Result<Arrays<'a>> {
         let mut arrays = Arrays::new();
         self.put_arrays(leaves, &mut arrays)?;
         Ok(arrays)
     }
 
     /// The variables of a call.
-    pub(super) fn cells(&self, leaves: &Leaves) -> Result<Vec<Cell>> {
+    pub(super) fn cells(&self, leaves: &Leaves<'_>) -> Result<Vec<State>> {
         let cells = self.hidden.iter().filter_map(|hidden| match hidden {
             Hidden::Array(..) => None,
             Hidden::Variable(variable) => Some(variable),
@@ -189,7 +218,7 @@ impl ConcreteFunction {
     }
 
     /// The call as a node of the trace under way.
-    fn run_in_trace(&self, leaves: &Leaves) -> Result<Vec<Tensor>> {
+    fn run_in_trace(&self, leaves: &Leaves<'_>) -> Result<Vec<Tensor>> {
         trace::with_active(|stack| {
             let origin = Origin::default();
             let mut operands = Vec::with_capacity(self.graph.params().len());
@@ -248,7 +277,7 @@ fn captured(array: &Array, recorded: Option<&Arc<Recorded>>) -> Tensor {
     }
 }
 
-fn argument(leaves: &Leaves, position: usize) -> &Variable {
+fn argument<'a>(leaves: &'a Leaves<'_>, position: usize) -> &'a Variable {
     match &leaves.leaves[position] {
         Leaf::Variable(variable) => variable,
         Leaf::Tensor(_) => unreachable!("the leaf was a variable when the function was traced for these types"),

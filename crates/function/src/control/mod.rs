@@ -155,7 +155,8 @@ fn push_loop<S: Tree>(
     }
     let (body, next_host) = region("body", &carried.types, origin, |state| {
         carried.mark(&state);
-        let leaves = Leaves::of(&body(with_tensors(init, state)));
+        let next = body(with_tensors(init, state));
+        let leaves = Leaves::of(&next);
         let host = leaves.host.clone();
         (leaves.into_tensors(), host)
     })?;

@@ -1,6 +1,6 @@
 //! The leaves of trees: collected for a call, and given back when a tree is rebuilt.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use smallvec::SmallVec;
 use tracelift_tensor::Error;
@@ -14,19 +14,19 @@ use crate::{
 
 /// A tree behind a reference, whatever its type.
 pub(crate) trait Visit {
-    fn visit_leaves(&self, leaves: &mut Leaves);
+    fn visit_leaves<'a>(&'a self, leaves: &mut Leaves<'a>);
 }
 
 impl<T: Tree> Visit for T {
-    fn visit_leaves(&self, leaves: &mut Leaves) {
+    fn visit_leaves<'a>(&'a self, leaves: &mut Leaves<'a>) {
         self.visit(leaves);
     }
 }
 
 /// Collects the leaves of a [`Tree`], and everything else about it as a key.
 #[derive(Default)]
-pub struct Leaves {
-    pub(crate) leaves: SmallVec<[Leaf; 4]>,
+pub struct Leaves<'a> {
+    pub(crate) leaves: SmallVec<[Leaf<'a>; 4]>,
     /// All host values and the structure; equal keys mean trees that differ in their leaves only.
     pub(crate) host: SmallVec<[u64; 8]>,
     /// Writes down what it is shown instead of keeping it; only while a trace is made.
@@ -34,41 +34,62 @@ pub struct Leaves {
 }
 
 /// The leaves of a call's result; written where the caller has room for them.
-pub(crate) type Results = SmallVec<[Leaf; 2]>;
+pub(crate) type Results = SmallVec<[Leaf<'static>; 2]>;
 
-/// A tensor or variable in a [`Tree`].
+/// A tensor or variable in a [`Tree`], borrowed where the tree has it: a call need not count who holds it.
 #[derive(Clone)]
-pub(crate) enum Leaf {
-    Tensor(Tensor),
-    Variable(Variable),
+pub(crate) enum Leaf<'a> {
+    Tensor(Cow<'a, Tensor>),
+    Variable(Cow<'a, Variable>),
 }
 
-impl Leaf {
+impl Leaf<'static> {
+    /// A tensor that is nobody else's.
+    #[inline]
+    pub(crate) fn of(tensor: Tensor) -> Leaf<'static> {
+        Leaf::Tensor(Cow::Owned(tensor))
+    }
+
+    /// A variable that is nobody else's.
+    pub(crate) fn of_variable(variable: Variable) -> Leaf<'static> {
+        Leaf::Variable(Cow::Owned(variable))
+    }
+}
+
+impl Leaf<'_> {
+    /// The same leaf, kept beyond the tree.
+    pub(crate) fn into_owned(self) -> Leaf<'static> {
+        match self {
+            Leaf::Tensor(tensor) => Leaf::of(tensor.into_owned()),
+            Leaf::Variable(variable) => Leaf::of_variable(variable.into_owned()),
+        }
+    }
+
     pub(crate) fn as_tensor(&self) -> Option<&Tensor> {
         match self {
-            Leaf::Tensor(tensor) => Some(tensor),
+            Leaf::Tensor(tensor) => Some(&**tensor),
             Leaf::Variable(_) => None,
         }
     }
 
     pub(crate) fn into_tensor(self) -> Option<Tensor> {
         match self {
-            Leaf::Tensor(tensor) => Some(tensor),
+            Leaf::Tensor(tensor) => Some(tensor.into_owned()),
             Leaf::Variable(_) => None,
         }
     }
 }
 
-impl Leaves {
+impl<'a> Leaves<'a> {
     /// All leaves of a tree.
-    pub fn of(tree: &impl Tree) -> Leaves {
+    pub fn of(tree: &'a impl Tree) -> Leaves<'a> {
         let mut leaves = Leaves::default();
         tree.visit(&mut leaves);
         leaves
     }
 
     /// What several trees consist of, in words.
-    pub(crate) fn parts(trees: &[&dyn Visit]) -> Vec<Part> {
+    pub(crate) fn parts(trees: &[&'a dyn Visit]) -> Vec<Part> {
         let mut leaves = Leaves { recorder: Some(Box::default()), ..Leaves::default() };
         for (argument, tree) in trees.iter().enumerate() {
             if let Some(recorder) = &mut leaves.recorder {
@@ -84,20 +105,35 @@ impl Leaves {
         self.leaves.into_iter().filter_map(Leaf::into_tensor).collect()
     }
 
+    /// The same leaves, kept beyond the tree.
+    pub(crate) fn into_owned(self) -> Leaves<'static> {
+        let Leaves { leaves, host, recorder } = self;
+        Leaves { leaves: leaves.into_iter().map(Leaf::into_owned).collect(), host, recorder }
+    }
+
     /// Shows a tensor.
-    pub fn tensor(&mut self, tensor: &Tensor) {
+    #[inline]
+    pub fn tensor(&mut self, tensor: &'a Tensor) {
         match (&mut self.recorder, &tensor.handle) {
-            // The usual case apart, so that the leaf is made where it stays.
-            (None, Handle::Eager(array)) => self.leaves.push(Leaf::Tensor(Tensor::eager(array.clone()))),
-            (None, _) => self.leaves.push(Leaf::Tensor(tensor.snapshot())),
+            // A variable's tensor is what it holds now.
+            (None, Handle::Live(_)) => self.leaves.push(Leaf::of(tensor.snapshot())),
+            (None, _) => self.leaves.push(Leaf::Tensor(Cow::Borrowed(tensor))),
             (Some(recorder), _) => recorder.leaf(),
         }
     }
 
-    /// Shows a variable.
-    pub fn variable(&mut self, variable: &Variable) {
+    /// Shows a tensor that was made to be shown.
+    pub fn made_tensor(&mut self, tensor: Tensor) {
         match &mut self.recorder {
-            None => self.leaves.push(Leaf::Variable(variable.clone())),
+            None => self.leaves.push(Leaf::of(tensor.snapshot())),
+            Some(recorder) => recorder.leaf(),
+        }
+    }
+
+    /// Shows a variable.
+    pub fn variable(&mut self, variable: &'a Variable) {
+        match &mut self.recorder {
+            None => self.leaves.push(Leaf::Variable(Cow::Borrowed(variable))),
             Some(recorder) => recorder.leaf(),
         }
     }
@@ -148,7 +184,7 @@ impl Leaves {
     }
 
     /// Shows a part of the tree; `place` is how the part is reached from the whole, such as `.weight` or `[2]`.
-    pub fn part(&mut self, place: &dyn fmt::Display, visit: impl FnOnce(&mut Leaves)) {
+    pub fn part(&mut self, place: &dyn fmt::Display, visit: impl FnOnce(&mut Leaves<'a>)) {
         let Some(recorder) = &mut self.recorder else { return visit(self) };
         let outer = recorder.enter(place);
         visit(self);
@@ -169,18 +205,18 @@ impl Leaves {
 
 /// Gives the leaves of a [`Tree`] that is rebuilt.
 pub struct LeafSource<'a> {
-    leaves: &'a mut dyn Iterator<Item = Leaf>,
+    leaves: &'a mut dyn Iterator<Item = Leaf<'static>>,
 }
 
 impl<'a> LeafSource<'a> {
-    pub(crate) fn new(leaves: &'a mut dyn Iterator<Item = Leaf>) -> Self {
+    pub(crate) fn new(leaves: &'a mut dyn Iterator<Item = Leaf<'static>>) -> Self {
         LeafSource { leaves }
     }
 
     /// The next leaf, a tensor.
     pub fn tensor(&mut self) -> Tensor {
         match self.leaves.next() {
-            Some(Leaf::Tensor(tensor)) => tensor,
+            Some(Leaf::Tensor(tensor)) => tensor.into_owned(),
             _ => missing("a tensor"),
         }
     }
@@ -188,7 +224,7 @@ impl<'a> LeafSource<'a> {
     /// The next leaf, a variable.
     pub fn variable(&mut self) -> Variable {
         match self.leaves.next() {
-            Some(Leaf::Variable(variable)) => variable,
+            Some(Leaf::Variable(variable)) => variable.into_owned(),
             _ => Variable::new(missing("a variable")),
         }
     }

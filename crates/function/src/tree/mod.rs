@@ -3,6 +3,8 @@
 mod leaves;
 mod values;
 
+use std::borrow::Cow;
+
 use tracelift_tensor::{Error, Result};
 
 use crate::{Tensor, spec::SpecSource};
@@ -22,7 +24,7 @@ use leaves::missing;
 )]
 pub trait Tree: Clone + Send + Sync + 'static {
     /// Shows all leaves, host values and the structure, always in the same order.
-    fn visit(&self, leaves: &mut Leaves);
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>);
 
     /// The same structure and host values with other leaves, taken in the order of [`visit`](Self::visit).
     fn rebuild(&self, leaves: &mut LeafSource<'_>) -> Self;
@@ -44,19 +46,15 @@ pub trait Tree: Clone + Send + Sync + 'static {
 /// The same tree with other tensors; its variables stay.
 pub(crate) fn with_tensors<T: Tree>(tree: &T, tensors: impl IntoIterator<Item = Tensor>) -> T {
     let mut tensors = tensors.into_iter();
-    let leaves: Vec<Leaf> = Leaves::of(tree)
-        .leaves
-        .into_iter()
-        .map(|leaf| match leaf {
-            Leaf::Tensor(_) => Leaf::Tensor(tensors.next().unwrap_or_else(|| missing("a tensor"))),
-            variable => variable,
-        })
-        .collect();
+    let leaves = Leaves::of(tree).leaves.into_iter().map(|leaf| match leaf {
+        Leaf::Tensor(_) => Leaf::of(tensors.next().unwrap_or_else(|| missing("a tensor"))),
+        Leaf::Variable(variable) => Leaf::Variable(Cow::Owned(variable.into_owned())),
+    });
     with_leaves(tree, leaves)
 }
 
 /// The same tree with other leaves.
-pub(crate) fn with_leaves<T: Tree>(tree: &T, leaves: impl IntoIterator<Item = Leaf>) -> T {
+pub(crate) fn with_leaves<T: Tree>(tree: &T, leaves: impl IntoIterator<Item = Leaf<'static>>) -> T {
     tree.rebuild(&mut LeafSource::new(&mut leaves.into_iter()))
 }
 

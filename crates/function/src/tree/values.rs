@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Tree for Tensor {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         leaves.tensor(self);
     }
 
@@ -39,7 +39,7 @@ fn no_rank(dtype: DType) -> Error {
 }
 
 impl Tree for Variable {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         leaves.variable(self);
     }
 
@@ -62,7 +62,7 @@ impl Tree for Variable {
 macro_rules! host_values {
     ($($t:ty = $none:expr, $value:ident => $bits:expr;)*) => {$(
         impl Tree for $t {
-            fn visit(&self, leaves: &mut Leaves) {
+            fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
                 let $value = *self;
                 leaves.value($bits, &$value);
             }
@@ -102,7 +102,7 @@ host_values! {
 macro_rules! host_texts {
     ($($t:ty)*) => {$(
         impl Tree for $t {
-            fn visit(&self, leaves: &mut Leaves) {
+            fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
                 leaves.text(self);
             }
 
@@ -123,7 +123,7 @@ macro_rules! host_texts {
 host_texts!(String &'static str);
 
 impl<T: Tree> Tree for Vec<T> {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         leaves.length(self.len());
         for (n, item) in self.iter().enumerate() {
             leaves.part(&format_args!("[{n}]"), |leaves| item.visit(leaves));
@@ -136,7 +136,7 @@ impl<T: Tree> Tree for Vec<T> {
 }
 
 impl<T: Tree> Tree for Option<T> {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         leaves.structure(self.is_some().into(), if self.is_some() { "Some" } else { "None" });
         self.iter().for_each(|item| item.visit(leaves));
     }
@@ -147,7 +147,7 @@ impl<T: Tree> Tree for Option<T> {
 }
 
 impl<T: Tree, const N: usize> Tree for [T; N] {
-    fn visit(&self, leaves: &mut Leaves) {
+    fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
         for (n, item) in self.iter().enumerate() {
             leaves.part(&format_args!("[{n}]"), |leaves| item.visit(leaves));
         }
@@ -169,7 +169,7 @@ impl<T: Tree, const N: usize> Tree for [T; N] {
 }
 
 impl Tree for () {
-    fn visit(&self, _: &mut Leaves) {}
+    fn visit<'a>(&'a self, _: &mut Leaves<'a>) {}
 
     fn rebuild(&self, _: &mut LeafSource<'_>) -> Self {}
 
@@ -185,7 +185,7 @@ impl Tree for () {
 macro_rules! tuples {
     ($($($T:ident $t:ident $n:tt)*;)*) => {$(
         impl<$($T: Tree),*> Tree for ($($T,)*) {
-            fn visit(&self, leaves: &mut Leaves) {
+            fn visit<'a>(&'a self, leaves: &mut Leaves<'a>) {
                 let ($($t,)*) = self;
                 $(leaves.part(&concat!(".", $n), |leaves| $t.visit(leaves));)*
             }
