@@ -20,4 +20,4 @@ mod run;
 pub use abi::{FAULT_DIVIDE_BY_ZERO, KernelAbi, KernelFn, STATUS_OK};
 pub use code::{Code, live_code_bytes};
 pub use compile::{Inspection, NativeKernel, compile_kernels, inspect_kernel};
-pub use options::{CodegenOptions, OptLevel};
+pub use options::{CodegenOptions, OptLevel, Wide};

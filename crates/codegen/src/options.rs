@@ -1,6 +1,7 @@
 //! What callers may choose about the code.
 
 pub use crate::isa::OptLevel;
+pub use crate::wide::Wide;
 use std::path::PathBuf;
 
 /// How kernels are compiled. Nothing in it changes a bit of any result.
@@ -8,8 +9,9 @@ use std::path::PathBuf;
 pub struct CodegenOptions {
     /// Whether loops may run several iterations at once in vector registers.
     pub vectorize: bool,
-    /// Whether kernels that can be may be written in 512-bit vectors, on machines that have them.
-    pub wide: bool,
+    /// The widest vectors that kernels may be written in that can be; a machine that lacks them has its widest. What is
+    /// not written so, everything with `None`, runs in vectors of 128 bits.
+    pub wide: Option<Wide>,
     /// How hard Cranelift optimises.
     pub opt_level: OptLevel,
     /// The most threads that compile at the same time.
@@ -25,6 +27,19 @@ pub struct CodegenOptions {
 impl Default for CodegenOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        CodegenOptions { vectorize: true, wide: true, opt_level: OptLevel::Speed, threads, cache_dir: None }
+        CodegenOptions {
+            vectorize: true,
+            wide: Some(Wide::Avx512),
+            opt_level: OptLevel::Speed,
+            threads,
+            cache_dir: None,
+        }
+    }
+}
+
+impl CodegenOptions {
+    /// The vectors that kernels are written in here, if they can be.
+    pub(crate) fn form(&self) -> Option<Wide> {
+        self.wide.min(Wide::best()).filter(|_| self.vectorize)
     }
 }

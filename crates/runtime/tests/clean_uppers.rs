@@ -7,7 +7,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count};
-use tracelift_codegen::{CodegenOptions, compile_kernels};
+use tracelift_codegen::{CodegenOptions, Wide, compile_kernels};
 use tracelift_kernel::text::{Module, Source};
 use tracelift_runtime::cpu::Path;
 use tracelift_runtime::matmul::{Epilogue, How, MatMul, Order, matmul_with};
@@ -77,7 +77,7 @@ fn kernels_leave_them_clean() {
         par %i in 0..N { %0 = load %x[%i] %1 = tanh %0 store %y[%i], %1 }
     }";
     let module = Module::parse(Source::new("test", text)).unwrap();
-    for wide in [true, false] {
+    for wide in [None, Some(Wide::Avx2), Some(Wide::Avx512)] {
         let options = CodegenOptions { wide, ..CodegenOptions::default() };
         let native = &compile_kernels(&module.kernels, &options).unwrap()[0];
         for n in [3usize, 16, 100] {
@@ -85,7 +85,7 @@ fn kernels_leave_them_clean() {
             let mut slots = [x.as_ptr() as u64, y.as_mut_ptr() as u64, n as u64, 0];
             // SAFETY: two addresses of `n` floats, their number, the slot for faults: as the kernel's ABI says.
             let status = unsafe { native.function()(slots.as_mut_ptr(), 0, n as i64) };
-            assert!(are_clean(), "dirty after {n} numbers, wide {wide}");
+            assert!(are_clean(), "dirty after {n} numbers, wide {wide:?}");
             assert_eq!((status, y[n - 1]), (0, 0.46211717));
         }
     }

@@ -98,8 +98,9 @@ fn lines(printed: &Mutex<Vec<String>>) -> std::sync::MutexGuard<'_, Vec<String>>
 fn options(engine: Engine, printed: &Arc<Mutex<Vec<String>>>) -> Options {
     let printed = printed.clone();
     let note = move |message: &str, values: &[Array]| lines(&printed).push(print_line(message, values));
-    // One of the two native engines is kept to the narrower vectors, so that both kinds of code are compared.
-    let path = (engine == Engine::Unfused).then_some(Path::Avx2);
+    // One of the two native engines is kept to narrower vectors than the other, so that both kinds of code are compared.
+    let narrower = if Path::best() == Path::Avx512 { Path::Avx2 } else { Path::Scalar };
+    let path = (engine == Engine::Unfused).then_some(narrower);
     Options { engine, path, print: PrintSink::Function(Arc::new(note)), ..Options::default() }
 }
 

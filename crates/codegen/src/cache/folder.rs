@@ -7,7 +7,6 @@
 use super::Key;
 use super::entry::{BASIS, checksum, decode, encode};
 use crate::unit::Unit;
-use crate::wide;
 use cranelift_codegen::isa::TargetIsa;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -26,7 +25,7 @@ const BETWEEN_LOOKS: u64 = 256;
 const LEFT_BEHIND: Duration = Duration::from_secs(3600);
 
 /// To be raised with every change of the code that is made of equal kernels.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// A directory that may be read and written.
 pub(super) struct Folder {
@@ -40,10 +39,9 @@ impl Folder {
     /// The directory, made if need be; `None`, and a warning, if it cannot be used.
     pub(super) fn open(path: &Path, isa: &dyn TargetIsa) -> Option<Folder> {
         let maker = format!(
-            "tracelift {} generation {GENERATION}, cranelift {}, wide {}\n{}\n{}{:?}\n",
+            "tracelift {} generation {GENERATION}, cranelift {}\n{}\n{}{:?}\n",
             env!("CARGO_PKG_VERSION"),
             cranelift_codegen::VERSION,
-            wide::is_available(),
             isa.triple(),
             isa.flags(),
             isa.isa_flags().iter().map(ToString::to_string).collect::<Vec<_>>(),

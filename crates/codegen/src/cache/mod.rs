@@ -22,8 +22,8 @@ pub(crate) struct Key(String);
 impl Key {
     /// The key of what `text` determines, made with these options. Texts of different `kind`s are different.
     pub(crate) fn new(kind: &str, text: &str, options: &CodegenOptions) -> Key {
-        let CodegenOptions { vectorize, wide, opt_level, threads: _, cache_dir: _ } = options;
-        Key(format!("{kind} vectorize={vectorize} wide={wide} {opt_level:?}\n{text}"))
+        let CodegenOptions { vectorize, wide: _, opt_level, threads: _, cache_dir: _ } = options;
+        Key(format!("{kind} vectorize={vectorize} wide={:?} {opt_level:?}\n{text}", options.form()))
     }
 }
 
@@ -80,6 +80,7 @@ pub(crate) fn provide(keys: &[Key], options: &CodegenOptions, make: Make<'_>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Wide;
     use std::cell::Cell;
 
     /// A function that returns, under a key; answers how many had to be made.
@@ -105,7 +106,13 @@ mod tests {
         assert_eq!(get(&["a", "b"], &options), 2);
         assert_eq!(get(&["b", "a"], &options), 0);
         assert_eq!(get(&["c", "a"], &options), 1);
-        assert_eq!(get(&["a"], &CodegenOptions { wide: false, ..options.clone() }), 1, "other options, other code");
+        let narrow = CodegenOptions { wide: None, ..options.clone() };
+        assert_eq!(get(&["a"], &narrow), usize::from(Wide::best().is_some()), "other vectors, other code");
+        let scalar = CodegenOptions { vectorize: false, ..options.clone() };
+        assert_eq!(get(&["a"], &scalar), 1, "other options, other code");
+        let narrow = CodegenOptions { wide: Some(Wide::Avx2), ..options.clone() };
+        let known = Wide::best().is_none_or(|best| best == Wide::Avx2);
+        assert_eq!(get(&["a"], &narrow), usize::from(!known), "what comes to the same is the same code");
         assert_eq!(
             get(&["a"], &CodegenOptions { cache_dir: None, ..options.clone() }),
             1,

@@ -1,6 +1,6 @@
 //! Ranges, sizes and addresses as machine code.
 
-use super::encode::*;
+use super::assembler::*;
 use super::ir::*;
 use super::write::Writer;
 

@@ -2,11 +2,6 @@
 
 use super::ir::*;
 
-/// Vector registers that values may have; the last two are the writer's own.
-const VECTORS: std::ops::Range<u8> = 0..30;
-/// Mask registers that values may have: the first means no mask, the last two say which lanes exist.
-const MASKS: std::ops::Range<u8> = 1..6;
-
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Home {
@@ -36,8 +31,8 @@ impl Allocation {
     }
 }
 
-/// The home of each value; `None` if there are not enough registers for masks, or vectors for more than `most_slots` go
-/// to the frame.
+/// The home of each value; `None` if there are not enough mask registers, or more than `most_slots` values go to the
+/// frame.
 pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
     let ends = last_uses(l);
     let mut ending: Vec<Vec<Id>> = vec![vec![]; l.items.len()];
@@ -47,7 +42,9 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
         }
     }
     let is_set_again = set_again(l);
-    let mut free = [VECTORS.rev().collect::<Vec<u8>>(), MASKS.rev().collect()];
+    let masks = l.wide.masks();
+    let kind = |id: Id| if masks.is_some() { l.classes[id.0 as usize] } else { Class::Vector };
+    let mut free = [l.wide.vectors().rev().collect::<Vec<u8>>(), masks.clone().into_iter().flatten().rev().collect()];
     let mut homes: Vec<Option<Home>> = vec![None; l.classes.len()];
     let (mut held, mut slots): (Vec<Id>, usize) = (vec![], 0);
     for (at, item) in l.items.iter().enumerate() {
@@ -55,12 +52,12 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
         // What is read for the last time here makes room for what is written.
         for id in &ending[at] {
             if let (Some(Home::Register(register)), true) = (homes[id.0 as usize], Some(*id) != dst) {
-                free[l.classes[id.0 as usize] as usize].push(register);
+                free[kind(*id) as usize].push(register);
                 held.retain(|other| other != id);
             }
         }
         let Some(dst) = dst else { continue };
-        let class = l.classes[dst.0 as usize];
+        let class = kind(dst);
         let free = &mut free[class as usize];
         // A fused multiply-add overwrites one of its operands.
         let wanted = match item {
@@ -154,7 +151,7 @@ fn defined(item: &Item) -> Option<Id> {
         Item::Op { dst, .. }
         | Item::Load { dst, .. }
         | Item::LoadOne { dst, .. }
-        | Item::LoadByte { dst, .. }
+        | Item::LoadSlot { dst, .. }
         | Item::Number { dst, .. }
         | Item::Lanes { dst, .. }
         | Item::LoadLevel { dst, .. }

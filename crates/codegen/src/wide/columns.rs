@@ -9,9 +9,6 @@ use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Operand, Place, St
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 use tracelift_tensor::DType;
 
-/// Lanes of a vector.
-pub(super) const LANES: i64 = 16;
-
 /// The variables of a loop down the rows.
 #[derive(Clone, Copy)]
 struct Directions {
@@ -66,8 +63,9 @@ impl Lister<'_> {
         }
         let kinds = body.stmts.iter().map(|stmt| if let Stmt::Loop(inner) = stmt { inner.results.len() } else { 0 });
         let most = (self.effort.0 / kinds.max().unwrap_or(1).max(1)).max(1);
-        let fits = |vectors: &usize| *vectors <= most && known.is_none_or(|n| n >= LANES * *vectors as i64);
-        let many: SmallVec<[usize; 2]> = [16, 4].into_iter().filter(fits).collect();
+        let lanes = self.l.wide.lanes();
+        let fits = |vectors: &usize| *vectors <= most && known.is_none_or(|n| n >= (lanes * vectors) as i64);
+        let many: SmallVec<[usize; 2]> = self.l.wide.columns().into_iter().filter(fits).collect();
         self.l.items.push(Item::BeginWide(range));
         for vectors in many.into_iter().chain([1]) {
             self.column_turns(body, var, vectors)?;

@@ -1,10 +1,11 @@
 //! What a wide kernel does, as a list: vector operations on values that are assigned once, loops around them.
 
 use super::encode::{Opcode, opcode};
+use super::form::Wide;
 use smallvec::SmallVec;
 use tracelift_tensor::{DType, Dim};
 
-/// A vector of 16 lanes of 32 bits, or a mask of 16 truth values.
+/// A vector of lanes of 32 bits, or a mask of as many truth values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Id(pub u32);
 
@@ -22,7 +23,7 @@ pub(super) enum Arg {
     Value(Id),
     /// The same 32 bits in every lane.
     Const(u32),
-    /// The 32 bits of an argument slot in every lane.
+    /// The 32 bits of an argument slot in every lane, where instructions read that.
     Slot(usize),
 }
 
@@ -39,23 +40,57 @@ pub(super) enum Code {
     Shift(u8, u8),
     /// `dst = a * b + c`, rounded once.
     Fma,
-    /// A mask: `a` compared with `b`.
-    Compare(Opcode, u8),
+    /// A mask: `a` compared with `b`, by one of the first four.
+    CompareFloats(Predicate),
+    CompareInts(Predicate),
     /// `dst = if mask a { b } else { c }`
     Blend,
     /// `dst = mask a op mask b`
-    Masks(u8),
+    Masks(Join),
     /// `dst = !mask a`
     MaskNot,
     /// A mask that is the same in all lanes.
     MaskConst(bool),
-    /// Lane `l + imm` in the place of lane `l`, around the end.
+    /// Lane `l + imm` in the place of lane `l`, for as many lanes: a power of two. What the others hold is not read.
     Rotate(u8),
     /// The first lane in every lane.
     First,
     /// The same value.
     Copy,
 }
+
+/// Comparisons, with their numbers in instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Predicate {
+    Eq = 0,
+    Lt = 1,
+    Le = 2,
+    Ne = 4,
+    Ge = 5,
+    Gt = 6,
+}
+
+/// What joins two masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    And,
+    Or,
+    Xor,
+}
+
+// Opcodes that are the same in both forms.
+pub(super) const COPY: Opcode = opcode(1, 0, 0x28);
+pub(super) const LOAD: Opcode = opcode(1, 0, 0x10);
+pub(super) const STORE: Opcode = opcode(1, 0, 0x11);
+pub(super) const BROADCAST: Opcode = opcode(2, 1, 0x18);
+pub(super) const WIDEN_BYTES: Opcode = opcode(2, 1, 0x31);
+pub(super) const MOVE_TO_GENERAL: Opcode = opcode(1, 1, 0x7E);
+pub(super) const SHIFT: Opcode = opcode(1, 1, 0x72);
+pub(super) const INTS_ADD: Opcode = opcode(1, 1, 0xFE);
+pub(super) const BITS_AND: Opcode = opcode(1, 1, 0xDB);
+pub(super) const BITS_OR: Opcode = opcode(1, 1, 0xEB);
+pub(super) const BITS_XOR: Opcode = opcode(1, 1, 0xEF);
+pub(super) const ROUND: Opcode = opcode(3, 1, 0x08);
 
 pub(super) const ADD: Code = Code::Two(opcode(1, 0, 0x58));
 pub(super) const MUL: Code = Code::Two(opcode(1, 0, 0x59));
@@ -64,21 +99,18 @@ pub(super) const MIN: Code = Code::Two(opcode(1, 0, 0x5D));
 pub(super) const DIV: Code = Code::Two(opcode(1, 0, 0x5E));
 pub(super) const MAX: Code = Code::Two(opcode(1, 0, 0x5F));
 pub(super) const SQRT: Code = Code::One(opcode(1, 0, 0x51));
-pub(super) const IADD: Code = Code::Two(opcode(1, 1, 0xFE));
+pub(super) const IADD: Code = Code::Two(INTS_ADD);
 pub(super) const ISUB: Code = Code::Two(opcode(1, 1, 0xFA));
 pub(super) const IMUL: Code = Code::Two(opcode(2, 1, 0x40));
-pub(super) const AND: Code = Code::Two(opcode(1, 1, 0xDB));
-pub(super) const OR: Code = Code::Two(opcode(1, 1, 0xEB));
-pub(super) const XOR: Code = Code::Two(opcode(1, 1, 0xEF));
+pub(super) const AND: Code = Code::Two(BITS_AND);
+pub(super) const OR: Code = Code::Two(BITS_OR);
+pub(super) const XOR: Code = Code::Two(BITS_XOR);
 /// Amounts are less than 32.
 pub(super) const SHIFT_LEFT_BY: Code = Code::Two(opcode(2, 1, 0x47));
 /// Copies the sign.
 pub(super) const SHIFT_RIGHT_BY: Code = Code::Two(opcode(2, 1, 0x46));
 pub(super) const TO_INT: Code = Code::One(opcode(1, 2, 0x5B));
 pub(super) const TO_FLOAT: Code = Code::One(opcode(1, 0, 0x5B));
-pub(super) const ROUND: Opcode = opcode(3, 1, 0x08);
-pub(super) const COMPARE_FLOATS: Opcode = opcode(1, 0, 0xC2);
-pub(super) const COMPARE_INTS: Opcode = opcode(3, 1, 0x1F);
 
 impl Code {
     /// Whether the operands of a [`Code::Two`] may change places.
@@ -88,7 +120,9 @@ impl Code {
 
     pub(super) fn class(self) -> Class {
         match self {
-            Code::Compare(..) | Code::Masks(_) | Code::MaskNot | Code::MaskConst(_) => Class::Mask,
+            Code::CompareFloats(_) | Code::CompareInts(_) | Code::Masks(_) | Code::MaskNot | Code::MaskConst(_) => {
+                Class::Mask
+            }
             _ => Class::Vector,
         }
     }
@@ -189,7 +223,7 @@ impl Blocks {
 pub(super) struct Turns {
     /// What they walk through, each with a pointer of its own.
     pub streams: Vec<Address>,
-    /// Vectors per turn: 2 for reductions along rows, whose lanes are 32.
+    /// Vectors per turn: for reductions along rows, as many as the lanes take.
     pub vectors: usize,
     /// Whether a last turn of only some lanes follows; if not, other turns do.
     pub tail: bool,
@@ -231,10 +265,11 @@ pub(super) enum Item {
         dst: Id,
         from: Address,
     },
-    /// The byte in an argument slot in every lane.
-    LoadByte {
+    /// What an argument slot holds in every lane.
+    LoadSlot {
         dst: Id,
         slot: usize,
+        dtype: DType,
     },
     /// The first lane to an address.
     StoreOne {
@@ -337,8 +372,9 @@ impl Item {
 }
 
 /// The list, and what is known of its values.
-#[derive(Default)]
 pub(super) struct Listing {
+    /// The vectors it is made for.
+    pub wide: Wide,
     pub items: Vec<Item>,
     pub classes: Vec<Class>,
     /// Numbers in the frame.
@@ -348,6 +384,10 @@ pub(super) struct Listing {
 }
 
 impl Listing {
+    pub(super) fn new(wide: Wide) -> Self {
+        Listing { wide, items: vec![], classes: vec![], cells: 0, slots: 0 }
+    }
+
     /// Reserves numbers of the frame; answers the first.
     pub(super) fn reserve(&mut self, cells: usize) -> usize {
         self.cells += cells;

@@ -1,6 +1,7 @@
 //! A kernel as a list of vector operations, if it is one that wide code is made for: loops over neighbours in memory,
 //! on values of 32 bits or less, and reductions.
 
+use super::form::Wide;
 use super::ir::*;
 use super::record::Record;
 use crate::abi::KernelAbi;
@@ -13,7 +14,7 @@ use tracelift_tensor::{DType, Dim};
 
 /// The list of a kernel, with as many vectors per turn as `effort` allows; `None` if it holds something that wide code
 /// has no form for.
-pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, effort: Effort) -> Option<Listing> {
+pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, wide: Wide, effort: Effort) -> Option<Listing> {
     if kernel.can_fault() || !kernel.body.stmts.iter().any(|stmt| matches!(stmt, Stmt::Loop(_))) {
         return None;
     }
@@ -22,7 +23,7 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, effort: Effort) -> Option<L
         abi,
         effort,
         accesses: Accesses::new(kernel),
-        l: Listing::default(),
+        l: Listing::new(wide),
         regs: vec![None; kernel.registers.len()],
         cells: vec![None; kernel.registers.len()],
         is_index: indices(kernel),
@@ -67,10 +68,10 @@ impl Lister<'_> {
         for (n, scalar) in self.kernel.scalars.iter().enumerate() {
             let slot = self.abi.scalar_slot(n);
             let value = match self.abi.scalars[n] {
-                DType::F32 | DType::I32 => Arg::Slot(slot),
-                dtype @ (DType::U8 | DType::Bool) => {
+                DType::F32 | DType::I32 if self.l.wide.broadcasts() => Arg::Slot(slot),
+                dtype if Self::fits(dtype) => {
                     let dst = self.value(dtype);
-                    self.l.items.push(Item::LoadByte { dst, slot });
+                    self.l.items.push(Item::LoadSlot { dst, slot, dtype });
                     Arg::Value(dst)
                 }
                 _ => continue,

@@ -6,6 +6,8 @@
 //! what is recorded gets registers in one pass ([`allocate`]) and is written as AVX-512 ([`write`]). Everything else, and
 //! every machine without these instructions, has Cranelift's 128-bit code.
 
+mod form;
+mod assembler;
 mod encode;
 mod ir;
 mod record;
@@ -21,30 +23,27 @@ mod write;
 mod addresses;
 mod reductions;
 mod operations;
+mod avx512;
+mod avx2;
+
+pub use form::Wide;
 
 use crate::abi::KernelAbi;
 use crate::options::CodegenOptions;
 use crate::unit::Unit;
-use list::Effort;
 use tracelift_kernel::loops::Kernel;
-
-/// The most values that are kept in memory.
-const MOST_SLOTS: usize = 64;
 
 /// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
 pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
-    if !(options.wide && options.vectorize && is_available()) {
-        return None;
-    }
-    let code = code(kernel, abi)?;
+    let code = code(kernel, abi, options.form()?)?;
     Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
 }
 
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
 /// if not, and at last with some of them in memory.
-fn code(kernel: &Kernel, abi: &KernelAbi) -> Option<Vec<u8>> {
-    for (effort, most_slots) in [(Effort(16), 0), (Effort(4), 0), (Effort(1), MOST_SLOTS)] {
-        let listing = list::list(kernel, abi, effort)?;
+fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Vec<u8>> {
+    for (effort, most_slots) in wide.efforts() {
+        let listing = list::list(kernel, abi, wide, effort)?;
         if let Some(homes) = allocate::allocate(&listing, most_slots) {
             return write::write(&listing, &homes);
         }
@@ -52,32 +51,24 @@ fn code(kernel: &Kernel, abi: &KernelAbi) -> Option<Vec<u8>> {
     None
 }
 
-/// Whether this machine runs wide code.
-pub(crate) fn is_available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("bmi2")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::list::Effort;
     use super::*;
     use tracelift_kernel::text::{Module, Source};
 
-    /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
-    fn code(params: &str, body: &str) -> Option<Vec<u8>> {
+    const FORMS: [Wide; 2] = [Wide::Avx2, Wide::Avx512];
+
+    fn kernel(params: &str, body: &str) -> Kernel {
         let text = format!("kernel @k({params}) {{ {body} }}");
         let module = Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"));
-        super::code(&module.kernels[0], &KernelAbi::of(&module.kernels[0]))
+        Kernel::clone(&module.kernels[0])
+    }
+
+    /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
+    fn code(params: &str, body: &str, wide: Wide) -> Option<Vec<u8>> {
+        let kernel = kernel(params, body);
+        super::code(&kernel, &KernelAbi::of(&kernel), wide)
     }
 
     #[test]
@@ -90,9 +81,12 @@ mod tests {
             par %l in 0..100 { %4 = load %x[%i, %l] %5 = sub %4, %m %6 = exp %5 %7 = div %6, %s store %y[%i, %l], %7 }
         }";
         for (params, body) in [(matrices, tanh), (&matrices.replace('N', "100"), softmax)] {
-            let code = code(params, body).expect("the kernel has wide code");
-            let clears_and_returns = [0xC5, 0xF8, 0x77, 0xC3];
-            assert_eq!(code.windows(4).filter(|bytes| *bytes == clears_and_returns).count(), 1, "{body}");
+            for wide in FORMS {
+                let code = code(params, body, wide).expect("the kernel has wide code");
+                let clears_and_returns = [0xC5, 0xF8, 0x77, 0xC3];
+                let found = code.windows(4).filter(|bytes| *bytes == clears_and_returns).count();
+                assert_eq!(found, 1, "{wide:?}: {body}");
+            }
         }
     }
 
@@ -105,7 +99,7 @@ mod tests {
             ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "pow %0, %0")),
             ("%x: f32[N], out %y: f32[N]", flat.replace("%x[%i]", "%x[N - 1 - %i]").replace("OP", "neg %0")),
         ] {
-            assert!(code(params, &body).is_none(), "{body}");
+            assert!(FORMS.iter().all(|wide| code(params, &body, *wide).is_none()), "{body}");
         }
     }
 
@@ -121,15 +115,16 @@ mod tests {
                  %r = add %s{last}, %t{count} store %y[%i], %r }}"
             )
         };
-        let slots = |count| {
-            let text = format!("kernel @k(%x: f32[N], out %y: f32[N]) {{ {} }}", body(count));
-            let module = Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"));
-            let kernel = &module.kernels[0];
-            let listing = list::list(kernel, &KernelAbi::of(kernel), Effort(1)).expect("the kernel has wide code");
-            allocate::allocate(&listing, MOST_SLOTS).map(|homes| homes.slots)
+        let slots = |count, wide| {
+            let kernel = kernel("%x: f32[N], out %y: f32[N]", &body(count));
+            let listing =
+                list::list(&kernel, &KernelAbi::of(&kernel), wide, Effort(1)).expect("the kernel has wide code");
+            allocate::allocate(&listing, 64).map(|homes| homes.slots)
         };
-        assert_eq!(slots(20), Some(0));
-        assert!(slots(40).is_some_and(|slots| (10..=14).contains(&slots)));
-        assert_eq!(slots(200), None);
+        assert_eq!(slots(20, Wide::Avx512), Some(0));
+        assert!(slots(40, Wide::Avx512).is_some_and(|slots| (10..=14).contains(&slots)));
+        assert_eq!(slots(10, Wide::Avx2), Some(0));
+        assert!(slots(40, Wide::Avx2).is_some_and(|slots| (26..=30).contains(&slots)));
+        assert!(FORMS.iter().all(|wide| slots(200, *wide).is_none()));
     }
 }

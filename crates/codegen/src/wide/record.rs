@@ -3,7 +3,7 @@
 use super::ir::*;
 use tracelift_kernel::meaning::{Cmp, Ops, Width};
 
-/// Notes operations on 16 lanes of 32 bits. Truth values are masks.
+/// Notes operations on lanes of 32 bits. Truth values are masks.
 pub(super) struct Record<'l>(pub &'l mut Listing);
 
 /// Methods that are one operation.
@@ -13,12 +13,6 @@ macro_rules! direct {
             self.0.op($code, &[$($x),+])
         }
     )+};
-}
-
-impl Record<'_> {
-    fn compare_ints(&mut self, predicate: u8, a: Arg, b: Arg) -> Arg {
-        self.0.op(Code::Compare(COMPARE_INTS, predicate), &[a, b])
-    }
 }
 
 impl Ops for Record<'_> {
@@ -55,9 +49,9 @@ impl Ops for Record<'_> {
         max_lt(a, b) = MAX;
         select_f(m, a, b) = Code::Blend;
         select_i(m, a, b) = Code::Blend;
-        mand(a, b) = Code::Masks(0x41);
-        mor(a, b) = Code::Masks(0x45);
-        mxor(a, b) = Code::Masks(0x47);
+        mand(a, b) = Code::Masks(Join::And);
+        mor(a, b) = Code::Masks(Join::Or);
+        mxor(a, b) = Code::Masks(Join::Xor);
         mnot(a) = Code::MaskNot;
         f_to_i(a) = TO_INT;
         i_to_f(a) = TO_FLOAT;
@@ -87,25 +81,26 @@ impl Ops for Record<'_> {
 
     fn fcmp(&mut self, cmp: Cmp, a: Arg, b: Arg) -> Arg {
         let (predicate, a, b) = match cmp {
-            Cmp::Eq => (0, a, b),
-            Cmp::Lt => (1, a, b),
-            Cmp::Le => (2, a, b),
-            Cmp::Ne => (4, a, b),
-            Cmp::Gt => (1, b, a),
-            Cmp::Ge => (2, b, a),
+            Cmp::Eq => (Predicate::Eq, a, b),
+            Cmp::Lt => (Predicate::Lt, a, b),
+            Cmp::Le => (Predicate::Le, a, b),
+            Cmp::Ne => (Predicate::Ne, a, b),
+            Cmp::Gt => (Predicate::Lt, b, a),
+            Cmp::Ge => (Predicate::Le, b, a),
         };
-        self.0.op(Code::Compare(COMPARE_FLOATS, predicate), &[a, b])
+        self.0.op(Code::CompareFloats(predicate), &[a, b])
     }
 
     fn icmp(&mut self, cmp: Cmp, a: Arg, b: Arg) -> Arg {
-        match cmp {
-            Cmp::Eq => self.compare_ints(0, a, b),
-            Cmp::Lt => self.compare_ints(1, a, b),
-            Cmp::Le => self.compare_ints(2, a, b),
-            Cmp::Ne => self.compare_ints(4, a, b),
-            Cmp::Ge => self.compare_ints(5, a, b),
-            Cmp::Gt => self.compare_ints(6, a, b),
-        }
+        let predicate = match cmp {
+            Cmp::Eq => Predicate::Eq,
+            Cmp::Lt => Predicate::Lt,
+            Cmp::Le => Predicate::Le,
+            Cmp::Ne => Predicate::Ne,
+            Cmp::Ge => Predicate::Ge,
+            Cmp::Gt => Predicate::Gt,
+        };
+        self.0.op(Code::CompareInts(predicate), &[a, b])
     }
 
     fn f_to_bits(&mut self, a: Arg) -> Arg {

@@ -1,15 +1,12 @@
-//! What reductions accumulate, and those along rows: 32 virtual lanes are two vectors, joined by the fixed tree.
+//! What reductions accumulate, and those along rows: 32 virtual lanes are two vectors or four, joined by the fixed tree.
 
 use super::ir::*;
 use super::list::Lister;
 use smallvec::{SmallVec, smallvec};
 use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Loop, LoopVar, Operand, Reg};
-use tracelift_kernel::meaning::ReduceKind;
+use tracelift_kernel::meaning::{LANES, ReduceKind};
 use tracelift_tensor::{DType, Dim};
-
-/// Vectors that hold the lanes.
-const VECTORS: usize = 2;
 
 /// One of the reductions that a loop makes.
 #[derive(Clone, Copy, Debug)]
@@ -36,32 +33,42 @@ impl Lister<'_> {
     pub(super) fn lanes(&mut self, inner: &Loop, kinds: &[ReduceKind]) -> Option<()> {
         let reducers = self.reducers(inner, kinds)?;
         let (var, extent) = self.axis(inner)?;
+        let vectors = LANES / self.l.wide.lanes();
         let results = self.in_blocks(&extent, &reducers, &mut |this, range| {
-            let lanes: Vec<[Id; VECTORS]> =
-                reducers.iter().map(|reducer| std::array::from_fn(|_| this.identity(reducer))).collect();
+            let lanes: Vec<Vec<Id>> =
+                reducers.iter().map(|reducer| (0..vectors).map(|_| this.identity(reducer)).collect()).collect();
             let wide = this.begin_wide(&inner.body.stmts, var, range, &[])?;
-            this.l.items.push(wide.turns(VECTORS, true));
-            for part in 0..VECTORS {
+            this.l.items.push(wide.turns(vectors, true));
+            for part in 0..vectors {
                 this.varying(&inner.body.stmts, &wide, part)?;
                 for ((value, reducer), lanes) in inner.body.yields.iter().zip(&reducers).zip(&lanes) {
                     this.accumulate(reducer, lanes[part], value, part)?;
                 }
             }
             this.l.items.extend([Item::End, Item::End]);
-            let joined = reducers.iter().zip(lanes).map(|(reducer, [low, high])| {
-                let mut joined = this.join(reducer, Arg::Value(low), Arg::Value(high))?;
-                for by in [8, 4, 2, 1] {
-                    let moved = this.l.op(Code::Rotate(by), &[joined]);
-                    joined = this.join(reducer, joined, moved)?;
-                }
-                Some(this.l.op(Code::First, &[joined]))
-            });
-            joined.collect()
+            reducers.iter().zip(lanes).map(|(reducer, lanes)| this.join_lanes(reducer, lanes)).collect()
         })?;
         for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
             self.set_result(reducer, value, *dst)?;
         }
         Some(())
+    }
+
+    /// Joins lanes by the tree: the lower half with the upper one, until one is left.
+    fn join_lanes(&mut self, reducer: &Reducer, lanes: Vec<Id>) -> Option<Arg> {
+        let mut vectors: Vec<Arg> = lanes.into_iter().map(Arg::Value).collect();
+        while vectors.len() > 1 {
+            let upper = vectors.split_off(vectors.len() / 2);
+            let halves = vectors.iter().zip(&upper);
+            vectors = halves.map(|(low, high)| self.join(reducer, *low, *high)).collect::<Option<_>>()?;
+        }
+        let (mut joined, mut by) = (vectors[0], self.l.wide.lanes() as u8 / 2);
+        while by > 0 {
+            let moved = self.l.op(Code::Rotate(by), &[joined]);
+            joined = self.join(reducer, joined, moved)?;
+            by /= 2;
+        }
+        Some(self.l.op(Code::First, &[joined]))
     }
 
     /// What a loop accumulates.

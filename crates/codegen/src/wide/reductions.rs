@@ -1,6 +1,7 @@
 //! The loops of reductions as machine code: chains down rows, blocks and the tree that joins them.
 
-use super::encode::*;
+use super::assembler::*;
+use super::encode::Rm;
 use super::ir::*;
 use super::write::{Context, POINTERS, Writer};
 use tracelift_kernel::meaning::BLOCK;
@@ -159,9 +160,9 @@ impl<'l> Writer<'l> {
     /// Where the tree holds a value of the level that is looked at.
     pub(super) fn level(&mut self, blocks: Blocks, part: usize) -> Rm {
         self.a.load_cell(RAX, blocks.level());
-        // shl rax, 6
+        // shl rax, the logarithm of a vector's size
         self.a.gpr(&[0xC1], Gpr(4), RAX);
-        self.a.raw(&[6]);
+        self.a.raw(&[self.l.wide.bytes().trailing_zeros() as u8]);
         Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement: self.slot(blocks.slots + part * blocks.levels) }
     }
 

@@ -1,7 +1,6 @@
 //! Columns of large matrices: whole pieces of rows, added to sums in the frame, since rows far apart in memory are slow
 //! to go down in narrow columns.
 
-use super::columns::LANES;
 use super::ir::*;
 use super::list::Lister;
 use smallvec::smallvec;
@@ -50,7 +49,7 @@ impl Lister<'_> {
             .iter()
             .map(|_| {
                 let root = Root::Frame(self.l.slots, tile);
-                self.l.slots += width / LANES as usize;
+                self.l.slots += width / self.l.wide.lanes();
                 Address { root, terms: smallvec![], offset: Size::Known(0), dtype: DType::F32 }
             })
             .collect();

@@ -1,16 +1,18 @@
 //! A list as machine code: the frame and the loops; what stands in the loops is written by `operations`.
 
 use super::allocate::{Allocation, Home};
-use super::encode::*;
+use super::assembler::*;
+use super::encode::{Opcode, Rm};
 use super::ir::*;
+use tracelift_tensor::DType;
 
 /// The pointers of streams, those first that are not the caller's.
 pub(super) const POINTERS: [Gpr; 11] =
     [Gpr(8), Gpr(9), Gpr(10), Gpr(11), RCX, RBX, RBP, Gpr(12), Gpr(13), Gpr(14), Gpr(15)];
 /// How many of them are not the caller's.
 const FREE_POINTERS: usize = 5;
-/// Bytes of a vector in the frame.
-pub(super) const SLOT: i32 = 64;
+/// Where the frame begins: at lines of memory.
+const ALIGN: i32 = 64;
 /// Pages of the stack are touched in order, so that it grows.
 const PAGE: i32 = 4096;
 
@@ -22,10 +24,28 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
         _ => 0,
     });
     let saved = POINTERS.get(..streams.max().unwrap_or(0))?.get(FREE_POINTERS..).unwrap_or(&[]);
-    // Above the numbers is the caller's stack pointer, and above that are vectors.
-    let slots = (8 * l.cells as i32 + 8 + SLOT - 1) & -SLOT;
-    let frame = slots + SLOT * (l.slots + homes.slots) as i32;
-    let mut writer = Writer { a: Assembler::default(), l, homes, slots, tail: false, context: Context::Once };
+    // Above the numbers is the caller's stack pointer, then the number of elements in a tail, and above that are vectors.
+    let slots = (8 * l.cells as i32 + 16 + ALIGN - 1) & -ALIGN;
+    let tail_masks = l.slots + homes.slots;
+    let masks = l.items.iter().map(|item| match item {
+        Item::Turns(turns) if turns.tail && l.wide.masks().is_none() => turns.vectors,
+        _ => 0,
+    });
+    let frame = slots + l.wide.bytes() * (tail_masks + masks.max().unwrap_or(0)) as i32;
+    let [second, scratch] = [0, 1].map(|n| l.wide.vectors().end + n);
+    let copies = if l.wide.broadcasts() { 1 } else { l.wide.lanes() };
+    let mut writer = Writer {
+        a: Assembler::new(copies),
+        l,
+        homes,
+        set: l.wide.instructions(),
+        scratch,
+        second,
+        slots,
+        tail_masks,
+        tail: false,
+        context: Context::Once,
+    };
     for register in saved {
         writer.push(*register);
     }
@@ -45,8 +65,15 @@ pub(super) struct Writer<'l> {
     pub(super) a: Assembler,
     pub(super) l: &'l Listing,
     pub(super) homes: &'l Allocation,
+    pub(super) set: &'static dyn Instructions,
+    /// A vector register for what an instruction does not take from memory.
+    pub(super) scratch: u8,
+    /// The same where two are needed.
+    pub(super) second: u8,
     /// Where vectors begin in the frame.
     pub(super) slots: i32,
+    /// The first of the vectors in the frame that say which lanes of a tail exist, if no registers do.
+    pub(super) tail_masks: usize,
     /// Whether only the lanes of the tail's masks exist.
     pub(super) tail: bool,
     /// What streams are at the moment.
@@ -66,27 +93,47 @@ pub(super) enum Context<'l> {
     Chain(&'l [Walk]),
 }
 
-impl Assembler {
-    /// `add`, `and`, `sub`, `cmp` (0, 4, 5, 7) of a register and a number.
-    pub(super) fn gpr_with(&mut self, register: Gpr, operation: u8, imm: i32) {
-        self.gpr(&[0x81], Gpr(operation), register);
-        self.immediate(imm);
-    }
+/// An instruction that is the same in both forms, but for the size of its vectors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    pub opcode: Opcode,
+    /// The register in the middle of the encoding, or the number that extends the opcode.
+    pub reg: u8,
+    /// The further source (or destination of shifts); 0 where there is none.
+    pub other: u8,
+    /// The last operand, and whether it is 32 bits in memory for all lanes.
+    pub rm: (Rm, bool),
+    /// Whether vectors have 128 bits, in both forms.
+    pub short: bool,
+    pub imm: Option<u8>,
+}
 
-    /// A number of the frame to a register.
-    pub(super) fn load_cell(&mut self, register: Gpr, cell: usize) {
-        self.gpr_memory(&[0x8B], register, RSP, 8 * cell as i32);
-    }
+/// What an instruction set does in its own way. It may use both scratch registers, and general ones where it says so.
+pub(super) trait Instructions: Sync {
+    fn plain(&self, w: &mut Writer<'_>, plain: &Plain);
 
-    /// A register to a number of the frame.
-    pub(super) fn store_cell(&mut self, cell: usize, register: Gpr) {
-        self.gpr_memory(&[0x89], register, RSP, 8 * cell as i32);
-    }
+    /// An operation on masks, or another one that differs.
+    fn op(&self, w: &mut Writer<'_>, dst: u8, code: Code, args: &[Arg]);
 
-    /// A register compared with a number of the frame.
-    pub(super) fn compare_cell(&mut self, register: Gpr, cell: usize) {
-        self.gpr_memory(&[0x3B], register, RSP, 8 * cell as i32);
-    }
+    /// The lower half of a general register in every lane.
+    fn from_general(&self, w: &mut Writer<'_>, dst: u8, from: Gpr);
+
+    /// A mask of the lanes that are truth values other than 0.
+    fn mask_of(&self, w: &mut Writer<'_>, dst: u8, from: u8);
+
+    /// The first lane of a mask to the lowest bit of eax.
+    fn first_of_mask(&self, w: &mut Writer<'_>, value: Arg);
+
+    /// Neighbours in memory, numbers of 32 bits or bytes that become such; only those that exist are read.
+    fn load(&self, w: &mut Writer<'_>, dst: u8, bytes: bool, memory: Rm, part: usize);
+
+    fn store(&self, w: &mut Writer<'_>, value: Arg, dtype: DType, memory: Rm, part: usize);
+
+    /// Sets a vector in those lanes of the tail that exist.
+    fn assign_some(&self, w: &mut Writer<'_>, to: Rm, value: u8, part: usize);
+
+    /// Prepares the masks of a tail of so many vectors, of which edx elements exist. May change rax.
+    fn tail(&self, w: &mut Writer<'_>, vectors: usize);
 }
 
 impl<'l> Writer<'l> {
@@ -105,7 +152,7 @@ impl<'l> Writer<'l> {
             self.a.gpr_memory(&[0x85], RAX, RSP, -page * PAGE);
         }
         self.a.gpr_with(RSP, 5, frame);
-        self.a.gpr_with(RSP, 4, -SLOT);
+        self.a.gpr_with(RSP, 4, -ALIGN);
         self.a.store_cell(self.l.cells, RAX);
     }
 
@@ -221,7 +268,7 @@ impl<'l> Writer<'l> {
     /// The turns of a vector loop from rsi to rdx.
     fn turns(&mut self, turns: &'l Turns, body: &'l [Item], done: Label) {
         self.pointers(&turns.streams);
-        let step = 16 * turns.vectors as i32;
+        let step = (self.l.wide.lanes() * turns.vectors) as i32;
         let (again, rest) = (self.a.label(), self.a.label());
         self.end_of_turns(step);
         self.a.gpr(&[0x39], RAX, RSI);
@@ -235,7 +282,6 @@ impl<'l> Writer<'l> {
         if turns.tail {
             self.a.gpr(&[0x29], RSI, RDX);
             self.a.jump_if(When::NotGreater, done);
-            self.mask_of_rest();
             self.tail_turn(turns, Context::Straight(&turns.streams), body);
         }
     }
@@ -246,15 +292,10 @@ impl<'l> Writer<'l> {
         }
     }
 
-    /// mov eax, -1; bzhi eax, eax, edx: as many low bits as elements are left.
-    fn mask_of_rest(&mut self) {
-        self.a.raw(&[0xB8, 0xFF, 0xFF, 0xFF, 0xFF, 0xC4, 0xE2, 0x68, 0xF5, 0xC0]);
-    }
-
     /// The turns of a vector loop over a known number of elements, from rsi on; leaves what no turn has done.
     fn known_turns(&mut self, turns: &'l Turns, body: &'l [Item], left: &mut std::ops::Range<i64>) {
         self.pointers(&turns.streams);
-        let step = 16 * turns.vectors as i64;
+        let step = (self.l.wide.lanes() * turns.vectors) as i64;
         let (whole, rest) = ((left.end - left.start) / step * step, (left.end - left.start) % step);
         if whole > 0 {
             let again = self.a.label();
@@ -268,9 +309,9 @@ impl<'l> Writer<'l> {
             left.start += whole;
         }
         if turns.tail && rest > 0 {
-            // mov eax, the mask
-            self.a.raw(&[0xB8]);
-            self.a.immediate((1i32 << rest).wrapping_sub(1));
+            // mov edx, the rest
+            self.a.raw(&[0xBA]);
+            self.a.immediate(rest as i32);
             self.tail_turn(turns, Context::Straight(&turns.streams), body);
         }
     }
@@ -284,7 +325,7 @@ impl<'l> Writer<'l> {
         left: &mut Option<std::ops::Range<i64>>,
         done: Label,
     ) {
-        let step = 16 * turns.vectors as i32;
+        let step = (self.l.wide.lanes() * turns.vectors) as i32;
         let context = Context::Nested(&turns.streams, at);
         let (stop, end) = (at + 1, at + 2);
         if let Some(left) = left {
@@ -319,19 +360,13 @@ impl<'l> Writer<'l> {
         if turns.tail && some_left {
             self.a.gpr(&[0x29], RSI, RDX);
             self.a.jump_if(When::NotGreater, done);
-            self.mask_of_rest();
             self.tail_turn(turns, context, body);
         }
     }
 
-    /// The last turn, of the lanes whose bits are set in eax.
+    /// The last turn, of the edx elements that are left.
     fn tail_turn(&mut self, turns: &Turns, context: Context<'l>, body: &'l [Item]) {
-        // kmovw k7, eax
-        self.a.raw(&[0xC5, 0xF8, 0x92, 0xF8]);
-        if turns.vectors > 1 {
-            // shr eax, 16; kmovw k6, eax
-            self.a.raw(&[0xC1, 0xE8, 16, 0xC5, 0xF8, 0x92, 0xF0]);
-        }
+        self.set.tail(self, turns.vectors);
         self.tail = true;
         self.turn(context, body);
         self.tail = false;

@@ -2,7 +2,7 @@
 
 use crate::arrays::{array_of, assert_same};
 use std::sync::Arc;
-use tracelift_codegen::{CodegenOptions, compile_kernels};
+use tracelift_codegen::{CodegenOptions, Wide, compile_kernels};
 use tracelift_kernel::lane::Scalar;
 use tracelift_kernel::loops::Kernel;
 use tracelift_tensor::{Array, Binding, DType};
@@ -41,13 +41,15 @@ impl Numbers {
     }
 }
 
-/// The forms that code may have: in the widest vectors there are, in 128-bit ones, in none.
-pub(crate) fn forms() -> [CodegenOptions; 3] {
-    [(true, true), (true, false), (false, false)].map(|(vectorize, wide)| CodegenOptions {
-        vectorize,
-        wide,
-        ..CodegenOptions::default()
-    })
+/// Every choice of vectors for kernels: what the machine lacks comes to the same as what it has.
+pub(crate) const WIDES: [Option<Wide>; 3] = [None, Some(Wide::Avx2), Some(Wide::Avx512)];
+
+/// The forms that code may have: in no vectors, in 128-bit ones, and in all wide ones of this machine.
+pub(crate) fn forms() -> Vec<CodegenOptions> {
+    let scalar = CodegenOptions { vectorize: false, ..CodegenOptions::default() };
+    let vectors = WIDES.into_iter().filter(|wide| *wide <= Wide::best());
+    let vectors = vectors.map(|wide| CodegenOptions { wide, ..CodegenOptions::default() });
+    std::iter::once(scalar).chain(vectors).collect()
 }
 
 /// Runs a kernel natively, in every form, and by the interpreter; everything must agree to the bit.

@@ -1,8 +1,9 @@
 //! Kernels that have code in the widest vectors: that they do have it, and its bits at sizes around every width.
 
-use crate::check::{Numbers, check, check_on};
+use crate::check::{Numbers, WIDES, check, check_on};
+use std::collections::HashSet;
 use std::sync::Arc;
-use tracelift_codegen::{CodegenOptions, compile_kernels, inspect_kernel};
+use tracelift_codegen::{CodegenOptions, Wide, compile_kernels, inspect_kernel};
 use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder, LoopVar, Operand};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
@@ -16,22 +17,13 @@ fn sizes(rows: i64, columns: i64) -> Binding {
     Binding::from_iter([("B", rows), ("N", columns)])
 }
 
-/// Whether this machine has the instructions.
-fn has_wide_instructions() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        false
-    }
-}
-
-/// Checks the bits, and that the wide form is another one than Cranelift's where there are wide instructions.
+/// Checks the bits, and that each wide form of this machine is another one than Cranelift's.
 fn check_wide(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
     let code = |wide| inspect_kernel(&kernel, &CodegenOptions { wide, ..CodegenOptions::default() }).unwrap().code;
-    assert_eq!(code(true) != code(false), has_wide_instructions(), "{}", kernel.name);
+    let codes = WIDES.map(code);
+    let distinct: HashSet<&Vec<u8>> = codes.iter().collect();
+    let wide_forms = WIDES.iter().filter(|wide| wide.is_some() && **wide <= Wide::best()).count();
+    assert_eq!(distinct.len(), 1 + wide_forms, "{}", kernel.name);
     check(kernel, scalars, sizes);
 }
 
@@ -183,15 +175,17 @@ fn runs_of_blocks_are_reduced_by_themselves() {
         let native = &compile_kernels(std::slice::from_ref(&kernel), &options).unwrap()[0];
         native.run_part(&mut [x.clone()], &scalars, &sizes(1, n), part).unwrap()
     };
-    for part in [0..n, 0..8192, 8192..16384, 16384..n, 4096..12288, 4096..4096] {
-        let (wide, narrow) = (run(true, part.clone()), run(false, part.clone()));
-        assert!(wide[0].same(narrow[0]) && wide[1].same(narrow[1]), "{part:?}: {wide:?}, not {narrow:?}");
+    for wide in [Wide::Avx2, Wide::Avx512].map(Some) {
+        for part in [0..n, 0..8192, 8192..16384, 16384..n, 4096..12288, 4096..4096] {
+            let (wide, narrow) = (run(wide, part.clone()), run(None, part.clone()));
+            assert!(wide[0].same(narrow[0]) && wide[1].same(narrow[1]), "{part:?}: {wide:?}, not {narrow:?}");
+        }
+        let [low, high] = [run(wide, 0..16384), run(wide, 16384..n)].map(|results| match results[0] {
+            Scalar::F32(sum) => sum,
+            other => panic!("{other}"),
+        });
+        assert!(run(wide, 0..n)[0].same(Scalar::F32(low + high)));
     }
-    let [low, high] = [run(true, 0..16384), run(true, 16384..n)].map(|results| match results[0] {
-        Scalar::F32(sum) => sum,
-        other => panic!("{other}"),
-    });
-    assert!(run(true, 0..n)[0].same(Scalar::F32(low + high)));
 }
 
 #[test]
@@ -293,14 +287,17 @@ fn columns_of_large_matrices_are_reduced_in_tiles() {
             .iter()
             .map(|shape| numbers.array(dtype, &shape.iter().map(|n| *n as usize).collect::<Vec<_>>()))
             .collect();
-        let mut parts = whole.clone();
-        native(false).run(&mut whole, &[], &sizes(0, 0)).unwrap();
-        for part in [7..1000, 1000..columns, 0..7]
-            .map(|part: std::ops::Range<i64>| part.start.min(columns)..part.end.min(columns))
-        {
-            native(true).run_part(&mut parts, &[], &sizes(0, 0), part).unwrap();
+        let before = whole.clone();
+        native(None).run(&mut whole, &[], &sizes(0, 0)).unwrap();
+        for wide in [Wide::Avx2, Wide::Avx512].map(Some) {
+            let mut parts = before.clone();
+            for part in [7..1000, 1000..columns, 0..7]
+                .map(|part: std::ops::Range<i64>| part.start.min(columns)..part.end.min(columns))
+            {
+                native(wide).run_part(&mut parts, &[], &sizes(0, 0), part).unwrap();
+            }
+            crate::arrays::assert_same("parts of tiles", &parts[3], &whole[3]);
         }
-        crate::arrays::assert_same("parts of tiles", &parts[3], &whole[3]);
         check_wide(kernel, &[], &[sizes(rows, columns)]);
     }
 }

@@ -16,8 +16,8 @@ use crate::variable::Variable;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use tracelift_codegen::CodegenOptions;
 use tracelift_codegen::driver::Layout;
+use tracelift_codegen::{CodegenOptions, Wide};
 use tracelift_kernel::program::*;
 use tracelift_tensor::{Array, Error, Result};
 
@@ -382,10 +382,13 @@ impl fmt::Debug for Executable {
     }
 }
 
-/// What options mean for the code: the plain path is plain code, too, and only the widest one has the widest vectors.
+/// What options mean for the code: the plain path is plain code, too, and no path has wider vectors than its own.
 fn codegen(options: &Options) -> CodegenOptions {
-    let vectorize = options.path != Some(Path::Scalar);
-    let wide = options.path.is_none_or(|path| path == Path::Avx512);
+    let (vectorize, wide) = match options.path.unwrap_or(Path::Avx512) {
+        Path::Scalar => (false, None),
+        Path::Avx2 => (true, Some(Wide::Avx2)),
+        Path::Avx512 => (true, Some(Wide::Avx512)),
+    };
     let (threads, cache_dir) = (options.thread_count(), options.cache_dir.clone());
     CodegenOptions { vectorize, wide, threads, cache_dir, ..CodegenOptions::default() }
 }
