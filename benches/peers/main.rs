@@ -6,6 +6,8 @@
 //! W1 and W2, each in a process of its own. Convolutions (W11), LSTM and transformer (W12) have no layers here yet.
 //!
 //! * `--threads 1` uses one thread; `--budget 1.5` is the time per result in seconds.
+//! * `--path avx2` keeps code to its instructions, which change no bit: `scalar`, `avx2` or `avx512`, the default being the
+//!   best there is.
 //! * `--against benches/peers/results.jsonl`, or `-` for the standard input, reads the lines of other programs and prints
 //!   a table: ours, the best of theirs, the ratio.
 //! * `--profile` shows the kernels of a workload: time, bytes, operations, and their parts of what the machine can do.

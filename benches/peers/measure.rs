@@ -6,11 +6,14 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracelift_nn::{ConcreteFunction, Options, Result, Tensor, memory};
+use tracelift_runtime::cpu::Path;
 
 /// What the command line says.
 pub(crate) struct Settings {
     /// How many threads code may use; 0 for all.
     pub(crate) threads: usize,
+    /// The instructions that code uses; the best there are if nothing is said.
+    pub(crate) path: Option<Path>,
     /// How long one result may take.
     pub(crate) budget: Duration,
     /// Whether training runs in its plain form alone.
@@ -29,6 +32,7 @@ impl Settings {
     pub(crate) fn from_arguments(arguments: impl Iterator<Item = String>) -> (Settings, Vec<String>) {
         let mut settings = Settings {
             threads: 0,
+            path: None,
             budget: Duration::from_millis(1500),
             only_fit: false,
             profile: false,
@@ -42,6 +46,7 @@ impl Settings {
             let number = |text: String| text.parse::<f64>().unwrap_or_else(|_| panic!("`{text}` is no number"));
             match argument.as_str() {
                 "--threads" => settings.threads = number(next()) as usize,
+                "--path" => settings.path = Some(path(&next())),
                 "--budget" => settings.budget = Duration::from_secs_f64(number(next())),
                 "--against" => settings.against = Some(next()),
                 "--pool" => memory::set_pool_limit((number(next()) * (1 << 20) as f64) as usize),
@@ -66,7 +71,7 @@ impl Settings {
 
     /// How code is compiled: as training does it, subnormals flushed as the peers flush them.
     pub(crate) fn options(&self) -> Options {
-        Options { threads: self.threads, ..Options::training() }
+        Options { threads: self.threads, path: self.path, ..Options::training() }
     }
 
     /// How many threads code may use.
@@ -76,6 +81,18 @@ impl Settings {
             n => n,
         }
     }
+}
+
+/// The path of this name, which the machine must have.
+fn path(name: &str) -> Path {
+    let path = match name {
+        "scalar" => Path::Scalar,
+        "avx2" => Path::Avx2,
+        "avx512" => Path::Avx512,
+        _ => panic!("`{name}` is none of `scalar`, `avx2` and `avx512`"),
+    };
+    assert!(path.is_available(), "this machine lacks the instructions of `{name}`");
+    path
 }
 
 /// A compiled function that is measured by what it reads and writes at least.
