@@ -201,7 +201,7 @@ fn unit(
 /// What becomes of a kernel on its way, for people to read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// The CLIF that was emitted. A kernel in 512-bit vectors has some, too, for machines without them.
+    /// The CLIF that was emitted. A kernel in wide vectors has some, too, for machines without them.
     pub clif: String,
     /// The CLIF after Cranelift's optimisation.
     pub optimized: String,

@@ -103,7 +103,7 @@ impl Instructions for Avx2 {
         }
     }
 
-    fn from_general(&self, w: &mut Writer<'_>, dst: u8, from: Gpr) {
+    fn broadcast(&self, w: &mut Writer<'_>, dst: u8, from: Gpr) {
         w.short(MOVE_FROM_GENERAL, dst, Rm::Register(from.0));
         w.vector(BROADCAST_INT, dst, 0, (Rm::Register(dst), false), None);
     }
@@ -178,7 +178,7 @@ impl Instructions for Avx2 {
     fn tail(&self, w: &mut Writer<'_>, vectors: usize) {
         let [scratch, second] = [w.scratch, w.second];
         w.a.store_cell(w.rest(), RDX);
-        self.from_general(w, scratch, RDX);
+        self.broadcast(w, scratch, RDX);
         for part in 0..vectors {
             // Those are left whose number is less than theirs.
             w.vector(WIDEN_BYTES, second, 0, (Rm::Count, false), None);

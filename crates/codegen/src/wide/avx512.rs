@@ -73,7 +73,7 @@ impl Instructions for Avx512 {
         }
     }
 
-    fn from_general(&self, w: &mut Writer<'_>, dst: u8, from: Gpr) {
+    fn broadcast(&self, w: &mut Writer<'_>, dst: u8, from: Gpr) {
         w.vector(BROADCAST_GENERAL, dst, 0, (Rm::Register(from.0), false), None);
     }
 

@@ -1,10 +1,13 @@
-//! Kernels in 512-bit vectors, written without Cranelift, which has none.
+//! Kernels in vectors of 512 or 256 bits, written without Cranelift, which has none.
 //!
 //! Only kernels of a plain kind, on f32 and what is no wider: `par` loops around straight bodies ([`straight`]),
 //! reductions along rows and of everything ([`reduce`], [`tree`]), reductions and sequences down columns ([`columns`],
 //! [`tiles`]). The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
-//! what is recorded gets registers in one pass ([`allocate`]) and is written as AVX-512 ([`write`]). Everything else, and
-//! every machine without these instructions, has Cranelift's 128-bit code.
+//! what is recorded gets registers in one pass ([`allocate`]) and is written ([`write`], [`operations`]) in one of two forms
+//! ([`Wide`]): AVX-512 ([`avx512`]), or AVX2 with fused multiply-add ([`avx2`]) where that is all there is. Both have the
+//! same kernels. What differs is how many lanes a vector has, how many registers there are, and how some of the lanes are
+//! meant: by mask registers, or by vectors of all ones. Everything else, and every other machine, has Cranelift's 128-bit
+//! code.
 
 mod form;
 mod assembler;

@@ -143,12 +143,12 @@ impl Writer<'_> {
             }
             Item::Number { dst, terms, offset } => {
                 self.number(terms, offset);
-                self.set.from_general(self, self.target(*dst), RAX);
+                self.set.broadcast(self, self.target(*dst), RAX);
                 self.keep(*dst);
             }
             Item::Lanes { dst, part } => {
                 let (target, first) = (self.target(*dst), self.second);
-                self.set.from_general(self, first, RSI);
+                self.set.broadcast(self, first, RSI);
                 self.vector(WIDEN_BYTES, target, 0, (Rm::Count, false), None);
                 let before = Arg::Const((self.l.wide.lanes() * part) as u32);
                 for rm in [(Rm::Register(first), false), self.rm(before)] {

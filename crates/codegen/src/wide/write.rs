@@ -116,7 +116,7 @@ pub(super) trait Instructions: Sync {
     fn op(&self, w: &mut Writer<'_>, dst: u8, code: Code, args: &[Arg]);
 
     /// The lower half of a general register in every lane.
-    fn from_general(&self, w: &mut Writer<'_>, dst: u8, from: Gpr);
+    fn broadcast(&self, w: &mut Writer<'_>, dst: u8, from: Gpr);
 
     /// A mask of the lanes that are truth values other than 0.
     fn mask_of(&self, w: &mut Writer<'_>, dst: u8, from: u8);
