@@ -62,7 +62,8 @@ pub struct Options {
     /// matrices, transcendental functions, reductions) if that is no more than this, and no more than half of
     /// `max_bytes`; other loops compute it again.
     pub save_bytes: usize,
-    /// The instructions that library kernels use; by default the best there are.
+    /// The instructions that kernels use, those of the library and compiled ones; by default the best there are. All
+    /// paths have equal bits.
     pub path: Option<Path>,
     /// Where machine code is kept for later processes; by default nowhere.
     ///

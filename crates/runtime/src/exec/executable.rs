@@ -398,6 +398,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn code_is_kept_to_a_path() {
+        let form = |path| {
+            let CodegenOptions { vectorize, wide, .. } = codegen(&Options { path, ..Options::default() });
+            (vectorize, wide)
+        };
+        assert_eq!(form(None), (true, Some(Wide::Avx512)));
+        assert_eq!(form(Some(Path::Avx512)), form(None));
+        assert_eq!(form(Some(Path::Avx2)), (true, Some(Wide::Avx2)));
+        assert_eq!(form(Some(Path::Scalar)), (false, None));
+    }
+
+    #[test]
     fn executables_and_variables_cross_threads() {
         fn crosses<T: Send + Sync>() {}
         crosses::<Executable>();
