@@ -20,6 +20,13 @@ impl Writer<'_> {
                     self.multiply(RDX, size);
                 }
             }
+            Range::Part(begin, end) => {
+                // mov esi, begin; mov edx, end
+                self.a.raw(&[0xBE]);
+                self.a.immediate(*begin as i32);
+                self.a.raw(&[0xBA]);
+                self.a.immediate(*end as i32);
+            }
             Range::Block(blocks) => self.block_range(*blocks),
             Range::Tile(Tile(begin)) => {
                 self.a.load_cell(RSI, *begin);

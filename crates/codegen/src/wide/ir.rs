@@ -171,6 +171,8 @@ pub(super) enum Range {
     Given(SmallVec<[Size; 2]>),
     /// From 0 to the product of these.
     Whole(SmallVec<[Size; 2]>),
+    /// From one number to another.
+    Part(i64, i64),
     /// The block of a reduction that is under way.
     Block(Blocks),
     /// The tile that is under way.

@@ -3,8 +3,9 @@
 
 use super::ir::*;
 use super::list::Lister;
+use super::reduce::Reducer;
 use smallvec::smallvec;
-use tracelift_kernel::loops::{Block, LoopKind, LoopVar, Stmt};
+use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
 use tracelift_tensor::DType;
 
@@ -14,6 +15,8 @@ const WIDTH: usize = 4096;
 const LEAST: i64 = 512;
 /// Matrices of fewer elements are near already.
 const LARGE: i64 = 1 << 18;
+/// More blocks of rows are gone down in narrow columns: each has code of its own.
+const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
 
@@ -22,68 +25,46 @@ impl Lister<'_> {
     /// large. Otherwise says whether everything in it has a form.
     pub(super) fn tiled(&mut self, body: &Block, var: LoopVar, range: &Range, columns: Option<i64>) -> Option<bool> {
         let [Stmt::Loop(inner), rest @ ..] = body.stmts.as_slice() else { return None };
-        let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
+        if !matches!(inner.kind, LoopKind::Reduce { .. }) {
+            return None;
+        }
         let rows = inner.axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?))?;
         let is_large = columns.is_some_and(|n| n >= LEAST && n.saturating_mul(rows) >= LARGE);
         let is_one_reduction = rest.iter().all(|stmt| !matches!(stmt, Stmt::Loop(_)));
-        if !is_large || !is_one_reduction || rows > BLOCK as i64 {
+        if !is_large || !is_one_reduction || rows > MOST_BLOCKS * BLOCK as i64 {
             return None;
         }
-        Some(self.tiles(body, rest, var, range, kinds).is_some())
+        Some(self.tiles(inner, rest, (var, range), rows).is_some())
     }
 
-    fn tiles(
-        &mut self,
-        body: &Block,
-        rest: &[Stmt],
-        var: LoopVar,
-        range: &Range,
-        kinds: &[tracelift_kernel::meaning::ReduceKind],
-    ) -> Option<()> {
-        let Stmt::Loop(inner) = &body.stmts[0] else { return None };
+    fn tiles(&mut self, inner: &Loop, rest: &[Stmt], (var, range): (LoopVar, &Range), rows: i64) -> Option<()> {
+        let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
         let reducers = self.reducers(inner, kinds)?;
-        let (down, extent) = self.axis(inner)?;
         let tile = Tile(self.l.reserve(Tile::CELLS));
         let width = WIDTH / reducers.len().next_power_of_two();
-        let sums: Vec<Address> = reducers
-            .iter()
-            .map(|_| {
-                let root = Root::Frame(self.l.slots, tile);
-                self.l.slots += width / self.l.wide.lanes();
-                Address { root, terms: smallvec![], offset: Size::Known(0), dtype: DType::F32 }
-            })
-            .collect();
         self.l.items.push(Item::Tiles { tile, width, range: range.clone() });
-        // What changes nothing.
-        self.l.items.push(Item::BeginWide(Range::Tile(tile)));
-        self.l.items.push(Item::Turns(Turns { streams: sums.clone(), vectors: 1, tail: true, nested: None }));
-        for (stream, reducer) in reducers.iter().enumerate() {
-            let value = Arg::Value(self.identity(reducer));
-            self.l.items.push(Item::Store { value, stream, part: 0 });
-        }
-        self.l.items.extend([Item::End, Item::End]);
-        // Row after row.
+        // The tree of `tree.rs`, whose blocks are few and known: the runs that are complete, the latest last.
+        let mut runs: Vec<Vec<Address>> = vec![];
+        let mut open = 0;
         let counter = self.l.reserve(2);
-        self.counters[down.0 as usize] = Some(counter);
-        self.l.items.push(Item::Begin { counter, range: Range::Whole(extent.sizes) });
-        let mut wide = self.begin_wide(&inner.body.stmts, var, Range::Tile(tile), &[])?;
-        let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
-        for vectors in [VECTORS, 1] {
-            self.l.items.push(wide.turns(vectors, vectors == 1));
-            for part in 0..vectors {
-                self.varying(&inner.body.stmts, &wide, part)?;
-                for ((value, reducer), stream) in inner.body.yields.iter().zip(&reducers).zip(&streams) {
-                    let sum = self.l.value(Class::Vector);
-                    self.l.items.push(Item::Load { dst: sum, stream: *stream, part });
-                    let element = self.element(reducer, value)?;
-                    let value = self.join(reducer, Arg::Value(sum), element)?;
-                    self.l.items.push(Item::Store { value, stream: *stream, part });
-                }
+        for (block, begin) in (0..rows).step_by(BLOCK).enumerate() {
+            if runs.len() == open {
+                let sums = (0..reducers.len()).map(|_| self.sums(tile, width)).collect();
+                runs.push(sums);
             }
-            self.l.items.push(Item::End);
+            let part = Range::Part(begin, rows.min(begin + BLOCK as i64));
+            self.sum_rows(inner, (var, tile), (counter, part), &reducers, &runs[open])?;
+            open += 1;
+            for _ in 0..block.trailing_ones() {
+                open -= 1;
+                self.join_sums(tile, &reducers, &runs[open - 1], &runs[open])?;
+            }
         }
-        self.l.items.extend([Item::End, Item::End]);
-        self.counters[down.0 as usize] = None;
+        while open > 1 {
+            open -= 1;
+            self.join_sums(tile, &reducers, &runs[open - 1], &runs[open])?;
+        }
+        let sums = runs.swap_remove(0);
         // What is done with the sums.
         let mut wide = self.begin_wide(rest, var, Range::Tile(tile), &inner.results)?;
         let streams: Vec<usize> = sums.into_iter().map(|sum| wide.add(sum)).collect();
@@ -95,6 +76,71 @@ impl Lister<'_> {
         }
         self.varying(rest, &wide, 0)?;
         self.l.items.extend([Item::End, Item::End, Item::End]);
+        Some(())
+    }
+
+    /// Room in the frame for the sums of a tile.
+    fn sums(&mut self, tile: Tile, width: usize) -> Address {
+        let root = Root::Frame(self.l.slots, tile);
+        self.l.slots += width / self.l.wide.lanes();
+        Address { root, terms: smallvec![], offset: Size::Known(0), dtype: DType::F32 }
+    }
+
+    /// Row after row to sums that begin with what changes nothing.
+    fn sum_rows(
+        &mut self,
+        inner: &Loop,
+        (var, tile): (LoopVar, Tile),
+        (counter, rows): (usize, Range),
+        reducers: &[Reducer],
+        sums: &[Address],
+    ) -> Option<()> {
+        self.l.items.push(Item::BeginWide(Range::Tile(tile)));
+        self.l.items.push(Item::Turns(Turns { streams: sums.to_vec(), vectors: 1, tail: true, nested: None }));
+        for (stream, reducer) in reducers.iter().enumerate() {
+            let value = Arg::Value(self.identity(reducer));
+            self.l.items.push(Item::Store { value, stream, part: 0 });
+        }
+        self.l.items.extend([Item::End, Item::End]);
+        let (down, _) = self.axis(inner)?;
+        self.counters[down.0 as usize] = Some(counter);
+        self.l.items.push(Item::Begin { counter, range: rows });
+        let mut wide = self.begin_wide(&inner.body.stmts, var, Range::Tile(tile), &[])?;
+        let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
+        for vectors in [VECTORS, 1] {
+            self.l.items.push(wide.turns(vectors, vectors == 1));
+            for part in 0..vectors {
+                self.varying(&inner.body.stmts, &wide, part)?;
+                for ((value, reducer), stream) in inner.body.yields.iter().zip(reducers).zip(&streams) {
+                    let sum = self.l.value(Class::Vector);
+                    self.l.items.push(Item::Load { dst: sum, stream: *stream, part });
+                    let element = self.element(reducer, value)?;
+                    let value = self.join(reducer, Arg::Value(sum), element)?;
+                    self.l.items.push(Item::Store { value, stream: *stream, part });
+                }
+            }
+            self.l.items.push(Item::End);
+        }
+        self.l.items.extend([Item::End, Item::End]);
+        self.counters[down.0 as usize] = None;
+        Some(())
+    }
+
+    /// Joins the sums of earlier rows with those of later ones, in the place of the former.
+    fn join_sums(&mut self, tile: Tile, reducers: &[Reducer], earlier: &[Address], later: &[Address]) -> Option<()> {
+        let streams: Vec<Address> = earlier.iter().chain(later).cloned().collect();
+        self.l.items.push(Item::BeginWide(Range::Tile(tile)));
+        self.l.items.push(Item::Turns(Turns { streams, vectors: 1, tail: true, nested: None }));
+        for (stream, reducer) in reducers.iter().enumerate() {
+            let [a, b] = [stream, reducers.len() + stream].map(|stream| {
+                let dst = self.l.value(Class::Vector);
+                self.l.items.push(Item::Load { dst, stream, part: 0 });
+                Arg::Value(dst)
+            });
+            let value = self.join(reducer, a, b)?;
+            self.l.items.push(Item::Store { value, stream, part: 0 });
+        }
+        self.l.items.extend([Item::End, Item::End]);
         Some(())
     }
 }

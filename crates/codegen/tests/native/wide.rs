@@ -256,6 +256,10 @@ fn more_values_than_registers_are_kept_in_memory() {
 fn columns_of_large_matrices_are_reduced_in_tiles() {
     for (dtype, kinds, rows, columns) in [
         (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 180, 1500),
+        // Several blocks of rows: 2, 3 and 6 of them.
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 4097, 530),
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Sum], 3 * 4096, 512),
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Min], 5 * 4096 + 7, 512),
         (DType::Bool, [ReduceKind::Any, ReduceKind::All], 510, 515),
     ] {
         let [n, m] = [rows, columns].map(Dim::from);
