@@ -1,6 +1,6 @@
 //! The limits of this machine: bandwidth of copying, reading and triads, and the peak of fused multiply-adds.
 //!
-//! Vectors are 256 bits wide where the machine has them. Memory is used again, so that no page is touched for the first
+//! Vectors are 256 bits wide where the machine has them, those of multiply-adds 512. Memory is used again, so that no page is touched for the first
 //! time while the clock runs; each thread has its part.
 
 use crate::measure::{Settings, Times};
@@ -44,8 +44,9 @@ impl Ceilings {
             bandwidth.push((8.0 * n as f64, best));
         }
         let rounds = 2_000_000;
-        let times = timed(settings, 1, |_| (), |()| Arch::new().dispatch(Chains { rounds }));
-        let flops = (rounds * Arch::new().dispatch(Width)) as f64 * 2.0 * settings.thread_count() as f64;
+        let (chains, width) = widest_chains();
+        let times = timed(settings, 1, |_| (), |()| chains(rounds));
+        let flops = (rounds * width) as f64 * 2.0 * settings.thread_count() as f64;
         report(&times, settings, "HW.fma-peak", "gflop_s", flops);
         Ceilings { bandwidth, flops: flops / times.least() }
     }
@@ -124,8 +125,33 @@ fn stream(settings: &Settings, n: usize, pass: Pass) -> Times {
     timed(settings, passes, make, |part| pass(black_box(part), black_box(3.0)))
 }
 
-/// How many sums a round of multiply-adds goes on with: more than a unit has under way.
+/// How many sums a round of multiply-adds goes on with: more than the units have under way.
 const CHAINS: usize = 12;
+
+/// Runs rounds of multiply-adds on the widest vectors of this machine, and how many a round is.
+fn widest_chains() -> (fn(usize), usize) {
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx512f") {
+        // SAFETY: the machine has the instructions.
+        #[expect(unsafe_code, reason = "512-bit vectors are not among the instructions that pulp is built with")]
+        return (|rounds| unsafe { wide_chains(rounds) }, CHAINS * 16);
+    }
+    (|rounds| Arch::new().dispatch(Chains { rounds }), Arch::new().dispatch(Width))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn wide_chains(rounds: usize) {
+    use std::arch::x86_64::*;
+    let [x, y] = [0.999, 1e-3].map(|value| _mm512_set1_ps(black_box(value)));
+    let mut sums = [y; CHAINS];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_fmadd_ps(*sum, x, y);
+        }
+    }
+    black_box(sums.into_iter().fold(0.0, |total, sum| total + _mm512_reduce_add_ps(sum)));
+}
 
 /// Independent chains of fused multiply-adds.
 struct Chains {
