@@ -143,6 +143,49 @@ fn blocks_of_rows_steps_and_columns_do_not_show() {
 }
 
 #[test]
+fn products_of_many_rows_share_a_packed_operand() {
+    // Several blocks of columns and of steps, tails of all of them, and rows that no tile divides.
+    for (m, k, n) in [(131, 1030, 150), (128, 40, 1100), (205, 515, 65), (700, 9, 700)] {
+        let plain = MatMul::row_major(m, k, n);
+        check::<f32>(&plain, 11, false);
+        check::<f32>(&plain.with_a_transposed(), 12, true);
+        check::<f32>(&plain.with_b_transposed(), 13, false);
+        check::<f64>(&plain.with_a_transposed().with_b_transposed(), 14, false);
+    }
+    let spread = MatMul { c_row: 413, ..MatMul::row_major(130, 100, 411) };
+    check_both(
+        &MatMul { a: Strides { row: 1, col: 130, batch: 0 }, c_batch: 130 * 413, ..spread.with_batch(2) },
+        15,
+        true,
+    );
+    let with_gaps = Strides { row: 2, col: 200, batch: 0 };
+    check::<f32>(&MatMul { b: with_gaps, ..MatMul::row_major(140, 100, 300) }, 16, false);
+}
+
+#[test]
+fn few_rows_by_a_transposed_operand_are_divided_by_columns() {
+    for (m, k, n, batch) in [(32, 100, 784, 1), (1, 300, 515, 1), (7, 129, 200, 3), (127, 33, 129, 2)] {
+        check_both(&MatMul::row_major(m, k, n).with_b_transposed().with_batch(batch), 17, true);
+    }
+}
+
+#[test]
+fn integers_of_many_rows_equal_a_plain_sum() {
+    let (m, k, n) = (150, 170, 200);
+    let numbers = |count: usize, by: i32| (0..count).map(|at| (at as i32).wrapping_mul(by)).collect::<Vec<_>>();
+    let (a, b) = (numbers(m * k, 0x9E37_79B1_u32 as i32), numbers(k * n, 0x85EB_CA6B_u32 as i32));
+    for how in hows() {
+        let mut c = vec![1; m * n];
+        matmul_with(&MatMul::row_major(m, k, n).with_b_transposed(), &a, &b, &mut c, &how);
+        for (at, found) in c.into_iter().enumerate() {
+            let (i, j) = (at / n, at % n);
+            let terms = (0..k).map(|step| a[i * k + step].wrapping_mul(b[j * k + step]));
+            assert_eq!(found, terms.fold(0, i32::wrapping_add), "{how:?}");
+        }
+    }
+}
+
+#[test]
 fn one_known_column_uses_lanes() {
     for m in [1, 2, 7, 8, 9, 32, 33] {
         for k in [0, 1, 3, 4, 8, 15, 16, 17, 30, 31, 32, 33, 100] {
@@ -245,7 +288,15 @@ unsafe fn see_rows(context: *const (), first: usize, rows: usize) -> i32 {
 
 #[test]
 fn an_epilogue_sees_every_row_once_and_finished() {
-    for (m, k, n, batch) in [(300, 20, 40, 1), (200, 300, 300, 1), (5, 3, 4, 7), (64, 0, 100, 1), (40, 33, 1, 2)] {
+    for (m, k, n, batch) in [
+        (300, 20, 40, 1),
+        (200, 300, 300, 1),
+        (260, 30, 1100, 1),
+        (160, 520, 60, 2),
+        (5, 3, 4, 7),
+        (64, 0, 100, 1),
+        (40, 33, 1, 2),
+    ] {
         for order in [Order::Chain, Order::Lanes] {
             if order == Order::Lanes && n != 1 {
                 continue;

@@ -1,29 +1,31 @@
 //! Products in chain order: blocks of rows, blocks of `k`, panels of columns, tiles.
 //!
-//! Blocks of rows are outermost, so that an epilogue finds its rows complete and hot.
+//! A task finishes some rows before it begins others, so that an epilogue finds its rows complete and hot.
 
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::lanes::{Float, Lanes};
 use super::pack::{self, View};
 use super::scratch::Scratch;
-use super::split::evenly;
+use super::split::Pieces;
 use super::task::Task;
-use super::tile::{self, LONE_ROW_VECTORS, Tile};
+use super::tile::{self, Shape, Tile};
 use std::ops::Range;
 use std::ptr;
 
 /// Steps along `k` in a block: a panel of the right operand this deep stays near the processor.
-const BLOCK_STEPS: usize = 256;
+const BLOCK_STEPS: usize = 128;
 /// Rows in a block, and the fewest of them where a block shares the cost of packing.
 const BLOCK_ROWS: usize = 256;
 const FEWEST_PACKED_ROWS: usize = 64;
+/// Panels from which on a left operand with its steps far apart is copied for them.
+const FEWEST_PANELS: usize = 6;
 /// Bytes of the result in a block that an epilogue is to find in the second-level cache.
 const HOT_BYTES: usize = 64 << 10;
 /// Lines further apart than this, in bytes, cost a page of the address cache each and compete for places of the cache.
 const FAR_APART: usize = 2048;
 
-/// Computes the rows of a task.
+/// Computes the rows and columns of a task.
 ///
 /// # Safety
 ///
@@ -43,14 +45,16 @@ pub(super) unsafe fn product<L: Lanes>(task: &Task<'_, L::Float>) -> i32 {
         unsafe {
             let a = task.operands.a.offset(matrix as isize * spec.a.batch);
             let b = task.operands.b.offset(matrix as isize * spec.b.batch);
+            let columns = &task.columns;
             let block = Block {
                 rows: end - row,
-                k: spec.k,
-                n: spec.n,
+                columns: columns.len(),
+                steps: task.steps.clone(),
                 a: View { first: a, row: spec.a.row, col: spec.a.col }.from(i, 0),
-                b: View { first: b, row: spec.b.row, col: spec.b.col },
-                c: task.operands.c.add(matrix * spec.c_batch + i * spec.c_row),
+                b: View { first: b, row: spec.b.row, col: spec.b.col }.from(0, columns.start),
+                c: task.operands.c.add(matrix * spec.c_batch + i * spec.c_row + columns.start),
                 c_row: spec.c_row,
+                packed: task.packed,
             };
             block.compute::<L>(&blocking, room);
         }
@@ -63,7 +67,31 @@ pub(super) unsafe fn product<L: Lanes>(task: &Task<'_, L::Float>) -> i32 {
     0
 }
 
-/// How a product is cut into blocks, and which operands are copied first.
+/// Packs the columns of a task and a part of its steps to where `task.packed` says that other tasks will find them.
+///
+/// # Safety
+///
+/// As for [`super::run`]; `to` must have room for the task's steps of its columns, rounded up to whole vectors,
+/// and the machine the instructions of `L`.
+#[inline(always)]
+pub(super) unsafe fn pack_right<L: Lanes>(task: &Task<'_, L::Float>, steps: Range<usize>, to: *mut L::Float) {
+    let (spec, columns) = (task.spec, &task.columns);
+    let depth = task.steps.len();
+    // SAFETY: the panels lie in the right operand of the task's matrix, and their copies side by side in `to`.
+    unsafe {
+        let matrix = task.rows.start / spec.m;
+        let first = task.operands.b.offset(matrix as isize * spec.b.batch);
+        let b = View { first, row: spec.b.row, col: spec.b.col }.from(steps.start, columns.start);
+        let vectors = columns.len().div_ceil(L::WIDTH);
+        let panels = Pieces::of(vectors, Shape::of_many_rows::<L>(vectors).vectors);
+        for panel in panels.iter().map(|vectors| Panel::new::<L>(vectors, columns.len())) {
+            let before = panel.column * depth + (steps.start - task.steps.start) * panel.vectors * L::WIDTH;
+            pack::right::<L>(b.from(0, panel.column), steps.len(), panel.columns, panel.vectors, to.add(before));
+        }
+    }
+}
+
+/// How a task is cut into blocks, and which operands are copied first.
 struct Blocking {
     rows: usize,
     steps: usize,
@@ -79,84 +107,103 @@ impl Blocking {
         let rows = spec.m.min(task.rows.len());
         let is_far = |stride: isize| stride.unsigned_abs().saturating_mul(bytes) >= FAR_APART;
         // A panel is read by every tile of its block, a block of the left operand by every panel.
+        let packs_left =
+            spec.a.col != 1 && is_far(spec.a.col) && task.columns.len() >= FEWEST_PANELS * L::WIDE.vectors * L::WIDTH;
+        if task.packed.is_some() {
+            return Blocking { rows, steps: task.steps.len(), packs_left, packs_right: false };
+        }
         let packs_right = spec.b.col != 1 || (is_far(spec.b.row) && rows >= BLOCK_ROWS);
-        let left_line = if spec.a.row == 1 { spec.a.col } else { spec.a.row };
-        let packs_left = is_far(left_line) && rows >= FEWEST_PACKED_ROWS && spec.n >= 8 * L::TILE_VECTORS * L::WIDTH;
         let hot_rows = match task.epilogue {
-            Some(_) => (HOT_BYTES / bytes / spec.n.max(1)).next_multiple_of(L::TILE_ROWS),
+            Some(_) => (HOT_BYTES / bytes / spec.n.max(1)).next_multiple_of(L::WIDE.rows),
             None => BLOCK_ROWS,
         };
-        let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::TILE_ROWS };
-        Blocking {
-            rows: hot_rows.clamp(fewest, BLOCK_ROWS).min(rows),
-            steps: BLOCK_STEPS.min(spec.k),
-            packs_left,
-            packs_right,
-        }
+        let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::WIDE.rows };
+        let rows = hot_rows.clamp(fewest, BLOCK_ROWS).min(rows);
+        Blocking { rows, steps: BLOCK_STEPS.min(spec.k), packs_left, packs_right }
     }
 
     #[inline(always)]
     fn scratch_elements<L: Lanes>(&self) -> usize {
-        let left = if self.packs_left { pack::left_elements(self.rows, self.steps) } else { 0 };
+        let left = if self.packs_left { pack::left_elements::<L>(self.rows, self.steps) } else { 0 };
         let right = if self.packs_right { pack::right_elements::<L>(self.steps) } else { 0 };
         left + right
     }
 }
 
-/// Some rows of one matrix product.
+/// Some rows and columns of one matrix product.
 struct Block<T> {
     rows: usize,
-    k: usize,
-    n: usize,
+    columns: usize,
+    steps: Range<usize>,
     a: View<T>,
     b: View<T>,
     c: *mut T,
     c_row: usize,
+    packed: Option<*const T>,
 }
 
 impl<T: Float> Block<T> {
     #[inline(always)]
     unsafe fn compute<L: Lanes<Float = T>>(&self, blocking: &Blocking, scratch: *mut T) {
-        for steps in blocks_of_steps(self.k, blocking.steps) {
+        let vectors = self.columns.div_ceil(L::WIDTH);
+        let shape = match self.packed {
+            Some(_) => Shape::of_many_rows::<L>(vectors),
+            None => Shape::of::<L>(self.rows, vectors),
+        };
+        let panels = Pieces::of(vectors, shape.vectors);
+        let groups = Pieces::of(self.rows, shape.rows);
+        // No step at all is one empty block, whose tiles write zeros.
+        let blocks = Pieces::of(self.steps.len().max(1), blocking.steps.max(1));
+        for steps in blocks.iter() {
+            let steps = self.steps.start + steps.start..self.steps.end.min(self.steps.start + steps.end);
             // SAFETY: rows, steps and columns of the panels lie in this block, and the scratch has room for
             // a left operand of the blocking's rows and steps, then for the widest panel of its steps.
             unsafe {
-                let mut a = self.a.from(0, steps.start);
                 let mut panel_scratch = scratch;
                 if blocking.packs_left {
-                    a = pack::left::<L>(a, self.rows, steps.len(), scratch);
-                    panel_scratch = scratch.add(pack::left_elements(blocking.rows, blocking.steps));
+                    pack::left::<L>(self.a.from(0, steps.start), groups, steps.len(), scratch);
+                    panel_scratch = scratch.add(pack::left_elements::<L>(blocking.rows, blocking.steps));
                 }
-                for panel in Panel::all::<L>(self.n, self.rows) {
-                    let mut b = self.b.from(steps.start, panel.column);
-                    if blocking.packs_right {
-                        pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
-                        b = View { first: panel_scratch, row: (panel.vectors * L::WIDTH) as isize, col: 1 };
-                    }
-                    let tail_lanes = panel.tail_lanes::<L>();
-                    for rows in evenly(self.rows, L::TILE_ROWS) {
+                // What was packed for all is read again and again from the second-level cache;
+                // what is packed here, or lies where it is, is used while it is near.
+                let (outer, inner) =
+                    if self.packed.is_some() { (groups.count, panels.count) } else { (panels.count, groups.count) };
+                for outer_idx in 0..outer {
+                    for inner_idx in 0..inner {
+                        let (panel_idx, group) =
+                            if self.packed.is_some() { (inner_idx, outer_idx) } else { (outer_idx, inner_idx) };
+                        let (rows, panel) = (groups.get(group), Panel::new::<L>(panels.get(panel_idx), self.columns));
+                        let packed_row = (panel.vectors * L::WIDTH) as isize;
+                        let mut b = self.b.from(steps.start, panel.column);
+                        if let Some(packed) = self.packed {
+                            b = View { first: packed.add(panel.column * steps.len()), row: packed_row, col: 1 };
+                        } else if blocking.packs_right {
+                            if inner_idx == 0 {
+                                pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
+                            }
+                            b = View { first: panel_scratch, row: packed_row, col: 1 };
+                        }
+                        let a = if blocking.packs_left {
+                            pack::packed_left::<L>(scratch, group, steps.len())
+                        } else {
+                            self.a.from(rows.start, steps.start)
+                        };
                         let tile = Tile {
                             k: steps.len(),
-                            a: a.from(rows.start, 0),
+                            a,
                             b: b.first,
                             b_row: b.row,
+                            b_is_whole: self.packed.is_some() || blocking.packs_right,
                             c: self.c.add(rows.start * self.c_row + panel.column),
                             c_row: self.c_row,
                             begins: steps.start == 0,
                         };
-                        tile::compute::<L>(&tile, rows.len(), panel.vectors, tail_lanes);
+                        tile::compute::<L>(&tile, rows.len(), panel.vectors, panel.tail_lanes::<L>());
                     }
                 }
             }
         }
     }
-}
-
-/// Blocks of steps along `k`; no step at all is one empty block, whose tiles write zeros.
-#[inline(always)]
-fn blocks_of_steps(k: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let none = (k == 0).then_some(0..0);
-    none.into_iter().chain(evenly(k, most.max(1)))
 }
 
 /// Neighbouring columns, a few vectors wide.
@@ -167,13 +214,11 @@ struct Panel {
 }
 
 impl Panel {
+    /// The panel of these vectors of `columns`.
     #[inline(always)]
-    fn all<L: Lanes>(n: usize, rows: usize) -> impl Iterator<Item = Panel> {
-        let most = if rows == 1 { LONE_ROW_VECTORS } else { L::TILE_VECTORS };
-        evenly(n.div_ceil(L::WIDTH), most).map(move |vectors| {
-            let column = vectors.start * L::WIDTH;
-            Panel { column, columns: n.min(vectors.end * L::WIDTH) - column, vectors: vectors.len() }
-        })
+    fn new<L: Lanes>(vectors: Range<usize>, columns: usize) -> Panel {
+        let column = vectors.start * L::WIDTH;
+        Panel { column, columns: columns.min(vectors.end * L::WIDTH) - column, vectors: vectors.len() }
     }
 
     /// Lanes of the last vector that are columns.

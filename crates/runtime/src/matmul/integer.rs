@@ -22,12 +22,12 @@ pub(super) unsafe fn product<T: Copy + Default>(
             let a = task.operands.a.offset(matrix as isize * spec.a.batch + i as isize * spec.a.row);
             let b = task.operands.b.offset(matrix as isize * spec.b.batch);
             let c = task.operands.c.add(matrix * spec.c_batch + i * spec.c_row);
-            for j in 0..spec.n {
+            for j in task.columns.clone() {
                 *c.add(j) = T::default();
             }
             for step in 0..spec.k as isize {
                 let left = *a.offset(step * spec.a.col);
-                for j in 0..spec.n {
+                for j in task.columns.clone() {
                     let right = *b.offset(step * spec.b.row + j as isize * spec.b.col);
                     *c.add(j) = add(*c.add(j), multiply(left, right));
                 }

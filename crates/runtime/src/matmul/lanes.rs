@@ -5,6 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
+use super::tile::Shape;
 use std::ops::Add;
 
 /// A float type that vectors are made of.
@@ -40,15 +41,16 @@ pub(super) trait Lanes: Copy {
     type Tail: Copy;
     /// Number of lanes.
     const WIDTH: usize;
-    /// Rows of the largest tile.
-    const TILE_ROWS: usize;
-    /// Vectors in a row of the largest tile.
-    const TILE_VECTORS: usize;
-    /// Whether reading a tail costs no more than reading all lanes.
-    const TAILS_ARE_FREE: bool;
+    /// The largest tiles whose sums fit into the registers: of few vectors, and of more.
+    const TALL: Shape;
+    const WIDE: Shape;
 
     /// The first `lanes` lanes.
     unsafe fn tail(lanes: usize) -> Self::Tail;
+    /// The number itself, which the compiler is kept from computing anew from others in every step of a loop.
+    fn kept(number: usize) -> usize {
+        number
+    }
     /// All lanes +0.0.
     unsafe fn zero() -> Self;
     /// All lanes `x`.
@@ -82,9 +84,8 @@ impl<T: Float> Lanes for Portable<T> {
     type Float = T;
     type Tail = usize;
     const WIDTH: usize = 4;
-    const TILE_ROWS: usize = 4;
-    const TILE_VECTORS: usize = 2;
-    const TAILS_ARE_FREE: bool = false;
+    const TALL: Shape = Shape { rows: 4, vectors: 2 };
+    const WIDE: Shape = Shape { rows: 4, vectors: 2 };
 
     #[inline(always)]
     unsafe fn tail(lanes: usize) -> usize {

@@ -9,12 +9,14 @@
 #![expect(unsafe_code, reason = "compiled programs hand over addresses, not slices")]
 
 mod chain;
+mod division;
 mod element;
 mod integer;
 mod lane_order;
 mod lanes;
 mod pack;
 mod scratch;
+mod shared;
 mod spec;
 mod split;
 mod task;
@@ -25,6 +27,7 @@ pub use spec::{MatMul, Order, Strides};
 pub use task::{Epilogue, EpilogueFn, How, Operands};
 
 use crate::pool;
+use division::Division;
 use std::sync::Mutex;
 use task::Task;
 
@@ -67,40 +70,55 @@ pub fn matmul_with<T: Element>(spec: &MatMul, a: &[T], b: &[T], c: &mut [T], how
 /// Every address that the strides of `spec` reach must be valid for reads (`a`, `b`) or writes (`c`),
 /// elements of `c` must be distinct, and `c` must overlap neither `a` nor `b`.
 pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How) -> i32 {
-    let rows = spec.rows();
-    let tile_rows = spec.rows_per_tile(how.threads);
-    if tile_rows < rows {
+    let path = how.path.or_best();
+    match Division::of::<T>(spec, how) {
+        Division::Rows(most) => {
+            let rows = spec.rows();
+            let run = |rows| {
+                let task = Task::of_rows(spec, operands, rows, how.epilogue.as_ref());
+                // SAFETY: handed on from the caller; the path is available, and rows of different tasks are disjoint.
+                unsafe { T::product(path, &task) }
+            };
+            if most >= rows {
+                return run(0..rows);
+            }
+            first_fault(how.threads, rows.div_ceil(most), &|idx| run(idx * most..rows.min((idx + 1) * most)))
+        }
+        Division::Columns(most) => {
+            let pieces = spec.n.div_ceil(most);
+            in_parallel(how.threads, spec.batch * pieces, &|idx| {
+                let (matrix, first) = (idx / pieces, idx % pieces * most);
+                let rows = matrix * spec.m..(matrix + 1) * spec.m;
+                let task =
+                    Task { columns: first..spec.n.min(first + most), ..Task::of_rows(spec, operands, rows, None) };
+                // SAFETY: as above, for the columns of different tasks.
+                unsafe { T::product(path, &task) };
+            });
+            0
+        }
         // SAFETY: handed on from the caller.
-        return unsafe { run_tiles(spec, operands, how, tile_rows) };
+        Division::Shared(blocks) => unsafe { shared::run(spec, operands, how, &blocks) },
     }
-    let task = Task { spec, operands, rows: 0..rows, epilogue: how.epilogue.as_ref() };
-    // SAFETY: handed on from the caller; the path is available.
-    unsafe { T::product(how.path.or_best(), &task) }
 }
 
-/// Computes a product on several threads, some rows at a time.
-///
-/// # Safety
-///
-/// As for [`run`].
-unsafe fn run_tiles<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How, tile_rows: usize) -> i32 {
-    let path = how.path.or_best();
-    let rows = spec.rows();
+/// Runs tasks on several threads and returns the status other than 0 of the lowest task that has one.
+fn first_fault(threads: usize, tasks: usize, task: &(dyn Fn(usize) -> i32 + Sync)) -> i32 {
     let fault: Mutex<Option<(usize, i32)>> = Mutex::new(None);
-    let outcome = pool::run(how.threads, rows.div_ceil(tile_rows), &|tile| {
-        let rows = tile * tile_rows..rows.min((tile + 1) * tile_rows);
-        let task = Task { spec, operands, rows, epilogue: how.epilogue.as_ref() };
-        // SAFETY: handed on from the caller; the path is available, and rows of different tiles are disjoint.
-        let status = unsafe { T::product(path, &task) };
+    in_parallel(threads, tasks, &|idx| {
+        let status = task(idx);
         if status != 0 {
             let mut fault = fault.lock().expect("nothing panics under this lock");
-            if fault.is_none_or(|(lowest, _)| tile < lowest) {
-                *fault = Some((tile, status));
+            if fault.is_none_or(|(lowest, _)| idx < lowest) {
+                *fault = Some((idx, status));
             }
         }
     });
-    if let Err(panic) = outcome {
+    fault.into_inner().expect("nothing panics under this lock").map_or(0, |(_, status)| status)
+}
+
+/// Runs tasks on several threads; a panic goes on in the caller.
+fn in_parallel(threads: usize, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
+    if let Err(panic) = pool::run(threads, tasks, task) {
         std::panic::resume_unwind(panic);
     }
-    fault.into_inner().expect("nothing panics under this lock").map_or(0, |(_, status)| status)
 }

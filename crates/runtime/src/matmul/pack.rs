@@ -3,7 +3,8 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::lanes::Lanes;
-use super::tile::LONE_ROW_VECTORS;
+use super::split::Pieces;
+use super::tile::Shape;
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy)]
@@ -27,48 +28,53 @@ impl<T> View<T> {
     }
 }
 
-/// Elements between the lines of a packed left operand beyond their length,
-/// lest lines a power of two apart compete for the same places of the cache.
-const GAP: usize = 16;
+/// From one step of a packed group of rows to the next.
+fn left_pitch<L: Lanes>() -> usize {
+    L::TALL.rows.max(L::WIDE.rows)
+}
 
 /// Elements of scratch for a left operand of `rows` and `steps`.
-pub(super) fn left_elements(rows: usize, steps: usize) -> usize {
-    (rows * (steps + GAP)).max(steps * (rows + GAP))
+pub(super) fn left_elements<L: Lanes>(rows: usize, steps: usize) -> usize {
+    rows.div_ceil(L::WIDE.rows) * left_pitch::<L>() * steps
 }
 
 /// Elements of scratch for the widest panel of a right operand of `steps`.
 pub(super) fn right_elements<L: Lanes>(steps: usize) -> usize {
-    steps * LONE_ROW_VECTORS.max(L::TILE_VECTORS) * L::WIDTH
+    steps * Shape::LONE_ROW.vectors * L::WIDTH
 }
 
-/// Copies `rows` and `steps` of the left operand line by line, in the order in which they lie.
+/// Copies groups of rows of the left operand, so that what a tile reads in one step is adjacent, and its steps, too.
 ///
 /// # Safety
 ///
-/// `from` must have these rows and steps, `to` room for [`left_elements`].
+/// `from` must have these rows and steps, `to` room for [`left_elements`], and a group at most the rows of a tile.
 #[inline(always)]
-pub(super) unsafe fn left<L: Lanes>(
-    from: View<L::Float>,
-    rows: usize,
-    steps: usize,
-    to: *mut L::Float,
-) -> View<L::Float> {
-    let (lines, length) = if from.row == 1 { (steps, rows) } else { (rows, steps) };
-    let (line, element) = if from.row == 1 { (from.col, from.row) } else { (from.row, from.col) };
-    let pitch = length + GAP;
-    for idx in 0..lines {
-        // SAFETY: line idx lies in the operand, and its copy in the scratch.
-        unsafe { copy_line::<L>(from.first.offset(idx as isize * line), element, length, to.add(idx * pitch)) };
-    }
-    if from.row == 1 {
-        View { first: to, row: 1, col: pitch as isize }
-    } else {
-        View { first: to, row: pitch as isize, col: 1 }
+pub(super) unsafe fn left<L: Lanes>(from: View<L::Float>, groups: Pieces, steps: usize, to: *mut L::Float) {
+    for step in 0..steps {
+        for (idx, rows) in groups.iter().enumerate() {
+            // SAFETY: the rows lie in the operand, and their copies in the place of their group and step.
+            unsafe {
+                let line = to.add((idx * steps + step) * left_pitch::<L>());
+                copy_line::<L>(from.from(rows.start, step).first, from.row, rows.len(), line);
+            }
+        }
     }
 }
 
+/// The copy of a group of rows that [`left`] has made.
+///
+/// # Safety
+///
+/// It must have made one of this group and so many steps.
+#[inline(always)]
+pub(super) unsafe fn packed_left<L: Lanes>(copies: *const L::Float, group: usize, steps: usize) -> View<L::Float> {
+    // SAFETY: handed on from the caller.
+    let first = unsafe { copies.add(group * steps * left_pitch::<L>()) };
+    View { first, row: 1, col: left_pitch::<L>() as isize }
+}
+
 /// Copies a panel of the right operand, `steps` by `columns`, into rows of `vectors`.
-/// The lanes after the last column hold anything.
+/// The lanes after the last column hold numbers that do not matter.
 ///
 /// # Safety
 ///
@@ -87,7 +93,10 @@ pub(super) unsafe fn right<L: Lanes>(
     unsafe {
         if from.col == 1 {
             for step in 0..steps {
-                copy_line::<L>(from.from(step, 0).first, 1, columns, to.add(step * width));
+                let to = to.add(step * width);
+                // What is left of the last vector is read, too: zeros cost nothing there, as odd numbers might.
+                L::zero().store(to.add(width - L::WIDTH));
+                copy_line::<L>(from.from(step, 0).first, 1, columns, to);
             }
             return;
         }

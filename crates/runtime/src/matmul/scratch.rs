@@ -2,10 +2,12 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::thread::LocalKey;
 
 /// Memory for packed panels, kept by the thread from one product to the next.
 pub(super) struct Scratch<T> {
     lines: Vec<Line>,
+    kept: &'static Kept,
     elements: PhantomData<T>,
 }
 
@@ -16,19 +18,33 @@ struct Line {
     _bytes: [u8; 64],
 }
 
+type Kept = LocalKey<Cell<Vec<Line>>>;
+
 thread_local! {
-    static KEPT: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    /// What a task has for itself.
+    static OWN: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
+    /// What the tasks of a product have in common; kept by the thread that the product was called on.
+    static SHARED: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
 impl<T> Scratch<T> {
     /// Takes the thread's scratch, grown to hold `elements`.
     pub(super) fn take(elements: usize) -> Scratch<T> {
-        let mut lines = KEPT.take();
+        Scratch::of(&OWN, elements)
+    }
+
+    /// Takes the thread's scratch for what the tasks of a product share.
+    pub(super) fn shared(elements: usize) -> Scratch<T> {
+        Scratch::of(&SHARED, elements)
+    }
+
+    fn of(kept: &'static Kept, elements: usize) -> Scratch<T> {
+        let mut lines = kept.take();
         let needed = (elements * size_of::<T>()).div_ceil(size_of::<Line>());
         if lines.len() < needed {
             lines.resize(needed, Line { _bytes: [0; 64] });
         }
-        Scratch { lines, elements: PhantomData }
+        Scratch { lines, kept, elements: PhantomData }
     }
 
     /// The address of the scratch.
@@ -39,6 +55,6 @@ impl<T> Scratch<T> {
 
 impl<T> Drop for Scratch<T> {
     fn drop(&mut self) {
-        KEPT.set(std::mem::take(&mut self.lines));
+        self.kept.set(std::mem::take(&mut self.lines));
     }
 }

@@ -87,22 +87,6 @@ impl MatMul {
         self.batch * self.m
     }
 
-    /// Rows that one thread takes at a time: all of them when splitting does not pay.
-    pub(super) fn rows_per_tile(&self, threads: usize) -> usize {
-        /// About a microsecond of multiply-adds; waking a worker costs half of that.
-        const WORTH_A_TILE: usize = 32 * 1024;
-        let rows = self.rows();
-        if threads <= 1 {
-            return rows;
-        }
-        let per_row = self.k.saturating_mul(self.n).max(1);
-        if rows.saturating_mul(per_row) < 4 * WORTH_A_TILE {
-            return rows;
-        }
-        let even = rows.div_ceil(threads.saturating_mul(4));
-        even.next_multiple_of(8).max(WORTH_A_TILE.div_ceil(per_row))
-    }
-
     /// Panics unless operands of these lengths hold all that the strides reach and the result does not overlap itself.
     pub(super) fn check(&self, a: usize, b: usize, c: usize) {
         assert!(self.order == Order::Chain || self.n == 1, "lane order is for one column, this is {self:?}");
@@ -164,12 +148,5 @@ mod tests {
         assert!(matrix.fit([0, 3, 4], 0));
         assert!(!Strides { row: -1, ..matrix }.fit([1, 2, 4], 12));
         assert!(Strides { row: 0, col: 0, batch: 0 }.fit([5, 5, 5], 1));
-    }
-
-    #[test]
-    fn small_products_are_one_tile_and_tiles_cover_the_rows_of_large_ones() {
-        assert_eq!(MatMul::row_major(32, 8, 30).rows_per_tile(2), 32);
-        assert_eq!(MatMul::row_major(32, 784, 100).rows_per_tile(2), 8);
-        assert_eq!(MatMul::row_major(0, 0, 0).rows_per_tile(2), 0);
     }
 }

@@ -76,17 +76,33 @@ unsafe impl Sync for Epilogue {}
 // SAFETY: as above.
 unsafe impl Send for Epilogue {}
 
-/// Some rows of a product, as one thread computes them.
+/// A part of a product, as one thread computes it.
 #[derive(Clone)]
 pub struct Task<'a, T> {
     pub(super) spec: &'a MatMul,
     pub(super) operands: Operands<T>,
     /// Rows of the result, numbered through all matrices of the batch.
     pub(super) rows: Range<usize>,
+    pub(super) columns: Range<usize>,
+    /// Steps along `k`. Those before them are in the result already.
+    pub(super) steps: Range<usize>,
+    /// The right operand of these columns and steps if it has been packed; then all rows are of one matrix.
+    pub(super) packed: Option<*const T>,
+    /// What to do with finished rows, if this task finishes them.
     pub(super) epilogue: Option<&'a Epilogue>,
 }
 
-impl<T> Task<'_, T> {
+impl<'a, T> Task<'a, T> {
+    /// Some rows, from the first step to the last.
+    pub(super) fn of_rows(
+        spec: &'a MatMul,
+        operands: Operands<T>,
+        rows: Range<usize>,
+        epilogue: Option<&'a Epilogue>,
+    ) -> Task<'a, T> {
+        Task { spec, operands, rows, columns: 0..spec.n, steps: 0..spec.k, packed: None, epilogue }
+    }
+
     /// Reports finished rows and returns the status of the epilogue.
     pub(super) fn finish(&self, rows: Range<usize>) -> i32 {
         self.epilogue.map_or(0, |epilogue| epilogue.run(rows))
