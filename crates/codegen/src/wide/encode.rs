@@ -4,7 +4,7 @@ use super::assembler::{Assembler, Displacement, Gpr};
 
 /// Which instruction with a vector or mask prefix: map (1 is `0F`, 2 `0F 38`, 3 `0F 3A`), prefix (0 none, 1 `66`,
 /// 2 `F3`, 3 `F2`) and opcode byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Opcode {
     pub map: u8,
     pub prefix: u8,

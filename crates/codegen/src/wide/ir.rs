@@ -17,7 +17,7 @@ pub(super) enum Class {
 }
 
 /// An operand of a vector operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Arg {
     /// A value in a register.
     Value(Id),
@@ -28,7 +28,7 @@ pub(super) enum Arg {
 }
 
 /// A vector operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Code {
     /// `dst = a op b`
     Two(Opcode),
@@ -60,7 +60,7 @@ pub(super) enum Code {
 }
 
 /// Comparisons, with their numbers in instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Predicate {
     Eq = 0,
     Lt = 1,
@@ -71,7 +71,7 @@ pub(super) enum Predicate {
 }
 
 /// What joins two masks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Join {
     And,
     Or,
@@ -129,7 +129,7 @@ impl Code {
 }
 
 /// An element in memory, the one of the first lane where lanes are neighbours.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     pub root: Root,
     /// Counters and other numbers of the frame, each with a number of elements per 1.
@@ -139,7 +139,7 @@ pub(super) struct Address {
 }
 
 /// Where the elements that an address counts begin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Root {
     /// At a buffer: the slot of its address.
     Slot(usize),
@@ -149,7 +149,7 @@ pub(super) enum Root {
 
 /// A part of the range of a vector loop: the first of [`Tile::CELLS`] numbers in the frame, which say where it begins,
 /// where it ends, and where the range does.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Tile(pub usize);
 
 impl Tile {
@@ -157,7 +157,7 @@ impl Tile {
 }
 
 /// A number of elements or iterations.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Size {
     Known(i64),
     /// The value of a slot.

@@ -21,6 +21,7 @@ mod reduce;
 mod tree;
 mod columns;
 mod tiles;
+mod reuse;
 mod allocate;
 mod write;
 mod addresses;
@@ -43,12 +44,17 @@ pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptio
 }
 
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
-/// if not, and at last with some of them in memory.
+/// if not, and at last with some of them in memory. What short rows want again is kept, if there is room.
 fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Vec<u8>> {
-    for (effort, most_slots) in wide.efforts() {
-        let listing = list::list(kernel, abi, wide, effort)?;
-        if let Some(homes) = allocate::allocate(&listing, most_slots) {
-            return write::write(&listing, &homes);
+    for keeps in [true, false] {
+        for (effort, most_slots) in wide.efforts() {
+            let mut listing = list::list(kernel, abi, wide, effort)?;
+            if keeps && !reuse::reuse(&mut listing) {
+                break;
+            }
+            if let Some(homes) = allocate::allocate(&listing, most_slots) {
+                return write::write(&listing, &homes);
+            }
         }
     }
     None
@@ -90,6 +96,30 @@ mod tests {
                 let found = code.windows(4).filter(|bytes| *bytes == clears_and_returns).count();
                 assert_eq!(found, 1, "{wide:?}: {body}");
             }
+        }
+    }
+
+    #[test]
+    fn short_rows_compute_nothing_twice() {
+        let softmax = "par %i in 0..B {
+            %m = reduce max lanes %j in 0..N { %0 = load %x[%i, %j] yield %0 }
+            %s = reduce sum lanes %k in 0..N { %1 = load %x[%i, %k] %2 = sub %1, %m %3 = exp %2 yield %3 }
+            par %l in 0..N { %4 = load %x[%i, %l] %5 = sub %4, %m %6 = exp %5 %7 = div %6, %s store %y[%i, %l], %7 }
+        }";
+        let exponential = "par %i in 0..B { par %j in 0..N { %0 = load %x[%i, %j] %1 = exp %0 store %y[%i, %j], %1 } }";
+        // Whether anything was known already, and how many steps of polynomials are left.
+        let steps = |body: &str, n: &str, wide: Wide| {
+            let kernel = kernel("%x: f32[B, N], out %y: f32[B, N]".replace('N', n).as_str(), &body.replace('N', n));
+            let mut listing = list::list(&kernel, &KernelAbi::of(&kernel), wide, Effort(1)).expect("it has wide code");
+            let found = reuse::reuse(&mut listing);
+            let is_step = |item: &&ir::Item| matches!(item, ir::Item::Op { code: ir::Code::Fma, .. });
+            (found, listing.items.iter().filter(is_step).count())
+        };
+        for wide in FORMS {
+            let (_, of_one) = steps(exponential, "100", wide);
+            assert_eq!(steps(softmax, "5", wide), (true, of_one), "{wide:?}");
+            let (found, of_many) = steps(softmax, "100", wide);
+            assert!(!found && of_many > of_one, "{wide:?}");
         }
     }
 

@@ -34,12 +34,14 @@ impl Lister<'_> {
         let reducers = self.reducers(inner, kinds)?;
         let (var, extent) = self.axis(inner)?;
         let vectors = LANES / self.l.wide.lanes();
+        // Lanes beyond a short row stay as they begin.
+        let used = extent.known.map_or(vectors, |n| vectors.min((n as usize).div_ceil(self.l.wide.lanes())));
         let results = self.in_blocks(&extent, &reducers, &mut |this, range| {
             let lanes: Vec<Vec<Id>> =
                 reducers.iter().map(|reducer| (0..vectors).map(|_| this.identity(reducer)).collect()).collect();
             let wide = this.begin_wide(&inner.body.stmts, var, range, &[])?;
-            this.l.items.push(wide.turns(vectors, true));
-            for part in 0..vectors {
+            this.l.items.push(wide.turns(used, true));
+            for part in 0..used {
                 this.varying(&inner.body.stmts, &wide, part)?;
                 for ((value, reducer), lanes) in inner.body.yields.iter().zip(&reducers).zip(&lanes) {
                     this.accumulate(reducer, lanes[part], value, part)?;

@@ -385,7 +385,7 @@ fn matching_end(items: &[Item], at: usize) -> usize {
 }
 
 /// How many elements a loop runs over, where that is known.
-fn known(range: &Range) -> Option<i64> {
+pub(super) fn known(range: &Range) -> Option<i64> {
     let Range::Whole(factors) = range else { return None };
     factors.iter().try_fold(1i64, |n, size| match size {
         Size::Known(known) => n.checked_mul(*known).filter(|n| i32::try_from(*n).is_ok()),

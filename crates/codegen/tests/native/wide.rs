@@ -307,6 +307,51 @@ fn columns_of_large_matrices_are_reduced_in_tiles() {
 }
 
 #[test]
+fn short_rows_keep_what_they_have_computed_but_not_what_was_overwritten() {
+    for columns in [1, 5, 8, 10, 16, 17, 32, 33] {
+        let [n, m] = [Dim::sym("B"), Dim::from(columns)];
+        let mut k = KernelBuilder::new(format!("rows of {columns}"));
+        let x = k.param("x", DType::F32, Shape::from([n.clone(), m.clone()]), Access::Read);
+        let flags = k.param("flags", DType::Bool, Shape::from([n.clone(), m.clone()]), Access::Read);
+        let y = k.param("y", DType::F32, Shape::from([n.clone(), m.clone()]), Access::Update);
+        let z = k.param("z", DType::F32, Shape::from([n.clone(), m.clone()]), Access::Write);
+        let i = k.par(n);
+        // exp(x - max x) and its logarithm, in every loop anew.
+        let value = |k: &mut KernelBuilder, j: LoopVar, largest: Option<Operand>| {
+            let value = k.load(x, [at(i), at(j)]);
+            let value = largest.map_or(value, |largest| k.lane(LaneOp::Sub, &[value, largest]));
+            let power = k.lane(LaneOp::Exp, &[value]);
+            k.lane(LaneOp::Ln, &[power])
+        };
+        let j = k.reduce(&[ReduceKind::Max], ReduceOrder::Lanes, std::slice::from_ref(&m))[0];
+        let first = value(&mut k, j, None);
+        let largest = k.end_reduce(&[first])[0];
+        let j = k.reduce(&[ReduceKind::Sum, ReduceKind::Any], ReduceOrder::Lanes, std::slice::from_ref(&m))[0];
+        let second = value(&mut k, j, Some(largest));
+        let flag = k.load(flags, [at(i), at(j)]);
+        let chosen = k.lane(LaneOp::Select, &[flag, second, Operand::Const(Scalar::F32(0.0))]);
+        let sums = k.end_reduce(&[chosen, flag]);
+        let j = k.par(m.clone());
+        let third = value(&mut k, j, Some(largest));
+        let before = k.load(y, [at(i), at(j)]);
+        let third = k.lane(LaneOp::Mul, &[third, before]);
+        let sum = k.lane(LaneOp::Select, &[sums[1], sums[0], Operand::Const(Scalar::F32(1.0))]);
+        let third = k.lane(LaneOp::Add, &[third, sum]);
+        k.store(y, [at(i), at(j)], third);
+        k.end();
+        let j = k.par(m);
+        let fourth = value(&mut k, j, Some(largest));
+        // Not what was there before.
+        let after = k.load(y, [at(i), at(j)]);
+        let fourth = k.lane(LaneOp::Sub, &[fourth, after]);
+        k.store(z, [at(i), at(j)], fourth);
+        k.end();
+        k.end();
+        check_wide(k.finish(&[]), &[], &[0, 1, 9].map(|rows| sizes(rows, columns)));
+    }
+}
+
+#[test]
 fn numbers_of_elements_are_values() {
     // A one-hot row, the number of the row and column added, and how many columns lie above a limit.
     for columns in [10, 16, 40] {
