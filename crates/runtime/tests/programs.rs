@@ -53,6 +53,26 @@ fn a_lease_serves_the_calls_of_its_executable_alone() {
     assert!(format!("{:?}", error.unwrap_err()).contains("with the lease of another executable"));
 }
 
+#[test]
+fn a_call_that_is_refused_gives_the_outputs_back() {
+    let copy = compile(
+        "program @copy {
+           unknown B = input 0 axis 0
+           buffer $x : f32[B, 2] input 0
+           buffer $y : f32[B, 2] output 0
+           copy $x -> $y
+           result $y
+         }",
+    );
+    let x = floats(&[1, 2], &[1.0, 2.0]);
+    let mut outputs = vec![];
+    copy.native().call_into(std::slice::from_ref(&x), &[], &mut outputs).unwrap();
+    let address = outputs[0].bytes().as_ptr();
+    copy.native().call_into(&[floats(&[1, 3], &[0.0; 3])], &[], &mut outputs).unwrap_err();
+    assert_eq!((outputs.len(), &outputs[0]), (1, &x));
+    assert_eq!(outputs[0].bytes().as_ptr(), address);
+}
+
 const UPDATE: &str = "program @update {
   unknown B = input 0 axis 0
   state \"w\" written

@@ -230,7 +230,15 @@ impl Executable {
         lease.made.iter_mut().for_each(|made| *made = given.next());
         drop(given);
         let mut taker = Taker { give: &mut |result| outputs.push(result), keeps: false };
-        self.call_leased(inputs, states, &mut lease, times, &mut taker)
+        let done = self.call_leased(inputs, states, &mut lease, times, &mut taker);
+        // What was given goes back after a failure; the interpreter leaves it, too.
+        let left = lease.made.iter_mut().filter_map(Option::take);
+        if done.is_err() {
+            outputs.extend(left)
+        } else {
+            left.for_each(drop)
+        }
+        done
     }
 
     fn call_leased(
@@ -305,10 +313,11 @@ impl Executable {
         // SAFETY: arguments have the shapes of the plan, so their bytes are as many as it says; outputs, next values and
         // the arena are this call's alone; inputs stay borrowed, and held variables keep their arrays.
         let (status, fault) = unsafe { run.start(lease) };
-        if status != 0 {
+        if status != 0 && taker.keeps {
+            // Nobody takes them.
             lease.made.fill(None);
-            outcome(&self.program, &fault, status)?;
         }
+        outcome(&self.program, &fault, status)?;
         self.finish(inputs, held, run.plan, lease)?;
         for (made, source) in lease.made.iter_mut().zip(&self.roles.results) {
             let again = |made: &&mut Array| taker.keeps && source.is_own() && made.num_bytes() <= KEPT_BYTES;
