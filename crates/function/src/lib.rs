@@ -59,7 +59,10 @@ pub use function::Function;
 pub use gradient::{Objective, grad, value_and_grad, value_and_gradients};
 pub use literal::{IntoTensor, tensor};
 pub use operand::Operand;
-pub use ops::{Cumulation, Norm, add_n, clip_by_global_norm, concat, einsum, range, select, stack};
+pub use ops::{
+    Cumulation, Norm, Padding, PerAxis, Sliding, Window, add_n, clip_by_global_norm, concat, einsum, range, select,
+    stack,
+};
 pub use outcome::Outcome;
 pub use recompute::{recompute, save_residuals};
 pub use retrace::{Difference, Explanation, Retrace, SignatureInfo};

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use tracelift_kernel::lane::LaneOp;
-use tracelift_kernel::loops::Kernel;
+use tracelift_kernel::loops::{Affine, Kernel};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 use tracelift_tensor::Dim;
 
@@ -59,13 +59,12 @@ pub struct CustomKernel {
 /// For each axis of the operand: where the element of a result index is found.
 pub type IndexMap = Vec<AxisMap>;
 
-/// `operand index = start + step * result index [axis]`.
+/// `operand index = start + Σ step * result index [axis]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisMap {
-    /// The axis of the result; `None` if the operand's index is always `start`.
-    pub axis: Option<usize>,
-    /// How far one step on the result's axis goes; may be negative.
-    pub step: i64,
+    /// Axes of the result, each with how far one step on it goes, which may be negative; none if the operand's index is
+    /// always `start`.
+    pub terms: SmallVec<[(usize, i64); 1]>,
     /// Where result index 0 is found.
     pub start: Dim,
 }
@@ -73,12 +72,26 @@ pub struct AxisMap {
 impl AxisMap {
     /// The index on that axis of the result.
     pub fn same(axis: usize) -> AxisMap {
-        AxisMap { axis: Some(axis), step: 1, start: Dim::ZERO }
+        AxisMap::strided(axis, 1, Dim::ZERO)
+    }
+
+    /// `start + step * index` on that axis of the result.
+    pub fn strided(axis: usize, step: i64, start: impl Into<Dim>) -> AxisMap {
+        AxisMap { terms: SmallVec::from_buf([(axis, step)]), start: start.into() }
+    }
+
+    /// Where the element of a result index is found.
+    pub fn at(&self, index: &[Affine]) -> Affine {
+        let Some(((axis, step), others)) = self.terms.split_first() else {
+            return Affine::constant(self.start.clone());
+        };
+        let first = index[*axis].strided(&self.start, *step);
+        others.iter().fold(first, |sum, (axis, step)| sum.plus(&index[*axis].strided(&Dim::ZERO, *step)))
     }
 
     /// Always the same index.
     pub fn fixed(start: impl Into<Dim>) -> AxisMap {
-        AxisMap { axis: None, step: 0, start: start.into() }
+        AxisMap { terms: SmallVec::new(), start: start.into() }
     }
 }
 

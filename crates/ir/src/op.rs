@@ -118,7 +118,7 @@ ops! { $
     Lt, Le, Gt, Ge, Equal, NotEqual,
     Select, Cast,
     Reduce, Cumulate,
-    Broadcast, Reshape, Transpose, Slice, UpdateSlice, Reverse, Pad, Concat,
+    Broadcast, Reshape, Transpose, Slice, UpdateSlice, Reverse, Pad, Concat, Windows, OverlapAdd,
     Gather, ScatterAdd, ScatterSet, ArgSort,
     DotGeneral,
     Random,

@@ -2,6 +2,7 @@
 
 mod activate;
 mod broadcast;
+mod conv;
 mod create;
 mod cumulate;
 mod diagonal;
@@ -12,10 +13,13 @@ mod join;
 mod matmul;
 mod norm;
 mod pieces;
+mod pool;
 mod reduce;
 mod scatter;
 mod shape;
+mod sliding;
 mod sort;
+mod windows;
 
 pub use create::range;
 pub use cumulate::Cumulation;
@@ -24,6 +28,8 @@ pub use elementwise::select;
 pub use join::{add_n, concat, stack};
 pub use norm::{Norm, clip_by_global_norm};
 pub(crate) use scatter::{scatter_nd, scatter_nd_add, scatter_rows, set_row, update};
+pub use sliding::{Padding, PerAxis, Sliding};
+pub use windows::Window;
 
 pub(crate) use broadcast::broadcast_pair;
 pub(crate) use elementwise::{combine, divide};

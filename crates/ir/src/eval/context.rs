@@ -5,6 +5,7 @@ use super::stacks::Stack;
 use crate::graph::Graph;
 use crate::lowering::IndexMap;
 use crate::types::Type;
+use smallvec::SmallVec;
 use tracelift_tensor::{Array, Binding, DType, Dim, Dims, Error, Result};
 
 /// The sizes of the call, the types of the results, and the way into regions.
@@ -15,12 +16,10 @@ pub struct EvalCx<'a> {
 }
 
 /// One axis of an operand under a call's sizes; see [`AxisMap`](crate::AxisMap).
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct KnownAxis {
-    /// The axis of the result.
-    pub axis: Option<usize>,
-    /// How far one step on it goes.
-    pub step: i64,
+    /// Axes of the result, each with how far one step on it goes.
+    pub terms: SmallVec<[(usize, i64); 1]>,
     /// Where index 0 is found.
     pub start: i64,
 }
@@ -49,9 +48,7 @@ impl EvalCx<'_> {
 
     /// An index map under the call's sizes.
     pub fn affine(&self, map: &IndexMap) -> Result<Vec<KnownAxis>> {
-        map.iter()
-            .map(|axis| Ok(KnownAxis { axis: axis.axis, step: axis.step, start: self.size(&axis.start)? }))
-            .collect()
+        map.iter().map(|axis| Ok(KnownAxis { terms: axis.terms.clone(), start: self.size(&axis.start)? })).collect()
     }
 
     /// Runs a region: closed, but for the sizes that it shares with the graph around it.

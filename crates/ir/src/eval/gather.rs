@@ -15,8 +15,8 @@ pub(crate) fn gather_affine(x: &Array, dims: &[usize], map: &[KnownAxis]) -> Res
     let (mut base, mut stride) = (0i64, 1i64);
     for (axis, size) in map.iter().zip(x.shape()).rev() {
         base += axis.start.wrapping_mul(stride);
-        if let Some(to) = axis.axis {
-            strides[to] = strides[to].wrapping_add(axis.step.wrapping_mul(stride));
+        for &(to, step) in &axis.terms {
+            strides[to] = strides[to].wrapping_add(step.wrapping_mul(stride));
         }
         stride *= *size as i64;
     }

@@ -9,7 +9,7 @@ mod run;
 mod stacks;
 
 pub use context::EvalCx;
-pub(crate) use context::token;
+pub(crate) use context::{KnownAxis, token};
 pub(crate) use dot::dot_general;
 pub(crate) use gather::{count, for_each_index, gather_affine, row_major};
 pub(crate) use lanes::{eval_lane, put};

@@ -57,6 +57,7 @@ fn kernels_give_the_bits_of_the_reference() {
         "cumprod",
         "cumsum",
         "gather",
+        "overlap_add",
         "pad",
         "random_bits",
         "random_normal",

@@ -24,6 +24,7 @@ mod sort;
 mod stack;
 mod transpose;
 mod update_slice;
+mod windows;
 
 pub use broadcast::Broadcast;
 pub use concat::Concat;
@@ -48,6 +49,7 @@ pub use sort::ArgSort;
 pub use stack::{StackLen, StackNew, StackPop, StackPush};
 pub use transpose::Transpose;
 pub use update_slice::UpdateSlice;
+pub use windows::{OverlapAdd, WindowAxis, Windows};
 
 /// Axis numbers of an attribute.
 pub type Axes = smallvec::SmallVec<[usize; 4]>;

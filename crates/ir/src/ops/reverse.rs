@@ -25,7 +25,7 @@ pub struct Reverse {
 impl Reverse {
     fn map(&self, x: &Shape) -> IndexMap {
         let map = |axis: usize| match self.axes.contains(&axis) {
-            true => AxisMap { axis: Some(axis), step: -1, start: &x[axis] - 1 },
+            true => AxisMap::strided(axis, -1, &x[axis] - 1),
             false => AxisMap::same(axis),
         };
         (0..x.rank()).map(map).collect()

@@ -48,11 +48,7 @@ pub struct Slice {
 
 impl Slice {
     fn map(&self) -> IndexMap {
-        let map = |(axis, part): (usize, &SliceAxis)| AxisMap {
-            axis: Some(axis),
-            step: part.step,
-            start: part.start.clone(),
-        };
+        let map = |(axis, part): (usize, &SliceAxis)| AxisMap::strided(axis, part.step, part.start.clone());
         self.axes.iter().enumerate().map(map).collect()
     }
 }

@@ -190,6 +190,19 @@ impl Affine {
         }
     }
 
+    /// `self + other`.
+    pub fn plus(&self, other: &Affine) -> Affine {
+        let mut sum = Affine { terms: self.terms.clone(), offset: &self.offset + &other.offset };
+        for (var, c) in &other.terms {
+            match sum.terms.iter_mut().find(|(v, _)| v == var) {
+                Some((_, coefficient)) => *coefficient = &*coefficient + c,
+                None => sum.terms.push((*var, c.clone())),
+            }
+        }
+        sum.terms.retain(|(_, c)| !c.is_zero());
+        sum
+    }
+
     /// The coefficient of a loop variable; 0 if it does not occur.
     pub fn coefficient(&self, var: LoopVar) -> Dim {
         self.terms.iter().find(|(v, _)| *v == var).map_or(Dim::from(0usize), |(_, c)| c.clone())

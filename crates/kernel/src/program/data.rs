@@ -286,6 +286,18 @@ pub struct MatMulSpec {
     pub b: [Dim; 3],
     /// The right side is known to have one column: 16 lanes along k and the fixed tree instead of one chain.
     pub vector: bool,
+    /// Where the rows and the steps along k of the left side lie if they are not evenly spaced, as those of windows are
+    /// not; `a` then says it of the batch alone.
+    pub spread: Option<Spread>,
+}
+
+/// Rows and steps of an operand as several axes each: size and stride, outermost first.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Spread {
+    /// The axes whose sizes multiply to the number of rows.
+    pub rows: Vec<(Dim, Dim)>,
+    /// The axes whose sizes multiply to the number of steps.
+    pub steps: Vec<(Dim, Dim)>,
 }
 
 /// What a [`Step::Check`] tests.

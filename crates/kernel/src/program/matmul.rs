@@ -18,6 +18,7 @@ impl MatMulSpec {
             a: [m * k, k.clone(), Dim::ONE],
             b: [k * n, n.clone(), Dim::ONE],
             vector: n.is_one(),
+            spread: None,
             batch,
             m: m.clone(),
             k: k.clone(),
@@ -36,6 +37,7 @@ impl MatMulSpec {
             a: [Dim::ZERO, Dim::ZERO, Dim::ZERO],
             b: [Dim::ZERO, Dim::ZERO, Dim::ZERO],
             vector: false,
+            spread: None,
         })
     }
 

@@ -402,7 +402,7 @@ impl<'c, 'a> Steps<'c, 'a> {
     }
 }
 
-/// `m=B`, `a=[0, 8, 1]`, `vector=true`, `dtype=f64`.
+/// `m=B`, `a=[0, 8, 1]`, `rows=[[26, 28], [26, 1]]`, `vector=true`, `dtype=f64`.
 fn matmul_attribute(cursor: &mut Cursor<'_>, spec: &mut MatMulSpec) -> Result<(), SyntaxError> {
     let position = cursor.position();
     let name = cursor.word("an attribute")?;
@@ -415,12 +415,30 @@ fn matmul_attribute(cursor: &mut Cursor<'_>, spec: &mut MatMulSpec) -> Result<()
         "n" => spec.n = cursor.dim()?,
         "a" => spec.a = strides(cursor)?,
         "b" => spec.b = strides(cursor)?,
+        "rows" => spread(spec).rows = axes(cursor)?,
+        "steps" => spread(spec).steps = axes(cursor)?,
         "vector" if cursor.eat_word("true") => spec.vector = true,
         "vector" if cursor.eat_word("false") => spec.vector = false,
         "vector" => return Err(cursor.expected("`true` or `false`")),
         other => return Err(cursor.error_at(position, format!("a product has no attribute `{other}`"))),
     }
     Ok(())
+}
+
+fn spread(spec: &mut MatMulSpec) -> &mut Spread {
+    spec.spread.get_or_insert_with(|| Spread { rows: vec![], steps: vec![] })
+}
+
+/// `[[26, 28], [26, 1]]`: sizes and strides.
+fn axes(cursor: &mut Cursor<'_>) -> Result<Vec<(Dim, Dim)>, SyntaxError> {
+    cursor.expect(Punct::OpenBracket)?;
+    cursor.list(Punct::CloseBracket, &mut |cursor| {
+        let position = cursor.position();
+        match cursor.shape()?.dims() {
+            [size, stride] => Ok((size.clone(), stride.clone())),
+            _ => Err(cursor.error_at(position, "expected the size of an axis and its stride")),
+        }
+    })
 }
 
 fn strides(cursor: &mut Cursor<'_>) -> Result<[Dim; 3], SyntaxError> {

@@ -250,6 +250,12 @@ impl Program {
         if spec.vector != usual.vector {
             unusual.push(format!("vector={}", spec.vector));
         }
+        if let Some(spread) = &spec.spread {
+            for (name, axes) in [("rows", &spread.rows), ("steps", &spread.steps)] {
+                let axes: Vec<String> = axes.iter().map(|(size, stride)| format!("[{size}, {stride}]")).collect();
+                unusual.push(format!("{name}=[{}]", axes.join(", ")));
+            }
+        }
         if !unusual.is_empty() {
             write!(f, " {{{}}}", unusual.join(", "))?;
         }

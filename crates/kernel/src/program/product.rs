@@ -23,11 +23,18 @@ impl Product<'_> {
             Ok([strides[0].eval(sizes)?, strides[1].eval(sizes)?, strides[2].eval(sizes)?])
         };
         let (a_strides, b_strides) = (strides(&spec.a)?, strides(&spec.b)?);
+        let axes = |axes: &[(Dim, Dim)]| -> Result<Vec<(i64, i64)>> {
+            axes.iter().map(|(size, stride)| Ok((size.eval(sizes)?, stride.eval(sizes)?))).collect()
+        };
+        let (a_rows, a_steps) = match &spec.spread {
+            Some(spread) => (axes(&spread.rows)?, axes(&spread.steps)?),
+            None => (vec![(m, a_strides[1])], vec![(k, a_strides[2])]),
+        };
         for row in rows {
             let (batch, i) = (row / m, row % m);
             for j in 0..n {
                 let index = |p: i64| {
-                    let a = batch * a_strides[0] + i * a_strides[1] + p * a_strides[2];
+                    let a = batch * a_strides[0] + place(&a_rows, i) + place(&a_steps, p);
                     let b = batch * b_strides[0] + p * b_strides[1] + j * b_strides[2];
                     (a as usize, b as usize)
                 };
@@ -56,6 +63,16 @@ impl Product<'_> {
         }
         Ok(())
     }
+}
+
+/// Where the element of that row-major number lies along some axes.
+fn place(axes: &[(i64, i64)], mut number: i64) -> i64 {
+    let mut place = 0;
+    for (size, stride) in axes.iter().rev() {
+        place += number % size * stride;
+        number /= size;
+    }
+    place
 }
 
 /// An element of the product.

@@ -38,16 +38,25 @@ impl Verifier<'_> {
         let [a, b] = call.operands[..] else {
             return self.report(step, format!("a product has two operands, not {}", call.operands.len()));
         };
-        for (id, strides, last) in
-            [(a, &spec.a, [&spec.batch, &spec.m, &spec.k]), (b, &spec.b, [&spec.batch, &spec.k, &spec.n])]
-        {
+        let even = |strides: &[Dim; 3], sizes: [&Dim; 3]| -> Vec<(Dim, Dim)> {
+            sizes.into_iter().cloned().zip(strides.iter().cloned()).collect()
+        };
+        let left = match &spec.spread {
+            Some(spread) => {
+                self.spread(step, spec, spread);
+                let batch = (spec.batch.clone(), spec.a[0].clone());
+                std::iter::once(batch).chain(spread.rows.iter().chain(&spread.steps).cloned()).collect()
+            }
+            None => even(&spec.a, [&spec.batch, &spec.m, &spec.k]),
+        };
+        for (id, axes) in [(a, left), (b, even(&spec.b, [&spec.batch, &spec.k, &spec.n]))] {
             let buffer = program.buffer(id);
             let name = program.buffer_text(id);
             if buffer.dtype != spec.dtype {
                 self.report(step, format!("`{name}` is {}, the product {}", buffer.dtype, spec.dtype));
             }
-            let reach: Dim = strides.iter().zip(last).map(|(stride, size)| stride * (size - 1i64)).sum();
-            let empty = last.iter().any(|size| size.is_zero());
+            let reach: Dim = axes.iter().map(|(size, stride)| stride * (size - 1i64)).sum();
+            let empty = axes.iter().any(|(size, _)| size.is_zero());
             if !empty && (&reach - buffer.shape.num_elements()).known().is_some_and(|beyond| beyond >= 0) {
                 self.report(
                     step,
@@ -74,6 +83,19 @@ impl Verifier<'_> {
         self.write(step, call.result);
         if let Some(epilogue) = &call.epilogue {
             self.epilogue(step, call, epilogue, &rows);
+        }
+    }
+
+    /// That the axes of a left side are its rows and its steps, in a product that takes them so.
+    fn spread(&mut self, step: &Step, spec: &MatMulSpec, spread: &Spread) {
+        for (what, axes, size) in [("rows", &spread.rows, &spec.m), ("steps", &spread.steps, &spec.k)] {
+            let product: Dim = axes.iter().map(|(size, _)| size.clone()).product();
+            if axes.is_empty() || differ_by(&product, size) {
+                self.report(step, format!("the axes of the {what} have {product} elements, the product has {size}"));
+            }
+        }
+        if !spec.dtype.is_float() || spec.vector {
+            self.report(step, format!("only products of floats in one chain have `rows`, not those of {}", spec.dtype));
         }
     }
 

@@ -181,7 +181,11 @@ impl Writer {
         let mut strides = || [size(choices), size(choices), size(choices)];
         let (a, b, sizes) = (strides(), strides(), strides());
         let [m, k, n] = sizes;
-        let other = MatMulSpec { dtype: F64, batch: size(choices), m, k, n, a, b, vector: choices.once_in(2) };
+        let batch = size(choices);
+        let mut axes = || (0..choices.below(3) + 1).map(|_| (size(choices), size(choices))).collect();
+        let spread = Spread { rows: axes(), steps: axes() };
+        let spread = choices.once_in(2).then_some(spread);
+        let other = MatMulSpec { dtype: F64, batch, m, k, n, a, b, vector: choices.once_in(2), spread };
         let spec = dense.filter(|_| choices.once_in(2)).unwrap_or(other);
         let result = self.buffer(choices);
         let epilogue = (!self.program.kernels.is_empty() && choices.once_in(2)).then(|| {

@@ -3,7 +3,7 @@
 use super::copies;
 use super::merge;
 use super::rows::{self, is_row, is_suffix};
-use crate::schedule::lowering;
+use crate::schedule::{is_only_read_by_products, lowering};
 use tracelift_ir::{Graph, Lowering, NodeIndex, Op};
 use tracelift_kernel::meaning::ReduceOrder;
 use tracelift_tensor::Shape;
@@ -119,6 +119,8 @@ fn kind(graph: &Graph, id: NodeIndex) -> Kind {
         Lowering::Const if rank == 0 => Kind::Free,
         Lowering::Iota { .. } => Kind::Free,
         Lowering::Index(_) if matches!(node.op, Op::Broadcast(_)) => Kind::Free,
+        // Products read it where it is.
+        Lowering::Index(_) if is_only_read_by_products(graph, id) => Kind::Barrier,
         Lowering::Lane(_) | Lowering::Index(_) if rank > 0 => Kind::Element,
         // The same elements in the same shape; other views are free as buffers, but are no index of a loop.
         Lowering::View if rank > 0 && graph.ty(node.operands[0]) == graph.ty(value) => Kind::Element,

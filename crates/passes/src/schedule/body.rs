@@ -169,10 +169,5 @@ impl<'a, 'g> Emit<'a, 'g> {
 
 /// Where the operand's element is found.
 pub(super) fn operand_index(map: &[AxisMap], at: &At) -> At {
-    map.iter()
-        .map(|m| match m.axis {
-            Some(axis) => at[axis].strided(&m.start, m.step),
-            None => Affine::constant(m.start.clone()),
-        })
-        .collect()
+    map.iter().map(|axis| axis.at(at)).collect()
 }

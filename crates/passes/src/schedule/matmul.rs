@@ -6,13 +6,15 @@ use super::program::Place;
 use smallvec::SmallVec;
 use tracelift_ir::{Library, Lowering, NodeIndex, Op, Value};
 use tracelift_kernel::loops::{Access, Affine, Index, KernelBuilder};
-use tracelift_kernel::program::{BufferId, Launch, LibraryCall, LibraryOp, MatMulSpec, Role, Step};
+use tracelift_kernel::program::{BufferId, Launch, LibraryCall, LibraryOp, MatMulSpec, Role, Spread, Step};
 use tracelift_tensor::{Dim, Result, Shape};
 
-/// A buffer seen with its axes in another order.
+/// A buffer seen with its axes in another order, or as windows.
 #[derive(Clone, Debug)]
 pub(super) struct Strided {
     buffer: BufferId,
+    /// How many elements the buffer has.
+    elements: Dim,
     shape: Shape,
     strides: SmallVec<[Dim; 4]>,
 }
@@ -23,47 +25,57 @@ impl Strided {
         for axis in (1..shape.rank()).rev() {
             strides[axis - 1] = &strides[axis] * &shape[axis];
         }
-        Strided { buffer, shape: shape.clone(), strides }
+        Strided { buffer, elements: shape.num_elements(), shape: shape.clone(), strides }
+    }
+
+    /// The sizes and strides of several axes, of which neighbours are taken as one where they are evenly spaced.
+    fn merged(&self, axes: &[usize]) -> Vec<(Dim, Dim)> {
+        let mut merged: Vec<(Dim, Dim)> = vec![];
+        for &axis in axes.iter().filter(|axis| !self.shape[**axis].is_one()) {
+            let (size, stride) = (&self.shape[axis], &self.strides[axis]);
+            match merged.last_mut() {
+                Some((outer, outer_stride)) if *outer_stride == size * stride => {
+                    (*outer, *outer_stride) = (&*outer * size, stride.clone());
+                }
+                _ => merged.push((size.clone(), stride.clone())),
+            }
+        }
+        if merged.is_empty() {
+            merged.push((Dim::ONE, Dim::ONE));
+        }
+        merged
     }
 
     /// The extent and stride of several axes taken as one, if their elements are evenly spaced.
     fn collapse(&self, axes: &[usize]) -> Option<(Dim, Dim)> {
-        let mut real = axes.iter().filter(|axis| !self.shape[**axis].is_one());
-        let Some(&first) = real.next() else { return Some((Dim::from(1usize), Dim::from(1usize))) };
-        let (mut extent, mut stride) = (self.shape[first].clone(), self.strides[first].clone());
-        for &axis in real {
-            if stride != &self.shape[axis] * &self.strides[axis] {
-                return None;
-            }
-            extent = &extent * &self.shape[axis];
-            stride = self.strides[axis].clone();
-        }
-        Some((extent, stride))
+        <[(Dim, Dim); 1]>::try_from(self.merged(axes)).ok().map(|[group]| group)
     }
 }
 
-/// Whether a node is a transpose of which only products want to know.
-pub(super) fn is_only_read_by_products(graph: &tracelift_ir::Graph, id: NodeIndex) -> bool {
+/// Whether a node does nothing but say where the elements of its operand are, and only products want to know.
+pub(crate) fn is_only_read_by_products(graph: &tracelift_ir::Graph, id: NodeIndex) -> bool {
     let value = id.value();
     let users = graph.users(value);
-    matches!(graph.node(id).op, Op::Transpose(_))
+    matches!(graph.node(id).op, Op::Transpose(_) | Op::Windows(_))
         && !users.is_empty()
         && users.iter().all(|(user, _)| matches!(graph.node(*user).op, Op::DotGeneral(_)))
         && !graph.results().contains(&value)
 }
 
-/// Notes a transpose as strides of its operand.
+/// Notes a transpose, or windows, as strides of their operand.
 pub(super) fn defer(region: &mut Region<'_, '_>, id: NodeIndex) -> Result {
     let graph = region.graph;
     let value = id.value();
     let source = strided(region, graph.node(id).operands[0])?;
-    let Lowering::Index(map) = lowering(graph, id) else { panic!("a transpose is an index map:\n{graph}") };
-    let mut strides: SmallVec<[Dim; 4]> = source.strides.clone();
-    for (axis, m) in map.iter().enumerate() {
-        strides[m.axis.expect("a transpose keeps every axis")] = source.strides[axis].clone();
-    }
+    let Lowering::Index(map) = lowering(graph, id) else { panic!("a view is an index map:\n{graph}") };
     let shape = graph.ty(value).shape().clone();
-    region.places.insert(value, Place::Strided(Strided { buffer: source.buffer, shape, strides }));
+    let mut strides: SmallVec<[Dim; 4]> = SmallVec::from_elem(Dim::ZERO, shape.rank());
+    for (m, source) in map.iter().zip(&source.strides) {
+        for (axis, step) in &m.terms {
+            strides[*axis] = &strides[*axis] + source * *step;
+        }
+    }
+    region.places.insert(value, Place::Strided(Strided { shape, strides, ..source }));
     Ok(())
 }
 
@@ -97,20 +109,27 @@ pub(super) fn schedule(region: &mut Region<'_, '_>, id: NodeIndex, library: &Lib
     let node = graph.node(id);
     let (x, y, z) = (node.operands[0], node.operands[1], id.value());
     let (x_free, y_free) = dot.free_axes(graph.ty(x).rank(), graph.ty(y).rank());
-    let (left, a) = side(region, x, [&dot.lhs_batch, &x_free, &dot.lhs_contract])?;
+    let ty = graph.ty(z);
+    let vector = dot.columns(graph.ty(y).shape()).is_one();
+    let x_axes: [&[usize]; 3] = [&dot.lhs_batch, &x_free, &dot.lhs_contract];
+    let spread = if ty.dtype().is_float() && !vector { spread(region, x, x_axes)? } else { None };
+    let (left, a, spread) = match spread {
+        Some((buffer, groups, spread)) => (buffer, groups, Some(spread)),
+        None => side(region, x, x_axes).map(|(buffer, groups)| (buffer, groups, None))?,
+    };
     let (right, b) = side(region, y, [&dot.rhs_batch, &dot.rhs_contract, &y_free])?;
     let [(batch, a_batch), (m, a_row), (k, a_k)] = a;
     let [(_, b_batch), (_, b_k), (n, b_column)] = b;
-    let ty = graph.ty(z);
     let spec = MatMulSpec {
         dtype: ty.dtype(),
         batch,
         m,
         k,
-        vector: dot.columns(graph.ty(y).shape()).is_one(),
+        vector,
         n,
         a: [a_batch, a_row, a_k],
         b: [b_batch, b_k, b_column],
+        spread,
     };
     let rank0 = ty.rank() == 0;
     let shape = if rank0 { Shape::from([1usize]) } else { ty.shape().clone() };
@@ -131,6 +150,22 @@ fn argsort(region: &mut Region<'_, '_>, id: NodeIndex, descending: bool) -> Resu
     region.steps.push(Step::Library(LibraryCall { op, operands, result, epilogue: None }));
     region.places.insert(id.value(), Place::Buffer(result));
     Ok(())
+}
+
+/// A left side whose rows or steps are not evenly spaced, but whose matrices are: read where it is.
+fn spread(
+    region: &mut Region<'_, '_>,
+    value: Value,
+    [batch, rows, steps]: [&[usize]; 3],
+) -> Result<Option<(BufferId, [(Dim, Dim); 3], Spread)>> {
+    let view = strided(region, value)?;
+    let Some(batch) = view.collapse(batch) else { return Ok(None) };
+    if view.collapse(rows).is_some() && view.collapse(steps).is_some() {
+        return Ok(None);
+    }
+    let spread = Spread { rows: view.merged(rows), steps: view.merged(steps) };
+    let size = |axes: &[(Dim, Dim)]| (axes.iter().map(|(size, _)| size.clone()).product(), Dim::ZERO);
+    Ok(Some((view.buffer, [batch, size(&spread.rows), size(&spread.steps)], spread)))
 }
 
 /// A side of a product and its three groups of axes as extent and stride; copied first if they are not evenly spaced.
@@ -155,7 +190,7 @@ fn permuted(region: &mut Region<'_, '_>, view: &Strided, order: &[usize], value:
     let dtype = region.graph.ty(value).dtype();
     let shape: Shape = order.iter().map(|axis| view.shape[*axis].clone()).collect();
     let mut b = KernelBuilder::new(region.parts.kernel_name());
-    let whole = Shape::from_iter([view.shape.num_elements()]);
+    let whole = Shape::from_iter([view.elements.clone()]);
     let from = b.param("x", dtype, whole, Access::Read);
     let to = b.param("y", dtype, shape.clone(), Access::Write);
     let vars: Vec<Affine> = shape.iter().map(|extent| Affine::var(b.par(extent.clone()))).collect();

@@ -13,6 +13,7 @@ mod kept;
 mod program;
 mod stack;
 
+pub(crate) use matmul::is_only_read_by_products;
 use nest::Group;
 pub(crate) use nest::lowering;
 use program::{Parts, Place};

@@ -316,7 +316,7 @@ impl<'a> Domain<'a> {
             if *group.shape(id.value()) != self.shape || emit.inputs.contains_key(&operand) {
                 continue;
             }
-            let reads_reduced = map.iter().any(|m| m.axis.is_some_and(|axis| self.reduced.contains(&axis)));
+            let reads_reduced = map.iter().flat_map(|m| &m.terms).any(|(axis, _)| self.reduced.contains(axis));
             if !reads_reduced {
                 emit.value(operand, operand_index(map, at));
             }

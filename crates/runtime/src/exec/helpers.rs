@@ -4,12 +4,12 @@
 
 #![expect(unsafe_code, reason = "helpers receive the addresses that native code works on")]
 
-use super::plan::Plan;
+use super::plan::{Plan, Product};
 use super::profile::Times;
 use super::stacks::{Full, Limit, Stacks};
 use crate::cpu::Path;
 use crate::float_mode::FloatMode;
-use crate::matmul::{self, Epilogue, How, MatMul, Operands};
+use crate::matmul::{self, Epilogue, How, Operands};
 use crate::options::Options;
 use crate::sort::argsort_rows;
 use smallvec::SmallVec;
@@ -357,18 +357,14 @@ fn out_of_bounds<T: Copy + Into<i64>>(indices: &[T], bound: i64) -> Option<(usiz
 ///
 /// # Safety
 /// As [`matmul::run`], for the addresses of both operands and of the result.
-unsafe fn multiply(dtype: DType, product: &MatMul, [a, b, c]: [*mut u8; 3], how: &How) -> i32 {
+unsafe fn multiply(dtype: DType, product: &Product, [a, b, c]: [*mut u8; 3], how: &How) -> i32 {
     macro_rules! run {
-        ($type:ty) => {
+        ($type:ty) => {{
+            let spread = product.spread.as_ref();
+            let operands = Operands { a: a.cast_const().cast(), b: b.cast_const().cast(), c: c.cast(), spread };
             // SAFETY: promised by the caller.
-            unsafe {
-                matmul::run::<$type>(
-                    product,
-                    Operands { a: a.cast_const().cast(), b: b.cast_const().cast(), c: c.cast() },
-                    how,
-                )
-            }
-        };
+            unsafe { matmul::run::<$type>(&product.spec, operands, how) }
+        }};
     }
     match dtype {
         DType::F32 => run!(f32),

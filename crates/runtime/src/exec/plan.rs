@@ -3,7 +3,7 @@
 use super::cost::tiles;
 use super::lifetimes::Lifetime;
 use super::place::{Request, align, live_bytes, place};
-use crate::matmul::{MatMul, Order, Strides};
+use crate::matmul::{Axis, MatMul, Order, Spread, Strides};
 use crate::options::Options;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,9 +68,18 @@ pub struct Plan {
     /// The distance between two tiles' copies of each scratch row.
     pub scratch_strides: Vec<usize>,
     /// The product of each library call, if it is one.
-    pub products: Vec<Option<MatMul>>,
+    pub products: Vec<Option<Product>>,
     /// The items of each stack.
     pub stacks: Vec<StackPlan>,
+}
+
+/// A product of matrices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Its sizes and strides.
+    pub spec: MatMul,
+    /// Where rows and steps of the left operand lie, if they are not evenly spaced.
+    pub spread: Option<Spread>,
 }
 
 /// The items of a stack.
@@ -208,14 +217,21 @@ fn buffer_bytes(program: &Program, shapes: &[Dims]) -> Result<Vec<usize>> {
     sizes.collect()
 }
 
-fn product(library: &LibraryPlace, binding: &Binding) -> Result<Option<MatMul>> {
+fn product(library: &LibraryPlace, binding: &Binding) -> Result<Option<Product>> {
     let LibraryOp::MatMul(spec) = &library.call.op else { return Ok(None) };
     let size = |dim: &tracelift_tensor::Dim| {
         usize::try_from(dim.eval(binding)?).map_err(|_| Error::internal(format!("`matmul` has a size of {dim} < 0")))
     };
     let stride = |dim: &tracelift_tensor::Dim| Ok::<isize, Error>(dim.eval(binding)? as isize);
     let [batch, m, k, n] = [size(&spec.batch)?, size(&spec.m)?, size(&spec.k)?, size(&spec.n)?];
-    Ok(Some(MatMul {
+    let axes = |axes: &[(tracelift_tensor::Dim, tracelift_tensor::Dim)]| -> Result<Vec<Axis>> {
+        axes.iter().map(|(n, step)| Ok(Axis { size: size(n)?, stride: stride(step)? })).collect()
+    };
+    let spread = match &spec.spread {
+        Some(spread) => Some(Spread { rows: axes(&spread.rows)?, steps: axes(&spread.steps)? }),
+        None => None,
+    };
+    let spec = MatMul {
         batch,
         m,
         k,
@@ -225,7 +241,8 @@ fn product(library: &LibraryPlace, binding: &Binding) -> Result<Option<MatMul>> 
         c_row: n,
         c_batch: m.checked_mul(n).ok_or_else(too_large)?,
         order: if spec.vector { Order::Lanes } else { Order::Chain },
-    }))
+    };
+    Ok(Some(Product { spec, spread }))
 }
 
 /// The plans used last.

@@ -4,7 +4,7 @@
 
 use super::cost::operations;
 use super::executable::Executable;
-use super::plan::{CallError, Plan};
+use super::plan::{CallError, Plan, Product};
 use crate::variable::Variable;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -131,7 +131,7 @@ fn rows(program: &Program, layout: &Layout, plan: &Plan, times: &Times, calls: u
         let name = format!("{what} {} -> {}{with}", operands.join(", "), buffer(&call.result));
         let fused = epilogue.into_iter().flat_map(|launch| launch.buffers.iter().copied());
         let product =
-            product.as_ref().map_or(0, |product| 2 * (product.batch * product.m * product.k * product.n) as u64);
+            product.as_ref().map_or(0, |Product { spec, .. }| 2 * (spec.batch * spec.m * spec.k * spec.n) as u64);
         let flops = product.saturating_add(epilogue.map_or(0, of_launch));
         row(name, counter, flops, &mut call.operands.iter().copied().chain([call.result]).chain(fused))
     });

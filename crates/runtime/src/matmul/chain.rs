@@ -8,6 +8,7 @@ use super::lanes::{Float, Lanes};
 use super::pack::{self, View};
 use super::scratch::Scratch;
 use super::split::Pieces;
+use super::spread::{self, Axis, Spread};
 use super::task::Task;
 use super::tile::{self, Shape, Tile};
 use std::ops::Range;
@@ -37,6 +38,11 @@ pub(super) unsafe fn product<L: Lanes>(task: &Task<'_, L::Float>) -> i32 {
     let needed = blocking.scratch_elements::<L>();
     let mut scratch = (needed > 0).then(|| Scratch::take(needed));
     let room = scratch.as_mut().map_or(ptr::dangling_mut(), Scratch::address);
+    let mut tables = task.operands.spread.map(|_| Scratch::offsets(blocking.rows + blocking.steps));
+    let mut offsets = tables.as_mut().zip(task.operands.spread).map(|(tables, spread)| {
+        let (rows, steps) = tables.numbers().split_at_mut(blocking.rows);
+        Offsets { spread, rows, steps }
+    });
     let mut row = task.rows.start;
     while row < task.rows.end {
         let (matrix, i) = (row / spec.m, row % spec.m);
@@ -46,17 +52,21 @@ pub(super) unsafe fn product<L: Lanes>(task: &Task<'_, L::Float>) -> i32 {
             let a = task.operands.a.offset(matrix as isize * spec.a.batch);
             let b = task.operands.b.offset(matrix as isize * spec.b.batch);
             let columns = &task.columns;
+            if let Some(Offsets { spread, rows, .. }) = &mut offsets {
+                Axis::offsets(&spread.rows, i..i + end - row, size_of::<L::Float>(), rows);
+            }
+            let whole = View { first: a, row: spec.a.row, col: spec.a.col };
             let block = Block {
                 rows: end - row,
                 columns: columns.len(),
                 steps: task.steps.clone(),
-                a: View { first: a, row: spec.a.row, col: spec.a.col }.from(i, 0),
+                a: if offsets.is_some() { whole } else { whole.from(i, 0) },
                 b: View { first: b, row: spec.b.row, col: spec.b.col }.from(0, columns.start),
                 c: task.operands.c.add(matrix * spec.c_batch + i * spec.c_row + columns.start),
                 c_row: spec.c_row,
                 packed: task.packed,
             };
-            block.compute::<L>(&blocking, room);
+            block.compute::<L>(&blocking, room, offsets.as_mut());
         }
         let status = task.finish(row..end);
         if status != 0 {
@@ -91,6 +101,13 @@ pub(super) unsafe fn pack_right<L: Lanes>(task: &Task<'_, L::Float>, steps: Rang
     }
 }
 
+/// Where the elements of a spread left operand lie, in bytes: those of the rows and steps of a block.
+struct Offsets<'a> {
+    spread: &'a Spread,
+    rows: &'a mut [usize],
+    steps: &'a mut [usize],
+}
+
 /// How a task is cut into blocks, and which operands are copied first.
 struct Blocking {
     rows: usize,
@@ -107,12 +124,17 @@ impl Blocking {
         let rows = spec.m.min(task.rows.len());
         let is_far = |stride: isize| stride.unsigned_abs().saturating_mul(bytes) >= FAR_APART;
         // A panel is read by every tile of its block, a block of the left operand by every panel.
-        let packs_left =
-            spec.a.col != 1 && is_far(spec.a.col) && task.columns.len() >= FEWEST_PANELS * L::WIDE.vectors * L::WIDTH;
+        let is_spread = task.operands.spread.is_some();
+        let packs_left = !is_spread
+            && spec.a.col != 1
+            && is_far(spec.a.col)
+            && task.columns.len() >= FEWEST_PANELS * L::WIDE.vectors * L::WIDTH;
         if task.packed.is_some() {
             return Blocking { rows, steps: task.steps.len(), packs_left, packs_right: false };
         }
-        let packs_right = spec.b.col != 1 || (is_far(spec.b.row) && rows >= BLOCK_ROWS);
+        // Tiles of spread rows read all lanes of the right operand.
+        let has_tail = !task.columns.len().is_multiple_of(L::WIDTH);
+        let packs_right = spec.b.col != 1 || (is_far(spec.b.row) && rows >= BLOCK_ROWS) || (is_spread && has_tail);
         let hot_rows = match task.epilogue {
             Some(_) => (HOT_BYTES / bytes / spec.n.max(1)).next_multiple_of(L::WIDE.rows),
             None => BLOCK_ROWS,
@@ -144,11 +166,16 @@ struct Block<T> {
 
 impl<T: Float> Block<T> {
     #[inline(always)]
-    unsafe fn compute<L: Lanes<Float = T>>(&self, blocking: &Blocking, scratch: *mut T) {
+    unsafe fn compute<L: Lanes<Float = T>>(
+        &self,
+        blocking: &Blocking,
+        scratch: *mut T,
+        mut offsets: Option<&mut Offsets<'_>>,
+    ) {
         let vectors = self.columns.div_ceil(L::WIDTH);
-        let shape = match self.packed {
-            Some(_) => Shape::of_many_rows::<L>(vectors),
-            None => Shape::of::<L>(self.rows, vectors),
+        let shape = match self.packed.is_some() || offsets.is_some() {
+            true => Shape::of_many_rows::<L>(vectors),
+            false => Shape::of::<L>(self.rows, vectors),
         };
         let panels = Pieces::of(vectors, shape.vectors);
         let groups = Pieces::of(self.rows, shape.rows);
@@ -156,6 +183,9 @@ impl<T: Float> Block<T> {
         let blocks = Pieces::of(self.steps.len().max(1), blocking.steps.max(1));
         for steps in blocks.iter() {
             let steps = self.steps.start + steps.start..self.steps.end.min(self.steps.start + steps.end);
+            if let Some(Offsets { spread, steps: table, .. }) = &mut offsets {
+                Axis::offsets(&spread.steps, steps.clone(), size_of::<T>(), table);
+            }
             // SAFETY: rows, steps and columns of the panels lie in this block, and the scratch has room for
             // a left operand of the blocking's rows and steps, then for the widest panel of its steps.
             unsafe {
@@ -183,10 +213,10 @@ impl<T: Float> Block<T> {
                             }
                             b = View { first: panel_scratch, row: packed_row, col: 1 };
                         }
-                        let a = if blocking.packs_left {
-                            pack::packed_left::<L>(scratch, group, steps.len())
-                        } else {
-                            self.a.from(rows.start, steps.start)
+                        let a = match &offsets {
+                            Some(_) => self.a,
+                            None if blocking.packs_left => pack::packed_left::<L>(scratch, group, steps.len()),
+                            None => self.a.from(rows.start, steps.start),
                         };
                         let tile = Tile {
                             k: steps.len(),
@@ -198,7 +228,13 @@ impl<T: Float> Block<T> {
                             c_row: self.c_row,
                             begins: steps.start == 0,
                         };
-                        tile::compute::<L>(&tile, rows.len(), panel.vectors, panel.tail_lanes::<L>());
+                        let (vectors, tail_lanes) = (panel.vectors, panel.tail_lanes::<L>());
+                        match &offsets {
+                            Some(Offsets { rows: from, steps: table, .. }) => {
+                                spread::compute::<L>(&tile, &from[rows], &table[..steps.len()], vectors, tail_lanes);
+                            }
+                            None => tile::compute::<L>(&tile, rows.len(), vectors, tail_lanes),
+                        }
                     }
                 }
             }

@@ -19,11 +19,13 @@ mod scratch;
 mod shared;
 mod spec;
 mod split;
+mod spread;
 mod task;
 mod tile;
 
 pub use element::Element;
 pub use spec::{MatMul, Order, Strides};
+pub use spread::{Axis, Spread};
 pub use task::{Epilogue, EpilogueFn, How, Operands};
 
 use crate::pool;
@@ -55,8 +57,24 @@ pub fn matmul<T: Element>(spec: &MatMul, a: &[T], b: &[T], c: &mut [T]) {
 ///
 /// If a slice is too short for its strides, or if rows of the result overlap.
 pub fn matmul_with<T: Element>(spec: &MatMul, a: &[T], b: &[T], c: &mut [T], how: &How) -> i32 {
-    spec.check(a.len(), b.len(), c.len());
-    let operands = Operands { a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr() };
+    matmul_spread(spec, None, a, b, c, how)
+}
+
+/// [`matmul_with`] of a left operand that may be spread.
+///
+/// # Panics
+///
+/// As there, or if the spread has other numbers of rows and steps.
+pub fn matmul_spread<T: Element>(
+    spec: &MatMul,
+    spread: Option<&Spread>,
+    a: &[T],
+    b: &[T],
+    c: &mut [T],
+    how: &How,
+) -> i32 {
+    spec.check(spread, a.len(), b.len(), c.len());
+    let operands = Operands { a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), spread };
     // SAFETY: the check has shown that every address lies in its slice and that no two elements of `c` coincide;
     // `c` is borrowed mutably, so it overlaps neither `a` nor `b`.
     unsafe { run(spec, operands, how) }
@@ -69,7 +87,7 @@ pub fn matmul_with<T: Element>(spec: &MatMul, a: &[T], b: &[T], c: &mut [T], how
 ///
 /// Every address that the strides of `spec` reach must be valid for reads (`a`, `b`) or writes (`c`),
 /// elements of `c` must be distinct, and `c` must overlap neither `a` nor `b`.
-pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How) -> i32 {
+pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<'_, T>, how: &How) -> i32 {
     let path = how.path.or_best();
     match Division::of::<T>(spec, how) {
         Division::Rows(most) => {

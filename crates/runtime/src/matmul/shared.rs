@@ -20,7 +20,7 @@ const PACKED_STEPS: usize = 64;
 /// # Safety
 ///
 /// As for [`super::run`].
-pub(super) unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<T>, how: &How, blocks: &Blocks) -> i32 {
+pub(super) unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<'_, T>, how: &How, blocks: &Blocks) -> i32 {
     let mut scratch = Scratch::shared(blocks.columns * blocks.steps);
     let room = Room(scratch.address());
     for matrix in 0..spec.batch {
@@ -52,7 +52,7 @@ unsafe impl<T> Sync for Room<T> {}
 /// A block of the right operand of one matrix, and what is multiplied by it.
 struct Block<'a, T> {
     spec: &'a MatMul,
-    operands: Operands<T>,
+    operands: Operands<'a, T>,
     how: &'a How,
     matrix: usize,
     columns: Range<usize>,

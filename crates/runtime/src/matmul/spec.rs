@@ -1,5 +1,7 @@
 //! What is multiplied: sizes, strides and the order of the sums.
 
+use super::{Axis, Spread};
+
 /// A batch of matrix products, `c[t] = a[t] · b[t]`, with all strides counted in elements.
 ///
 /// Transposed, broadcast and reversed operands are ones with other strides.
@@ -88,9 +90,13 @@ impl MatMul {
     }
 
     /// Panics unless operands of these lengths hold all that the strides reach and the result does not overlap itself.
-    pub(super) fn check(&self, a: usize, b: usize, c: usize) {
+    pub(super) fn check(&self, spread: Option<&Spread>, a: usize, b: usize, c: usize) {
         assert!(self.order == Order::Chain || self.n == 1, "lane order is for one column, this is {self:?}");
-        assert!(self.a.fit([self.batch, self.m, self.k], a), "left operand of {a} elements is too short for {self:?}");
+        let left = match spread {
+            Some(spread) => self.fits_spread(spread, a),
+            None => self.a.fit([self.batch, self.m, self.k], a),
+        };
+        assert!(left, "left operand of {a} elements is too short for {self:?}, {spread:?}");
         assert!(self.b.fit([self.batch, self.k, self.n], b), "right operand of {b} elements is too short for {self:?}");
         let step = |stride: usize| isize::try_from(stride).ok();
         let fits = || {
@@ -103,6 +109,22 @@ impl MatMul {
             || (self.m <= 1 || self.c_row >= self.n)
                 && (self.batch <= 1 || used.is_some_and(|used| self.c_batch >= used));
         assert!(distinct, "rows of the result overlap in {self:?}");
+    }
+}
+
+impl MatMul {
+    /// Whether a spread has this product's rows and steps, and they lie in `len` elements.
+    fn fits_spread(&self, spread: &Spread, len: usize) -> bool {
+        let counts = [Axis::count(&spread.rows), Axis::count(&spread.steps)];
+        if counts != [self.m, self.k] || self.order != Order::Chain {
+            return false;
+        }
+        if [self.batch, self.m, self.k].contains(&0) {
+            return true;
+        }
+        let batch = Axis { size: self.batch, stride: self.a.batch };
+        let axes: Vec<Axis> = std::iter::once(batch).chain(spread.rows.iter().chain(&spread.steps).copied()).collect();
+        Axis::reach(&axes).is_some_and(|(lowest, highest)| lowest == 0 && highest.unsigned_abs() < len)
     }
 }
 

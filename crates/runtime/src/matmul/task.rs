@@ -2,23 +2,26 @@
 
 #![expect(unsafe_code, reason = "addresses cross threads, and the epilogue is native code")]
 
-use super::MatMul;
+use super::{MatMul, Spread};
 use crate::cpu::Path;
 use std::ops::Range;
 
 /// The addresses of a product's operands and of its result.
 #[derive(Clone, Copy, Debug)]
-pub struct Operands<T> {
+pub struct Operands<'a, T> {
     /// The left operand.
     pub a: *const T,
     /// The right operand.
     pub b: *const T,
     /// The result.
     pub c: *mut T,
+    /// Where rows and steps of the left operand lie if they are not evenly spaced; of its strides only that of the batch
+    /// counts then. For floats in [`Order::Chain`](super::Order::Chain).
+    pub spread: Option<&'a Spread>,
 }
 
 // SAFETY: these are addresses; whoever reads or writes through them answers for it.
-unsafe impl<T: Sync> Sync for Operands<T> {}
+unsafe impl<T: Sync> Sync for Operands<'_, T> {}
 
 /// How a product is to be computed. Nothing in here changes a bit of the result.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +83,7 @@ unsafe impl Send for Epilogue {}
 #[derive(Clone)]
 pub struct Task<'a, T> {
     pub(super) spec: &'a MatMul,
-    pub(super) operands: Operands<T>,
+    pub(super) operands: Operands<'a, T>,
     /// Rows of the result, numbered through all matrices of the batch.
     pub(super) rows: Range<usize>,
     pub(super) columns: Range<usize>,
@@ -96,7 +99,7 @@ impl<'a, T> Task<'a, T> {
     /// Some rows, from the first step to the last.
     pub(super) fn of_rows(
         spec: &'a MatMul,
-        operands: Operands<T>,
+        operands: Operands<'a, T>,
         rows: Range<usize>,
         epilogue: Option<&'a Epilogue>,
     ) -> Task<'a, T> {

@@ -57,7 +57,7 @@ impl Shape {
         }
     }
 
-    const fn holds(self, rows: usize, vectors: usize) -> bool {
+    pub(super) const fn holds(self, rows: usize, vectors: usize) -> bool {
         rows <= self.rows && vectors <= self.vectors
     }
 }
@@ -173,7 +173,7 @@ unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: b
 
 /// Reads vectors, the last one as far as its tail unless it `is_full`.
 #[inline(always)]
-unsafe fn load_row<L: Lanes, const VECTORS: usize>(
+pub(super) unsafe fn load_row<L: Lanes, const VECTORS: usize>(
     from: *const L::Float,
     tail: L::Tail,
     is_full: bool,
@@ -192,7 +192,7 @@ unsafe fn load_row<L: Lanes, const VECTORS: usize>(
 
 /// Writes what [`load_row`] reads.
 #[inline(always)]
-unsafe fn store_row<L: Lanes, const VECTORS: usize>(
+pub(super) unsafe fn store_row<L: Lanes, const VECTORS: usize>(
     vectors: [L; VECTORS],
     to: *mut L::Float,
     tail: L::Tail,
