@@ -97,7 +97,7 @@ impl Windows {
     }
 
     /// The shape of the windows of an operand.
-    fn shape(&self, x: &Shape) -> Shape {
+    pub fn shape(&self, x: &Shape) -> Shape {
         let mut shape = x.to_vec();
         for window in &self.axes {
             shape[window.axis] = window.count(&x[window.axis]);

@@ -1,7 +1,7 @@
 //! A graph while it grows: values so far, parameters and their arguments.
 
 use super::chance::Chance;
-use super::{Case, elementwise, index, layout, regions, values};
+use super::{Case, elementwise, index, layout, regions, values, windows};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_ir::{Builder, Graph, Infer, Op, ParamRole, Type, Value, ops};
@@ -108,7 +108,8 @@ impl<'c> Growth<'c> {
         let _ = match self.chance.below(100) {
             0..=66 => elementwise::step(self),
             67..=83 => layout::step(self),
-            84..=92 => index::step(self),
+            84..=90 => index::step(self),
+            91 | 92 => windows::step(self),
             93..=97 if nested => regions::step(self),
             98 if self.depth == 0 => self.effect(),
             _ => elementwise::step(self),

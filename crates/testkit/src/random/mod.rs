@@ -12,6 +12,7 @@ mod elementwise;
 mod layout;
 mod index;
 mod regions;
+mod windows;
 
 pub use chance::Chance;
 
