@@ -10,6 +10,9 @@ use crate::{
     scope,
 };
 
+/// Windows of so many elements are gone through place by place.
+const SMALL_WINDOW: usize = 9;
+
 impl Tensor {
     /// The largest element of each window of the middle axes, per channel. What flows back goes to the first of them.
     ///
@@ -100,16 +103,60 @@ impl Pooling {
         let padded = self.windows.padded(x, &least);
         custom_gradient(
             &padded,
-            |x: &Tensor| self.cut(x).max(self.within()),
+            |x: &Tensor| match self.are_small() {
+                true => {
+                    let largest = self.each_place(x).reduce(|largest, item| largest.maximum(&item));
+                    largest.expect("a window has an element")
+                }
+                false => self.cut(x).max(self.within()),
+            },
             |x, y, dy| {
                 let windows = self.cut(x);
                 let place = self.places(&windows);
-                let largest = windows.eq(self.repeat(y, &windows));
-                let first = largest.select(&place, i32::MAX).min(self.within());
-                let is_first = place.eq(self.repeat(&first, &windows));
+                let is_first = place.eq(self.repeat(&self.first_largest(x, y, &windows, &place), &windows));
                 self.put_back(&is_first.select(self.repeat(dy, &windows), windows.zeros_like()))
             },
         )
+    }
+
+    /// The place of the first element of each window that is as large as its largest.
+    #[track_caller]
+    fn first_largest(&self, x: &Tensor, y: &Tensor, windows: &Tensor, place: &Tensor) -> Tensor {
+        if !self.are_small() {
+            let is_largest = windows.eq(self.repeat(y, windows));
+            return is_largest.select(place, i32::MAX).min(self.within());
+        }
+        let places = self.places_of_a_window() as i32;
+        let items: Vec<(i32, Tensor)> = (0..places).zip(self.each_place(x)).collect();
+        let none = Tensor::from(places).broadcast_to(y.shape());
+        items.iter().rev().fold(none, |first, (place, item)| item.eq(y).select(*place, first))
+    }
+
+    /// How many elements a window has.
+    fn places_of_a_window(&self) -> usize {
+        self.windows.op.axes.iter().map(|axis| axis.size).product()
+    }
+
+    /// Whether to name each place of a window: elementwise work that is fused, where a reduction is a loop of its own.
+    fn are_small(&self) -> bool {
+        self.places_of_a_window() <= SMALL_WINDOW
+    }
+
+    /// The elements of all windows at one place, for each place of a window.
+    fn each_place(&self, x: &Tensor) -> impl Iterator<Item = Tensor> {
+        (0..self.places_of_a_window()).map(|place| {
+            let mut axes: Vec<SliceAxis> = self.padded.iter().map(|dim| SliceAxis::all(dim.clone())).collect();
+            let mut rest = place;
+            for window in self.windows.op.axes.iter().rev() {
+                axes[window.axis] = SliceAxis {
+                    start: Dim::from(rest % window.size * window.dilation),
+                    size: window.count(&self.padded[window.axis]),
+                    step: window.stride as i64,
+                };
+                rest /= window.size;
+            }
+            apply(Slice { axes: axes.into() }, &[x])
+        })
     }
 
     #[track_caller]
@@ -117,8 +164,7 @@ impl Pooling {
         let zero = Tensor::from(0).cast(x.dtype());
         let sum = self.cut(&self.windows.padded(x, &zero)).sum(self.within());
         if self.windows.have_no_border() {
-            let all: usize = self.windows.op.axes.iter().map(|axis| axis.size).product();
-            return sum / all as i64;
+            return sum / self.places_of_a_window() as i64;
         }
         // How many elements of a window are no padding is the same for all of the batch.
         let first = |shape: &Shape| {

@@ -108,6 +108,11 @@ pub(super) fn find(graph: &Graph) -> Groups {
     groups
 }
 
+/// Whether a node is computed element by element, in a loop that others can join.
+pub(super) fn is_element(graph: &Graph, id: NodeIndex) -> bool {
+    matches!(kind(graph, id), Kind::Element)
+}
+
 fn kind(graph: &Graph, id: NodeIndex) -> Kind {
     let node = graph.node(id);
     let value = id.value();

@@ -11,7 +11,9 @@ mod copies;
 mod rows;
 mod merge;
 mod rebuild;
+mod reshaped;
 
+use groups::is_element;
 pub(crate) use rows::missing_axes;
 use tracelift_ir::Graph;
 use tracelift_tensor::Result;
@@ -21,5 +23,6 @@ pub fn fuse(graph: &Graph) -> Result<Graph> {
     if graph.finds_sizes() {
         return Ok(graph.clone());
     }
+    let graph = &reshaped::undo(graph)?;
     rebuild::rebuild(graph, &groups::find(graph))
 }

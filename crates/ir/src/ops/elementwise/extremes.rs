@@ -18,8 +18,9 @@ elementwise! {
     ///
     /// Where x ≥ y the gradient goes to x, else to y: at a tie the first operand gets all.
     Max = "max" Max, laws: |dtype| lattice(dtype, f64::NEG_INFINITY),
-        vjp: |x, _, dy| {
-            let (first, zero) = (x[0].ge(x[1]), dy.number(0.0));
+        vjp: |x, z, dy| {
+            // x ≥ y where x ≥ max(x, y), NaN included; so a relu, whose x is a number, need not keep its operand.
+            let (first, zero) = (x[0].ge(z), dy.number(0.0));
             local([first.select(dy, zero), first.select(zero, dy)])
         };
 
@@ -27,8 +28,8 @@ elementwise! {
     ///
     /// Where x ≤ y the gradient goes to x, else to y: at a tie the first operand gets all.
     Min = "min" Min, laws: |dtype| lattice(dtype, f64::INFINITY),
-        vjp: |x, _, dy| {
-            let (first, zero) = (x[0].le(x[1]), dy.number(0.0));
+        vjp: |x, z, dy| {
+            let (first, zero) = (x[0].le(z), dy.number(0.0));
             local([first.select(dy, zero), first.select(zero, dy)])
         };
 }
