@@ -259,7 +259,7 @@ pub struct Epilogue {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum LibraryOp {
     /// `c[b, i, j] = Σ_k a[b, i, k] · b[b, k, j]`, one fma chain per element with k ascending.
-    MatMul(MatMulSpec),
+    MatMul(Box<MatMulSpec>),
     /// Where the elements of each row of the last axis are in order, as i32; equal ones keep theirs.
     ArgSort {
         /// Whether the largest come first.

@@ -253,7 +253,7 @@ impl<'c, 'a> Steps<'c, 'a> {
             let (kernel, buffers, scalars) = self.call()?;
             epilogue = Some(Epilogue { kernel, buffers, scalars });
         }
-        Ok(Step::Library(LibraryCall { op: LibraryOp::MatMul(spec), operands, result, epilogue }))
+        Ok(Step::Library(LibraryCall { op: LibraryOp::MatMul(Box::new(spec)), operands, result, epilogue }))
     }
 
     /// `{descending=true}`, or nothing.

@@ -192,7 +192,7 @@ impl Writer {
             let (kernel, buffers, scalars) = self.call(choices);
             Epilogue { kernel, buffers, scalars }
         });
-        Step::Library(LibraryCall { op: LibraryOp::MatMul(spec), operands, result, epilogue })
+        Step::Library(LibraryCall { op: LibraryOp::MatMul(Box::new(spec)), operands, result, epilogue })
     }
 
     fn launch(&mut self, choices: &mut Choices<'_>) -> Step {
