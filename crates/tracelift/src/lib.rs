@@ -63,4 +63,7 @@ mod pages {
 
     #[doc = include_str!("../../../docs/GRADIENTS.md")]
     struct Gradients;
+
+    #[doc = include_str!("../../../docs/LAYERS.md")]
+    struct Layers;
 }

@@ -1,0 +1,154 @@
+//! Convolutions and pooling: outputs and gradients, eager and traced.
+
+use serde_json::Value;
+use tracelift::{PerAxis, prelude::*, value_and_gradients};
+
+use crate::golden::{File, assert_tensor, numbers, read_tensor};
+
+/// `[3, 2]`
+fn sizes(value: &Value) -> PerAxis {
+    numbers(value).into_iter().map(|n| n as usize).collect::<Vec<_>>().into()
+}
+
+fn padding(value: &Value) -> Padding {
+    match value.as_str() {
+        None | Some("valid") => Padding::Valid,
+        Some("same") => Padding::Same,
+        Some("causal") => Padding::Causal,
+        Some(other) => panic!("no padding is {other}"),
+    }
+}
+
+/// A layer with what the arguments say beyond its constructor's.
+macro_rules! sliding {
+    ($layer:expr, $args:ident) => {{
+        let mut layer = $layer.padding(padding(&$args["padding"]));
+        if $args["strides"].is_array() {
+            layer = layer.strides(sizes(&$args["strides"]));
+        }
+        layer
+    }};
+}
+
+macro_rules! convolution {
+    ($layer:expr, $args:ident) => {{
+        let mut layer = sliding!($layer, $args);
+        if $args["dilation_rate"].is_array() {
+            layer = layer.dilation_rate(sizes(&$args["dilation_rate"]));
+        }
+        if let Some(activation) = $args["activation"].as_str() {
+            layer = layer.activation(activation);
+        }
+        if $args["use_bias"] == false { layer.without_bias() } else { layer }.boxed()
+    }};
+}
+
+/// The layer of an entry.
+fn layer(entry: &Value) -> AnyLayer {
+    let args = &entry["args"];
+    let count = |name: &str, default: usize| args[name].as_u64().map_or(default, |n| n as usize);
+    let (filters, groups) = (count("filters", 0), count("groups", 1));
+    let (kernel, pool) = (sizes(&args["kernel_size"]), sizes(&args["pool_size"]));
+    match entry["layer"].as_str().unwrap() {
+        "Conv1D" => convolution!(Conv1D::new(filters, kernel).groups(groups), args),
+        "Conv2D" => convolution!(Conv2D::new(filters, kernel).groups(groups), args),
+        "Conv3D" => convolution!(Conv3D::new(filters, kernel).groups(groups), args),
+        "DepthwiseConv2D" => {
+            convolution!(DepthwiseConv2D::new(kernel).depth_multiplier(count("depth_multiplier", 1)), args)
+        }
+        "Conv2DTranspose" => convolution!(Conv2DTranspose::new(filters, kernel), args),
+        "MaxPooling1D" => sliding!(MaxPooling1D::new(pool), args).boxed(),
+        "MaxPooling2D" => sliding!(MaxPooling2D::new(pool), args).boxed(),
+        "MaxPooling3D" => sliding!(MaxPooling3D::new(pool), args).boxed(),
+        "AveragePooling1D" => sliding!(AveragePooling1D::new(pool), args).boxed(),
+        "AveragePooling2D" => sliding!(AveragePooling2D::new(pool), args).boxed(),
+        "AveragePooling3D" => sliding!(AveragePooling3D::new(pool), args).boxed(),
+        "GlobalAveragePooling2D" => GlobalAveragePooling2D::new().boxed(),
+        "GlobalMaxPooling1D" => GlobalMaxPooling1D::new().boxed(),
+        "GlobalMaxPooling2D" => GlobalMaxPooling2D::new().boxed(),
+        other => panic!("no layer is {other}"),
+    }
+}
+
+/// The output, then the gradients of `sum(output * upstream)` by the input and by each weight.
+fn results(layer: &AnyLayer, x: &Tensor, upstream: &Tensor) -> Vec<Tensor> {
+    let input = Variable::new(x);
+    let variables: Vec<Variable> = [input.clone()].into_iter().chain(layer.trainable_variables()).collect();
+    let forward = || {
+        let y = layer.apply(&*input);
+        ((&y * upstream).sum(..), y)
+    };
+    let ((_, y), gradients) = value_and_gradients(forward, &variables);
+    [y].into_iter().chain(gradients).collect()
+}
+
+fn check(entry: &Value) {
+    let id = entry["id"].as_str().unwrap();
+    let (x, layer) = (read_tensor(&entry["x"]), layer(entry));
+    let output = layer.apply(&x);
+    let own: Vec<usize> = output.shape().known().unwrap_or_else(|| panic!("{id}: {output}")).to_vec();
+    assert_eq!(Value::from(own), entry["output"]["shape"], "{id}");
+    let weights: Vec<&Value> = entry["weights"].as_array().unwrap().iter().collect();
+    let names: Vec<String> = layer.variables().iter().map(|variable| variable.name().to_string()).collect();
+    assert_eq!(names, weights.iter().map(|weight| weight["name"].as_str().unwrap()).collect::<Vec<_>>(), "{id}");
+    let values = |weight: &&Value| {
+        let shape: Vec<usize> = numbers(&weight["shape"]).into_iter().map(|n| n as usize).collect();
+        Tensor::from(numbers(&weight["values"]).into_iter().map(|x| x as f32).collect::<Vec<_>>()).reshape(shape)
+    };
+    layer.set_weights(&weights.iter().map(values).collect::<Vec<_>>()).unwrap();
+    let upstream: Vec<f32> = numbers(&entry["upstream"]).into_iter().map(|x| x as f32).collect();
+    let upstream = Tensor::from(upstream).reshape(output.shape());
+
+    let eager = results(&layer, &x, &upstream);
+    let held = layer.share();
+    let traced: Function<fn(&Tensor, &Tensor) -> Vec<Tensor>> =
+        Function::new(move |x: &Tensor, upstream: &Tensor| results(&held, x, upstream));
+    let traced = traced(&x, &upstream);
+    for (i, (eager, traced)) in eager.iter().zip(&traced).enumerate() {
+        let bits = |x: &Tensor| x.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
+        assert_eq!(bits(eager), bits(traced), "{id}: result {i}, eager and traced");
+    }
+    assert_tensor(&format!("{id}: output"), &eager[0], &entry["output"], noise(&entry["output"]["values"]));
+    let expected = entry["gradients"].as_array().unwrap();
+    assert_eq!(eager.len(), expected.len() + 1, "{id}");
+    for (i, (own, expected)) in eager[1..].iter().zip(expected).enumerate() {
+        assert_tensor(&format!("{id}: gradient {i}"), own, expected, noise(expected));
+    }
+}
+
+/// What is a tenth of the distance allowed: 1e-5 of the largest magnitude, as sums may cancel.
+fn noise(expected: &Value) -> f64 {
+    1e-6 * numbers(expected).into_iter().map(f64::abs).fold(0.0, f64::max)
+}
+
+fn check_all(layers: &str) {
+    let file = File::open("conv_layers");
+    let entries: Vec<&Value> = file.entries().filter(|entry| entry["id"].as_str().unwrap().contains(layers)).collect();
+    assert!(!entries.is_empty(), "there are entries of {layers}");
+    entries.into_iter().for_each(check);
+}
+
+#[test]
+fn along_one_axis() {
+    check_all("conv1d.");
+}
+
+#[test]
+fn of_images() {
+    check_all("conv2d.");
+}
+
+#[test]
+fn of_volumes() {
+    check_all("conv3d.");
+}
+
+#[test]
+fn transposed() {
+    check_all("conv2d_transpose.");
+}
+
+#[test]
+fn pooling() {
+    check_all("_pooling");
+}
