@@ -223,7 +223,7 @@ impl<K: ConvKind, const N: usize> Convolution<K, N> {
 
 impl<K: ConvKind, const N: usize> Layer for Convolution<K, N> {
     fn build(&self, input: &Shape, cx: &mut Build) -> Result {
-        let of_this = |error: Error| error.op(&K::type_name(N));
+        let of_this = |error: Error| error.op(K::type_name(N));
         if input.rank() != N + 2 {
             // `call` says which axes the input should have.
             return Ok(());
@@ -299,7 +299,7 @@ mod tests {
         let conv = Conv2D::new(64, 3);
         conv.apply(&Tensor::ones([1, 3, 3, 32])).ok().unwrap();
         let largest = f64::from(conv.kernel().abs().max(..).item::<f32>().unwrap());
-        let limit = (6.0 / (9.0 * (32.0 + 64.0)) as f64).sqrt();
+        let limit = (6.0_f64 / (9.0 * (32.0 + 64.0))).sqrt();
         assert!(largest <= limit && largest > 0.99 * limit, "{largest}, not {limit}");
     }
 
