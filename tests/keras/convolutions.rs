@@ -1,7 +1,7 @@
 //! Convolutions and pooling: outputs and gradients, eager and traced.
 
 use serde_json::Value;
-use tracelift::{PerAxis, prelude::*, value_and_gradients};
+use tracelift::{PerAxis, TensorSpec, prelude::*, value_and_gradients};
 
 use crate::golden::{File, assert_tensor, numbers, read_tensor};
 
@@ -107,6 +107,11 @@ fn check(entry: &Value) {
         let bits = |x: &Tensor| x.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect::<Vec<_>>();
         assert_eq!(bits(eager), bits(traced), "{id}: result {i}, eager and traced");
     }
+    let any_rows: Vec<Option<usize>> = x.shape().known().unwrap().iter().map(|&n| Some(n)).collect();
+    let any_rows = TensorSpec::new(F32, [&[None], &any_rows[1..]].concat());
+    let held = layer.share();
+    let of_any_rows = Function::new(move |x: &Tensor| held.apply(x)).input_signature([any_rows]);
+    assert_eq!(of_any_rows(&x).to_array().unwrap(), eager[0].to_array().unwrap(), "{id}: for any number of rows");
     assert_tensor(&format!("{id}: output"), &eager[0], &entry["output"], noise(&entry["output"]["values"]));
     let expected = entry["gradients"].as_array().unwrap();
     assert_eq!(eager.len(), expected.len() + 1, "{id}");
