@@ -93,6 +93,32 @@ fn a_shape_error_in_a_layer() {
 }
 
 #[test]
+fn what_convolutions_and_pooling_refuse() {
+    random::set_seed(0).unwrap();
+    let image = Tensor::ones([2, 8, 8, 3]);
+    let (first, second) = (Conv2D::new(8, 3).name("first"), Conv2D::new(4, [3, 5]).name("second"));
+    second.apply(&first.apply(&image)).ok().unwrap();
+    insta::assert_snapshot!(list(&[
+        carried(&second.apply(&image)),
+        carried(&Conv2D::new(8, 3).name("conv").apply(&Tensor::ones([2, 28, 28]))),
+        carried(&Conv2D::new(8, 3).name("conv").apply(&Tensor::ones([2, 784]))),
+        carried(&Conv2D::new(8, 9).name("conv").apply(&image)),
+        carried(&Conv2D::new(0, 3).name("conv").apply(&image)),
+        carried(&Conv2D::new(8, [0, 3]).name("conv").apply(&image)),
+        carried(&Conv2D::new(8, [3]).name("conv").apply(&image)),
+        carried(&Conv2D::new(8, 3).groups(2).name("conv").apply(&image)),
+        carried(&Conv2D::new(8, 3).strides([1, 0]).name("conv").apply(&image)),
+        carried(&Conv2D::new(8, 3).padding(Padding::Causal).name("conv").apply(&image)),
+        carried(&Conv2DTranspose::new(8, 3).padding(Padding::Causal).name("conv").apply(&image)),
+        carried(&DepthwiseConv2D::new(3).depth_multiplier(0).name("conv").apply(&image)),
+        carried(&MaxPooling2D::new(2).name("pool").apply(&Tensor::ones([2, 28, 28]))),
+        carried(&MaxPooling2D::new(9).name("pool").apply(&image)),
+        carried(&AveragePooling2D::new([2, 0]).name("pool").apply(&image)),
+        carried(&GlobalMaxPooling1D::new().name("pool").apply(&image)),
+    ]));
+}
+
+#[test]
 fn names_that_are_not_known() {
     let mut model = Model::new(Dense::new(1));
     insta::assert_snapshot!(list(&[

@@ -121,6 +121,9 @@ const CALLS: &[(&str, Call)] = &[
     ("loss", |x| AnyLoss::from("sparse_categorical_crossentropy").call(&x.a, &x.b)),
     ("dense", |x| Dense::new(2).activation("relu").apply(&x.a)),
     ("flatten", |x| Flatten::new().apply(&x.a)),
+    ("conv1d", |x| Conv1D::new(2, 2).strides(x.shape.len()).kernel_initializer("ones").apply(&x.a)),
+    ("max_pooling1d", |x| MaxPooling1D::new(x.shape.len()).strides(1).padding(Padding::Same).apply(&x.a)),
+    ("average_pooling1d", |x| AveragePooling1D::new(x.shape.len()).apply(&x.a)),
 ];
 
 /// The result of a call, or why it is none; an error if it panics or shows a fault of tracelift's own.

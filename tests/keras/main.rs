@@ -2,6 +2,7 @@
 
 mod golden;
 mod activations;
+mod convolutions;
 mod layers;
 mod loop_l2;
 mod losses;

@@ -42,6 +42,11 @@ pub use call::{Call, apply_constraints};
 pub use inputs::{Feed, Inputs};
 pub use layer::{AnyLayer, Build, Layer};
 pub use layers::{ActivationLayer, Dense, Flatten, Lambda, Sequential};
+pub use layers::{
+    AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Convolution,
+    DepthwiseConv2D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalPooling, MaxPooling1D,
+    MaxPooling2D, MaxPooling3D, Pooling,
+};
 pub use losses::Reduction;
 pub use metrics::{AnyMetric, Metric};
 pub use model::{Callback, Compile, Fit, History, Logs, Model, Verbose};

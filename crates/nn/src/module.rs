@@ -2,7 +2,7 @@
 
 use std::{any::Any, fmt::Debug, sync::Arc};
 
-use tracelift_function::{DType, Error, Result, Shape, Tensor, Variable};
+use tracelift_function::{DType, Error, PerAxis, Result, Shape, Sliding, Tensor, Variable};
 
 use crate::{Late, Weight, weight::Place};
 
@@ -164,7 +164,25 @@ macro_rules! no_weights {
 }
 pub(crate) use no_weights;
 
-no_weights!((), bool, char, i32, i64, u8, u32, u64, usize, f32, f64, String, &'static str, DType, Shape);
+no_weights!(
+    (),
+    bool,
+    char,
+    i32,
+    i64,
+    u8,
+    u32,
+    u64,
+    usize,
+    f32,
+    f64,
+    String,
+    &'static str,
+    DType,
+    Shape,
+    PerAxis,
+    Sliding
+);
 
 impl Module for Variable {
     fn visit(&self, visitor: &mut dyn Visitor) {

@@ -42,6 +42,11 @@ pub mod prelude {
         initializers, losses, metrics, random, range_t, regularizers, s, select, spec, tensor, while_loop,
     };
     pub use crate::{Adam, Nadam, Sgd};
+    pub use crate::{
+        AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D, Conv2D, Conv2DTranspose, Conv3D, DepthwiseConv2D,
+        GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+        Padding,
+    };
 }
 
 /// The code on these pages runs.
@@ -58,4 +63,7 @@ mod pages {
 
     #[doc = include_str!("../../../docs/GRADIENTS.md")]
     struct Gradients;
+
+    #[doc = include_str!("../../../docs/LAYERS.md")]
+    struct Layers;
 }

@@ -1,5 +1,7 @@
 //! How windows slide over the middle axes of `[batch, ..., channels]`: strides, padding, dilation.
 
+use std::fmt;
+
 use tracelift_ir::ops::{self, WindowAxis};
 use tracelift_tensor::{Dim, Error, Result, Shape};
 
@@ -52,9 +54,22 @@ impl From<Vec<usize>> for PerAxis {
     }
 }
 
+/// `3`, or `3x5`.
+impl fmt::Display for PerAxis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PerAxis::All(n) => write!(f, "{n}"),
+            PerAxis::Each(numbers) => {
+                let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+                f.write_str(&numbers.join("x"))
+            }
+        }
+    }
+}
+
 impl PerAxis {
-    /// The numbers, which must be as many as there are axes.
-    pub(super) fn of(&self, what: &str, axes: usize) -> Result<Vec<usize>> {
+    /// The numbers, which must be as many as there are axes; `what` they are is for the message.
+    pub fn of(&self, what: &str, axes: usize) -> Result<Vec<usize>> {
         match self {
             PerAxis::All(n) => Ok(vec![*n; axes]),
             PerAxis::Each(numbers) if numbers.len() == axes => Ok(numbers.clone()),

@@ -2,6 +2,7 @@
 
 use tracelift_function::{Error, Result, Shape, Tensor};
 
+use super::middle::skipped;
 use crate::{
     AnyActivation, AnyConstraint, AnyInitializer, AnyRegularizer, Build, Call, Layer, Module, Weight, layer,
     module::type_text, name::Name, objects::IntoAny,
@@ -106,11 +107,6 @@ impl Dense {
             _ => Ok(()),
         }
     }
-}
-
-/// Guesses that the layer was forgotten whose output came here when the kernel was built.
-fn skipped(kernel: &Weight) -> String {
-    kernel.before().map_or_else(String::new, |layer| format!("; did you skip `{layer}`?"))
 }
 
 impl Layer for Dense {
