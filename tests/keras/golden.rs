@@ -14,6 +14,10 @@ impl File {
         File(file["entries"].as_array().unwrap().clone())
     }
 
+    pub(crate) fn entries(&self) -> &[Value] {
+        &self.0
+    }
+
     pub(crate) fn entry(&self, id: &str) -> &Value {
         self.0.iter().find(|entry| entry["id"] == id).unwrap_or_else(|| panic!("there is no entry {id}"))
     }

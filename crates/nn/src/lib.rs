@@ -41,7 +41,10 @@ pub mod __rt;
 pub use call::{Call, apply_constraints};
 pub use inputs::{Feed, Inputs};
 pub use layer::{AnyLayer, Build, Layer};
-pub use layers::{ActivationLayer, Dense, Flatten, Lambda, Sequential};
+pub use layers::{
+    ActivationLayer, Dense, Flatten, GlobalAveragePooling1D, Lambda, LayerNormalization, Lstm, MultiHeadAttention,
+    Sequential,
+};
 pub use losses::Reduction;
 pub use metrics::{AnyMetric, Metric};
 pub use model::{Callback, Compile, Fit, History, Logs, Model, Verbose};
