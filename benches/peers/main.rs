@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench peers -- W1 W5.gelu` runs the named ones (a prefix such as `W5.gelu` will do), `all` or nothing
 //! all of them: training (W1, W2, W2b, W3), layer norm (W4), elementwise chains (W5), softmax and sums (W6), loops (W7),
-//! calls (W8), first calls (W9), matrix products (W10); HW are the limits of this machine, and RSS is the peak memory of
-//! W1 and W2, each in a process of its own. Convolutions (W11), LSTM and transformer (W12) have no layers here yet.
+//! calls (W8), first calls (W9), matrix products (W10), an LSTM and a transformer (W12); HW are the limits of this machine,
+//! and RSS is the peak memory of W1 and W2, each in a process of its own. Convolutions (W11) have no layers here yet.
 //!
 //! * `--threads 1` uses one thread; `--budget 1.5` is the time per result in seconds.
 //! * `--path avx2` keeps code to its instructions, which change no bit: `scalar`, `avx2` or `avx512`, the default being the
@@ -28,6 +28,7 @@ mod products;
 mod resident;
 mod roofline;
 mod rows;
+mod sequences;
 mod train;
 
 use against::Peers;
@@ -37,7 +38,7 @@ fn main() {
     let (settings, wanted) = Settings::from_arguments(std::env::args().skip(1));
     // Before anything is timed: a program that writes there at the same time would disturb.
     let peers = settings.against.as_deref().map(Peers::read);
-    let groups: [(&[&str], fn(&Settings)); 12] = [
+    let groups: [(&[&str], fn(&Settings)); 13] = [
         (&["HW"], hardware::all),
         (&["W1"], train::housing),
         (&["W2", "W2b"], train::fashion),
@@ -49,6 +50,7 @@ fn main() {
         (&["W8"], calls::scalar),
         (&["W9"], first_call::all),
         (&["W10"], products::all),
+        (&["W12"], sequences::all),
         (&["RSS"], resident::all),
     ];
     for (names, run) in groups {

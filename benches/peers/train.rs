@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tracelift_data::{StandardScaler, housing as read_housing, housing_rows, take_rows, to_f32};
 use tracelift_nn::{
-    Call, Callback, Compile, Dense, Fit, Function, I32, Layer, Logs, Model, Module, Nadam, Options, Result, Sequential,
-    Tensor, random,
+    AnyOptimizer, Call, Callback, Compile, Dense, Fit, Function, I32, Layer, Logs, Model, Module, Nadam, Options,
+    Result, Sequential, Tensor, random,
 };
 
 /// The training rows of the housing table, scaled.
@@ -22,7 +22,8 @@ pub(crate) fn housing_data() -> Result<(Tensor, Tensor)> {
     Ok((to_f32(&x)?.into(), to_f32(&y)?.into()))
 }
 
-fn relu_layer(units: usize) -> Dense {
+/// Of these units, with He's kernel.
+pub(crate) fn relu_layer(units: usize) -> Dense {
     Dense::new(units).activation("relu").kernel_initializer("he_normal")
 }
 
@@ -135,28 +136,39 @@ fn learnable_labels(x: &Tensor) -> Tensor {
 
 /// One way to train, which is one result line.
 #[derive(Clone)]
-struct Training<'a> {
-    workload: &'a str,
-    variant: &'static str,
-    loss: &'static str,
-    rate: f64,
-    batch: usize,
-    eagerly: bool,
-    options: Options,
+pub(crate) struct Training<'a> {
+    pub(crate) workload: &'a str,
+    pub(crate) variant: &'static str,
+    pub(crate) loss: &'static str,
+    /// Made of a learning rate.
+    pub(crate) optimizer: fn(f64) -> AnyOptimizer,
+    pub(crate) rate: f64,
+    pub(crate) batch: usize,
+    pub(crate) eagerly: bool,
+    pub(crate) options: Options,
 }
 
 impl<'a> Training<'a> {
     /// Batches of 32, Nadam, mean squared error.
-    fn new(workload: &'a str, variant: &'static str, settings: &Settings) -> Training<'a> {
-        Training { workload, variant, loss: "mse", rate: 1e-3, batch: 32, eagerly: false, options: settings.options() }
+    pub(crate) fn new(workload: &'a str, variant: &'static str, settings: &Settings) -> Training<'a> {
+        Training {
+            workload,
+            variant,
+            loss: "mse",
+            optimizer: |rate| Nadam::new(rate).into(),
+            rate: 1e-3,
+            batch: 32,
+            eagerly: false,
+            options: settings.options(),
+        }
     }
 
-    fn run(&self, settings: &Settings, make: &dyn Fn() -> Model, x: &Tensor, y: &Tensor) {
+    pub(crate) fn run(&self, settings: &Settings, make: &dyn Fn() -> Model, x: &Tensor, y: &Tensor) {
         if !settings.wants(self.workload) || (settings.only_fit && self.variant != "fit") {
             return;
         }
         let mut model = make();
-        let how = Compile::new().loss(self.loss).optimizer(Nadam::new(self.rate)).run_eagerly(self.eagerly);
+        let how = Compile::new().loss(self.loss).optimizer((self.optimizer)(self.rate)).run_eagerly(self.eagerly);
         model.compile(how.options(self.options.clone())).expect("the model compiles");
         let ends = Arc::new(Mutex::new(vec![]));
         // Passes are the unit here, so each result gets a few times the budget of calls.
