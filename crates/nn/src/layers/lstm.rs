@@ -1,6 +1,8 @@
 //! The recurrent layer with a cell state and four gates.
 
-use tracelift_function::{DType, Error, Result, Shape, Tensor, concat, scan};
+use tracelift_function::{
+    DType, Error, Result, Shape, Tensor, concat, custom_gradient, einsum, scan, scan_reverse, value_and_gradients,
+};
 
 use super::global_average_pooling::sequences;
 use crate::{
@@ -152,6 +154,11 @@ impl Lstm {
     /// That the input is a batch of sequences of the width the kernel was built for.
     fn check(&self, x: &Tensor) -> Result {
         sequences(x, "Lstm")?;
+        if x.shape()[1] == 0usize {
+            return Err(
+                Error::invalid(format!("wants at least one step, which {} does not have", type_text(x))).op("Lstm")
+            );
+        }
         let Some(width) = self.kernel.shape().first().and_then(tracelift_function::Dim::known_len) else {
             return Ok(());
         };
@@ -163,14 +170,77 @@ impl Lstm {
         Err(Error::invalid(message).op("Lstm").help(format!("give it f32[_, _, {width}]")))
     }
 
-    /// A step from what the input says about the gates: the next output and cell state.
-    fn step(&self, (h, cell): (Tensor, Tensor), x: Tensor) -> (Tensor, Tensor) {
-        let z = x + h.matmul(&self.recurrent_kernel);
-        let gates = z.split(4, 1);
-        let [input, forget, output] = [0, 1, 3].map(|gate| self.recurrent_activation.call(&gates[gate]));
-        let cell = forget * cell + input * self.activation.call(&gates[2]);
+    /// The next output and cell state, by the four gates before their activations.
+    fn step(&self, gates: [Tensor; 4], cell: &Tensor) -> (Tensor, Tensor) {
+        let [input, forget, candidate, output] = gates;
+        let [input, forget, output] = [input, forget, output].map(|gate| self.recurrent_activation.call(&gate));
+        let cell = forget * cell + input * self.activation.call(&candidate);
         (output * self.activation.call(&cell), cell)
     }
+
+    /// The outputs and behind them the cell states of all steps, `[steps, batch, 2 * units]`, by what the input says about
+    /// the gates, `[steps, batch, 4 * units]`.
+    ///
+    /// The gradient is that of the loop, but what does not wait for another step is computed for all steps at once: the
+    /// gates are not kept but computed again from the outputs, in one product, and the gradient of the recurrent kernel
+    /// is one product, not a sum over the steps.
+    fn states(&self, inputs: &Tensor) -> Tensor {
+        let given = (inputs.clone(), self.recurrent_kernel.value());
+        custom_gradient(&given, |given| self.forward(given), |given, states, by| self.backward(given, states, by))
+    }
+
+    fn forward(&self, (inputs, kernel): &(Tensor, Tensor)) -> Tensor {
+        let start = self.rows_of_zeros(inputs);
+        let (_, (outputs, cells)) = scan((start.clone(), start), inputs, |(h, cell), inputs| {
+            let state = self.step(gates(&inputs, &h.matmul(kernel)), &cell);
+            (state.clone(), state)
+        });
+        concat(&[&outputs, &cells], -1)
+    }
+
+    fn backward(&self, (inputs, kernel): &(Tensor, Tensor), states: &Tensor, by: &Tensor) -> (Tensor, Tensor) {
+        // What each step began with.
+        let before = states.pad(&[(1, 0), (0, 0), (0, 0)], 0.0).slice(..-1);
+        let [outputs, cells] = halves(&before);
+        let all = inputs + outputs.matmul(kernel);
+        let start = self.rows_of_zeros(inputs);
+        let rows = (all, cells, by.clone());
+        let (_, by_gates) = scan_reverse((start.clone(), start), &rows, |(by_output, by_cell), (all, cell, by)| {
+            let [more_by_output, more_by_cell] = halves(&by);
+            let (by_output, by_cell) = (by_output + more_by_output, by_cell + more_by_cell);
+            let [input, forget, candidate, output] = quarters(&all);
+            let target = || {
+                let gates = [&input, &forget, &candidate, &output].map(Tensor::clone);
+                let (h, cell) = self.step(gates, &cell);
+                (h * &by_output).sum(..) + (cell * &by_cell).sum(..)
+            };
+            let sources = [&input, &forget, &candidate, &output, &cell];
+            let (_, [input, forget, candidate, output, by_cell]) = value_and_gradients(target, sources);
+            let by_gates = concat(&[&input, &forget, &candidate, &output], 1);
+            ((by_gates.matmul(kernel.t()), by_cell), by_gates)
+        });
+        let by_kernel = einsum("tbu,tbv->uv", &[&outputs, &by_gates]);
+        (by_gates, by_kernel)
+    }
+
+    /// A state of zeros, for as many sequences as there are.
+    fn rows_of_zeros(&self, inputs: &Tensor) -> Tensor {
+        Tensor::zeros(Shape::from([inputs.shape()[1].clone(), self.units.into()])).cast(inputs.dtype())
+    }
+}
+
+/// The gates by what the input and the output before say about them.
+fn gates(inputs: &Tensor, outputs: &Tensor) -> [Tensor; 4] {
+    let (inputs, outputs) = (quarters(inputs), quarters(outputs));
+    std::array::from_fn(|gate| &inputs[gate] + &outputs[gate])
+}
+
+fn quarters(x: &Tensor) -> [Tensor; 4] {
+    x.split(4, -1).try_into().expect("four parts were asked for")
+}
+
+fn halves(x: &Tensor) -> [Tensor; 2] {
+    x.split(2, -1).try_into().expect("two parts were asked for")
 }
 
 impl Layer for Lstm {
@@ -207,16 +277,14 @@ impl Layer for Lstm {
             Some(bias) => product + bias,
             None => product,
         };
-        let start = Tensor::zeros(Shape::from([x.shape()[0].clone(), self.units.into()])).cast(x.dtype());
-        let start = (start.clone(), start);
-        if self.returns_sequences {
-            let each = |state, x| {
-                let state = self.step(state, x);
-                (state.clone(), state.0)
-            };
-            return scan(start, &all, each).1.transpose(&[1, 0, 2]);
+        if all.error().is_some() {
+            return all;
         }
-        scan(start, &all, |state, x| (self.step(state, x), ())).0.0
+        let [outputs, _] = halves(&self.states(&all));
+        match self.returns_sequences {
+            true => outputs.transpose(&[1, 0, 2]),
+            false => outputs.slice(-1),
+        }
     }
 
     fn display_name(&self) -> String {
@@ -298,7 +366,7 @@ mod tests {
         let shared = lstm.share();
         let traced: Function<fn(&Tensor) -> Tensor> = Function::new(move |x: &Tensor| shared.apply(x));
         let traced = traced.input_signature([spec!(f32[None, None, 3])]);
-        for (batch, steps) in [(2, 5), (4, 1), (1, 0)] {
+        for (batch, steps) in [(2, 5), (4, 1), (1, 7)] {
             let x = Tensor::ones([batch, steps, 3]) * 0.3;
             assert_eq!(traced(&x).to_vec::<f32>().unwrap(), lstm.apply(&x).to_vec::<f32>().unwrap());
         }
@@ -310,6 +378,9 @@ mod tests {
         let text = |lstm: &Lstm, x: &Tensor| lstm.apply(x).ok().unwrap_err().to_string();
         let lstm = Lstm::new(2).name("memory");
         assert!(text(&lstm, &Tensor::ones([2, 3])).contains("wants sequences, [batch, steps, width], not f32[2, 3]"));
+        assert!(
+            text(&lstm, &Tensor::ones([2, 0, 3])).contains("wants at least one step, which f32[2, 0, 3] does not have")
+        );
         lstm.apply(&Tensor::ones([1, 2, 3])).ok().unwrap();
         let other = text(&lstm, &Tensor::ones([1, 2, 4]));
         assert!(other.contains("cannot read f32[1, 2, 4]: it was built for sequences of width 3"), "{other}");
