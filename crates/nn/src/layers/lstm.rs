@@ -191,11 +191,12 @@ impl Lstm {
 
     fn forward(&self, (inputs, kernel): &(Tensor, Tensor)) -> Tensor {
         let start = self.rows_of_zeros(inputs);
-        let (_, (outputs, cells)) = scan((start.clone(), start), inputs, |(h, cell), inputs| {
-            let state = self.step(gates(&inputs, &h.matmul(kernel)), &cell);
-            (state.clone(), state)
+        let (_, states) = scan((start.clone(), start), inputs, |(h, cell), inputs| {
+            let (h, cell) = self.step(gates(&inputs, &h.matmul(kernel)), &cell);
+            let both = concat(&[&h, &cell], 1);
+            ((h, cell), both)
         });
-        concat(&[&outputs, &cells], -1)
+        states
     }
 
     fn backward(&self, (inputs, kernel): &(Tensor, Tensor), states: &Tensor, by: &Tensor) -> (Tensor, Tensor) {
@@ -280,10 +281,10 @@ impl Layer for Lstm {
         if all.error().is_some() {
             return all;
         }
-        let [outputs, _] = halves(&self.states(&all));
+        let (states, units) = (self.states(&all), 0..self.units as i64);
         match self.returns_sequences {
-            true => outputs.transpose(&[1, 0, 2]),
-            false => outputs.slice(-1),
+            true => states.slice((.., .., units)).transpose(&[1, 0, 2]),
+            false => states.slice((-1, .., units)),
         }
     }
 
