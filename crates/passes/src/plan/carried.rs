@@ -39,7 +39,7 @@ pub(super) fn change_in_place(program: &mut Program) {
     }
 }
 
-/// Leaves out copies of what nobody reads but they: it is made in their place.
+/// Leaves out copies of what nobody reads but they.
 fn begin_in_place(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHashMap<BufferId, BufferId>) {
     if !steps.iter().any(|step| matches!(step, Step::Copy { .. })) {
         return;
@@ -51,8 +51,9 @@ fn begin_in_place(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHash
         let [made, copied] = [from, to].map(|id| uses[id.0 as usize].as_slice());
         let moves = made.last().is_some_and(|last| last.step == n) && copied.first().is_some_and(|u| u.step == n);
         let is_result = program.results.contains(&ResultPlace::Buffer(*from));
-        if moves && alike(program, *from, *to) && !is_result && !exchanged.contains_key(from) {
-            renamed.insert(*from, *to);
+        if moves && from < to && alike(program, *from, *to) && !is_result && !exchanged.contains_key(from) {
+            // The first of both is declared before its views.
+            renamed.insert(*to, *from);
             gone[n] = true;
         }
     }
@@ -92,7 +93,7 @@ fn changed_copy(
     next: BufferId,
     swap: usize,
 ) -> Option<usize> {
-    if !alike(program, carried, next) {
+    if carried > next || !alike(program, carried, next) {
         return None;
     }
     let [old, new] = [carried, next].map(|id| uses[id.0 as usize].as_slice());
