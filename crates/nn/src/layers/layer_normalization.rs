@@ -115,10 +115,10 @@ impl LayerNormalization {
         let centred = x - x.mean_keep(over());
         let mut y = &centred * (centred.square().mean_keep(over()) + self.epsilon).rsqrt();
         if let Some(gamma) = &self.gamma {
-            y = y * beside(gamma);
+            y *= beside(gamma);
         }
         if let Some(beta) = &self.beta {
-            y = y + beside(beta);
+            y += beside(beta);
         }
         Ok(y)
     }
