@@ -124,6 +124,10 @@ const CALLS: &[(&str, Call)] = &[
     ("conv1d", |x| Conv1D::new(2, 2).strides(x.shape.len()).kernel_initializer("ones").apply(&x.a)),
     ("max_pooling1d", |x| MaxPooling1D::new(x.shape.len()).strides(1).padding(Padding::Same).apply(&x.a)),
     ("average_pooling1d", |x| AveragePooling1D::new(x.shape.len()).apply(&x.a)),
+    ("layer normalization", |x| LayerNormalization::new().axes([x.axis, x.other_axis]).apply(&x.a)),
+    ("global average pooling", |x| GlobalAveragePooling1D::new().apply(&x.a)),
+    ("lstm", |x| Lstm::new(2).return_sequences().apply(&x.a)),
+    ("attention", |x| MultiHeadAttention::new(2, 1).use_causal_mask().apply((&x.a, &x.b, &x.b))),
 ];
 
 /// The result of a call, or why it is none; an error if it panics or shows a fault of tracelift's own.
@@ -160,7 +164,7 @@ proptest! {
         let (name, call) = CALLS[n];
         // What draws random numbers, or makes weights from them, differs from call to call; labels are data, which a
         // trace does not see (`fit` looks at them before the first step); an eager branch that is not taken is not made.
-        prop_assume!(!["normal", "dense", "loss", "cond"].contains(&name) && x.a.error().is_none() && x.b.error().is_none());
+        prop_assume!(!["normal", "dense", "lstm", "attention", "loss", "cond"].contains(&name) && x.a.error().is_none() && x.b.error().is_none());
         let eager = outcome(name, || call(&x).ok())?;
         let held = x.clone();
         let function = Function::new(move |a: &Tensor, b: &Tensor| {

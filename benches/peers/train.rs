@@ -22,6 +22,7 @@ pub(crate) fn housing_data() -> Result<(Tensor, Tensor)> {
     Ok((to_f32(&x)?.into(), to_f32(&y)?.into()))
 }
 
+/// Of these units, with He's kernel.
 pub(crate) fn relu_layer(units: usize) -> Dense {
     Dense::new(units).activation("relu").kernel_initializer("he_normal")
 }
@@ -139,7 +140,7 @@ pub(crate) struct Training<'a> {
     pub(crate) workload: &'a str,
     pub(crate) variant: &'static str,
     pub(crate) loss: &'static str,
-    /// Made for a rate of learning.
+    /// Made of a learning rate.
     pub(crate) optimizer: fn(f64) -> AnyOptimizer,
     pub(crate) rate: f64,
     pub(crate) batch: usize,
@@ -150,8 +151,16 @@ pub(crate) struct Training<'a> {
 impl<'a> Training<'a> {
     /// Batches of 32, Nadam, mean squared error.
     pub(crate) fn new(workload: &'a str, variant: &'static str, settings: &Settings) -> Training<'a> {
-        let (optimizer, options): (fn(f64) -> AnyOptimizer, _) = (|rate| Nadam::new(rate).into(), settings.options());
-        Training { workload, variant, loss: "mse", optimizer, rate: 1e-3, batch: 32, eagerly: false, options }
+        Training {
+            workload,
+            variant,
+            loss: "mse",
+            optimizer: |rate| Nadam::new(rate).into(),
+            rate: 1e-3,
+            batch: 32,
+            eagerly: false,
+            options: settings.options(),
+        }
     }
 
     pub(crate) fn run(&self, settings: &Settings, make: &dyn Fn() -> Model, x: &Tensor, y: &Tensor) {

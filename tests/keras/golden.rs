@@ -14,8 +14,8 @@ impl File {
         File(file["entries"].as_array().unwrap().clone())
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Value> {
-        self.0.iter()
+    pub(crate) fn entries(&self) -> &[Value] {
+        &self.0
     }
 
     pub(crate) fn entry(&self, id: &str) -> &Value {

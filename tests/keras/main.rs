@@ -9,4 +9,5 @@ mod losses;
 mod metrics;
 mod models;
 mod optimizers;
+mod sequences;
 mod training;

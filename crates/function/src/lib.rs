@@ -51,7 +51,7 @@ pub use concrete::{
 };
 pub use control::{
     IntoTensorRange, ShapeInvariant, ShapeInvariants, TensorRange, WhileLoop, cond, for_range, map_fn, range_t, relax,
-    scan, switch_case, while_loop,
+    scan, scan_reverse, switch_case, while_loop,
 };
 pub use custom_gradient::custom_gradient;
 pub use effects::{assert_all, print};

@@ -187,6 +187,62 @@ impl Initializer for RandomNormal {
     }
 }
 
+/// A random matrix whose rows, or columns if there are fewer, have length `gain` and stand at right angles; axes before
+/// the last count as rows. The default of recurrent kernels.
+///
+/// ```
+/// use tracelift_nn::{F32, Initializer, Tensor, initializers::Orthogonal};
+///
+/// let kernel = Orthogonal { gain: 1.0 }.call(&[3, 5], F32);
+/// let products = kernel.matmul(kernel.t());
+/// assert!((products - Tensor::eye(3)).abs().max(..).item::<f32>()? < 1e-5);
+/// # Ok::<(), tracelift_nn::Error>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Orthogonal {
+    /// The length of each row or column.
+    pub gain: f64,
+}
+
+impl Initializer for Orthogonal {
+    fn call(&self, shape: &[usize], dtype: DType) -> Tensor {
+        let Some((&columns, field)) = shape.split_last().filter(|(_, field)| !field.is_empty()) else {
+            let message = format!("makes no weight of shape {shape:?}: what is orthogonal has two axes");
+            return Tensor::failed(Error::value(message).op("orthogonal").help("use it for kernels, not for a bias"));
+        };
+        let rows: usize = field.iter().product();
+        let (few, many) = (rows.min(columns), rows.max(columns));
+        match stream().normal([few, many], 0.0, 1.0).to_vec::<f32>() {
+            Ok(drawn) => {
+                let vectors = at_right_angles(&drawn, many);
+                let at = |row: usize, column: usize| if rows < columns { (row, column) } else { (column, row) };
+                let values = (0..rows * columns).map(|n| at(n / columns, n % columns));
+                let values: Vec<f32> = values.map(|(v, i)| (vectors[v][i] * self.gain) as f32).collect();
+                in_dtype(&Tensor::from_array(tracelift_function::Array::new(shape, values)), dtype)
+            }
+            Err(error) => Tensor::failed(error),
+        }
+    }
+}
+
+/// Vectors of length one, each what is left of a drawn one beside those before.
+fn at_right_angles(drawn: &[f32], length: usize) -> Vec<Vec<f64>> {
+    let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+    let mut vectors: Vec<Vec<f64>> = vec![];
+    for drawn in drawn.chunks_exact(length.max(1)) {
+        let mut vector: Vec<f64> = drawn.iter().map(|x| f64::from(*x)).collect();
+        // Twice, since what the first round takes away is rounded.
+        for other in vectors.iter().chain(&vectors) {
+            let along = dot(&vector, other);
+            vector.iter_mut().zip(other).for_each(|(x, y)| *x -= along * y);
+        }
+        let norm = dot(&vector, &vector).sqrt();
+        vector.iter_mut().for_each(|x| *x /= norm);
+        vectors.push(vector);
+    }
+    vectors
+}
+
 /// The same value everywhere.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Constant {
@@ -219,6 +275,7 @@ pub(crate) const KNOWN: &[&str] = &[
     "random_uniform",
     "random_normal",
     "truncated_normal",
+    "orthogonal",
 ];
 
 /// The initializer of a name.
@@ -235,6 +292,7 @@ pub(crate) fn known(name: &str) -> Option<AnyInitializer> {
         "random_uniform" | "uniform" => RandomUniform { low: -0.05, high: 0.05 }.into(),
         "random_normal" | "normal" => RandomNormal { stddev: 0.05, truncated: false }.into(),
         "truncated_normal" => RandomNormal { stddev: 0.05, truncated: true }.into(),
+        "orthogonal" => Orthogonal { gain: 1.0 }.into(),
         _ => return None,
     })
 }

@@ -41,11 +41,11 @@ pub mod __rt;
 pub use call::{Call, apply_constraints};
 pub use inputs::{Feed, Inputs};
 pub use layer::{AnyLayer, Build, Layer};
-pub use layers::{ActivationLayer, Dense, Flatten, Lambda, Sequential};
 pub use layers::{
-    AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D, Conv2D, Conv2DTranspose, Conv3D, Convolution,
-    DepthwiseConv2D, GlobalAveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalPooling, MaxPooling1D,
-    MaxPooling2D, MaxPooling3D, Pooling,
+    ActivationLayer, AveragePooling1D, AveragePooling2D, AveragePooling3D, Conv1D, Conv2D, Conv2DTranspose, Conv3D,
+    Convolution, Dense, DepthwiseConv2D, Flatten, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalMaxPooling1D,
+    GlobalMaxPooling2D, GlobalPooling, Lambda, LayerNormalization, Lstm, MaxPooling1D, MaxPooling2D, MaxPooling3D,
+    MultiHeadAttention, Pooling, Sequential,
 };
 pub use losses::Reduction;
 pub use metrics::{AnyMetric, Metric};

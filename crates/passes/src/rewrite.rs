@@ -71,7 +71,7 @@ impl<'g> Rewrite<'g> {
 }
 
 /// The op with other regions; `None` if it has none of its own (a callee belongs to others, too).
-fn map_regions(op: &Op, region: &mut dyn FnMut(&Graph) -> Result<Graph>) -> Result<Option<Op>> {
+pub(crate) fn map_regions(op: &Op, region: &mut dyn FnMut(&Graph) -> Result<Graph>) -> Result<Option<Op>> {
     let mut map = |graph: &Arc<Graph>| region(graph).map(Arc::new);
     Ok(Some(match op {
         Op::While(op) => While { condition: map(&op.condition)?, body: map(&op.body)?, ..op.clone() }.into(),

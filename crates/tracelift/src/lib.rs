@@ -36,10 +36,11 @@ pub mod data {
 pub mod prelude {
     pub use crate::{
         Activation, AnyActivation, AnyLayer, AnyLoss, AnyMetric, AnyOptimizer, Array, Build, Call, Callback, Compile,
-        Constraint, DType, Dense, Error, ErrorKind, F32, F64, Fit, Flatten, Function, GradientTape, I32, I64,
-        Initializer, Lambda, Late, Layer, Loss, Metric, Model, Module, Optimizer, Options, Regularizer, Result,
-        Sequential, Shape, Tensor, Tree, Variable, Weight, activations, autograph, data, eagerly, function,
-        initializers, losses, metrics, random, range_t, regularizers, s, select, spec, tensor, while_loop,
+        Constraint, DType, Dense, Error, ErrorKind, F32, F64, Fit, Flatten, Function, GlobalAveragePooling1D,
+        GradientTape, I32, I64, Initializer, Lambda, Late, Layer, LayerNormalization, Loss, Lstm, Metric, Model,
+        Module, MultiHeadAttention, Optimizer, Options, Regularizer, Result, Sequential, Shape, Tensor, Tree, Variable,
+        Weight, activations, autograph, data, eagerly, function, initializers, losses, metrics, random, range_t,
+        regularizers, s, select, spec, tensor, while_loop,
     };
     pub use crate::{Adam, Nadam, Sgd};
     pub use crate::{

@@ -138,6 +138,40 @@ pub(super) struct Address {
     pub dtype: DType,
 }
 
+impl Address {
+    /// How many bytes it is behind another address, if that is known.
+    fn behind(&self, other: &Address) -> Option<i32> {
+        let Address { root, terms, offset, dtype } = self;
+        let from = match (offset, &other.offset) {
+            _ if (root, terms, dtype) != (&other.root, &other.terms, &other.dtype) => return None,
+            (here, there) if here == there => 0,
+            (Size::Known(here), Size::Known(there)) => here.checked_sub(*there)?,
+            _ => return None,
+        };
+        let bytes = from.checked_mul(dtype.size() as i64)?;
+        // Beside the distance, a displacement holds which vector of the turn it is.
+        i32::try_from(bytes).ok().filter(|bytes| bytes.unsigned_abs() < 1 << 30)
+    }
+}
+
+/// The first of some streams from which a stream is a known distance away, so that both have one pointer, and how many
+/// bytes that is.
+fn leader(streams: &[Address], stream: usize) -> (usize, i32) {
+    let behind = |first: usize| Some((first, streams[stream].behind(&streams[first])?));
+    (0..=stream).find_map(behind).expect("a stream is where it is")
+}
+
+/// Which pointer a stream has, and how many bytes it is behind it.
+pub(super) fn pointer(streams: &[Address], stream: usize) -> (usize, i32) {
+    let (first, bytes) = leader(streams, stream);
+    (leaders(&streams[..first]).count(), bytes)
+}
+
+/// The streams that pointers are made for.
+pub(super) fn leaders(streams: &[Address]) -> impl Iterator<Item = &Address> {
+    (0..streams.len()).filter(|stream| leader(streams, *stream).0 == *stream).map(|stream| &streams[stream])
+}
+
 /// Where the elements that an address counts begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Root {
@@ -223,7 +257,7 @@ impl Blocks {
 /// The turns of a vector loop.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Turns {
-    /// What they walk through, each with a pointer of its own.
+    /// What they walk through, those at known distances from each other by one pointer.
     pub streams: Vec<Address>,
     /// Vectors per turn: for reductions along rows, as many as the lanes take.
     pub vectors: usize,

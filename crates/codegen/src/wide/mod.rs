@@ -137,6 +137,18 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_a_row_have_one_pointer() {
+        let sum = |parts: usize| {
+            let loads: String = (0..parts).map(|n| format!("%{n} = load %x[%i, %j + {}] ", 64 * n)).collect();
+            let sums: String = (1..parts).map(|n| format!("%s{n} = add %{n}, %{n} ")).collect();
+            format!("par %i in 0..B {{ par %j in 0..64 {{ {loads} {sums} store %y[%i, %j], %s{} }} }}", parts - 1)
+        };
+        for wide in FORMS {
+            assert!(code("%x: f32[B, 2048], out %y: f32[B, 64]", &sum(20), wide).is_some(), "{wide:?}");
+        }
+    }
+
+    #[test]
     fn too_many_values_for_the_registers_are_kept_in_memory() {
         let body = |count: usize| {
             let loads: String = (0..count).map(|n| format!("%{n} = add %a, {n}.5 ")).collect();

@@ -199,7 +199,8 @@ impl Writer<'_> {
         match self.context {
             Context::Straight(streams) => {
                 let dtype = streams[stream].dtype;
-                (indexed(POINTERS[stream], RSI, dtype), dtype, true)
+                let (number, bytes) = pointer(streams, stream);
+                (indexed(POINTERS[number], RSI, dtype).plus(bytes), dtype, true)
             }
             Context::Nested(streams, at) => {
                 let dtype = streams[stream].dtype;

@@ -16,10 +16,10 @@ const ALIGN: i32 = 64;
 /// Pages of the stack are touched in order, so that it grows.
 const PAGE: i32 = 4096;
 
-/// The code of a list; `None` if a loop walks through more streams than there are registers.
+/// The code of a list; `None` if a loop walks through more streams than there are registers for.
 pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
     let streams = l.items.iter().map(|item| match item {
-        Item::Turns(turns) if turns.nested.is_none() => turns.streams.len(),
+        Item::Turns(turns) if turns.nested.is_none() => leaders(&turns.streams).count(),
         Item::Chain { walks, .. } => walks.len(),
         _ => 0,
     });
@@ -287,7 +287,7 @@ impl<'l> Writer<'l> {
     }
 
     fn pointers(&mut self, streams: &[Address]) {
-        for (stream, pointer) in streams.iter().zip(POINTERS) {
+        for (stream, pointer) in leaders(streams).zip(POINTERS) {
             self.address(stream, pointer, RAX);
         }
     }

@@ -21,7 +21,7 @@ pub use options::{ShapeInvariant, ShapeInvariants, WhileLoop, switch_case};
 pub use range::{IntoTensorRange, TensorRange, range_t};
 pub use relaxed::relax;
 pub(crate) use relaxed::{CarriedTypes, begins_otherwise};
-pub use scan::{map_fn, scan};
+pub use scan::{map_fn, scan, scan_reverse};
 
 /// `while condition(state) { state = body(state) }` as a loop of the graph.
 ///

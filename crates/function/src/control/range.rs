@@ -95,6 +95,11 @@ impl TensorRange {
         &self.start
     }
 
+    /// The position of the last round.
+    pub(crate) fn last(&self) -> Tensor {
+        &self.stop - 1
+    }
+
     /// Whether there is a round at a position.
     pub(crate) fn goes_on(&self, position: &Tensor) -> Tensor {
         position.lt(&self.stop)

@@ -28,11 +28,37 @@ use crate::{
 /// ```
 #[track_caller]
 pub fn scan<S: Tree, X: Tree, Y: Tree>(init: S, xs: &X, body: impl Fn(S, X) -> (S, Y)) -> (S, Y) {
+    scan_in(Order::Forward, init, xs, body)
+}
+
+/// [`scan`] from the last row to the first: what a row gives stands in its place.
+///
+/// ```
+/// use tracelift_function::{scan_reverse, tensor};
+///
+/// let (_, sums) = scan_reverse(tensor(0.0), &tensor([1., 2., 3.]), |sum, x| (&sum + &x, sum + x));
+/// assert_eq!(sums.to_vec::<f32>()?, [6., 5., 3.]);
+/// # Ok::<(), tracelift_function::Error>(())
+/// ```
+#[track_caller]
+pub fn scan_reverse<S: Tree, X: Tree, Y: Tree>(init: S, xs: &X, body: impl Fn(S, X) -> (S, Y)) -> (S, Y) {
+    scan_in(Order::Reverse, init, xs, body)
+}
+
+/// From which end rows are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Forward,
+    Reverse,
+}
+
+#[track_caller]
+fn scan_in<S: Tree, X: Tree, Y: Tree>(order: Order, init: S, xs: &X, body: impl Fn(S, X) -> (S, Y)) -> (S, Y) {
     let origin = scope::origin();
     in_trace("scan", || {
         // The structure of what a row gives, and its types.
         let row = unseen(|| first_row(xs).map(|x| body(init.clone(), x).1));
-        match row.and_then(|row| rows(&init, xs, &row, &body, &origin)) {
+        match row.and_then(|row| rows(order, &init, xs, &row, &body, &origin)) {
             Ok(given) => given,
             Err(error) => {
                 trace::record(&error);
@@ -99,6 +125,7 @@ fn length(xs: &impl Tree) -> Result<(Tensor, Dim)> {
 }
 
 fn rows<S: Tree, X: Tree, Y: Tree>(
+    order: Order,
     init: &S,
     xs: &X,
     row: &Y,
@@ -125,14 +152,18 @@ fn rows<S: Tree, X: Tree, Y: Tree>(
         (range.start().clone(), init.clone(), empty),
         |(i, ..)| range.goes_on(i),
         |(i, state, collected)| {
-            let (state, row) = body(state, row_at(xs, &i));
+            let at = match order {
+                Order::Forward => i.clone(),
+                Order::Reverse => range.last() - &i,
+            };
+            let (state, row) = body(state, row_at(xs, &at));
             let leaves = Leaves::of(&row);
             if leaves.host != host {
                 let error = Error::type_("gives rows of different structures or host values");
                 changed = Some(error.op("scan").at(origin.clone()));
             }
             let rows = leaves.into_tensors();
-            let collected = collected.iter().zip(&rows).map(|(all, row)| ops::set_row(all, &i, row)).collect();
+            let collected = collected.iter().zip(&rows).map(|(all, row)| ops::set_row(all, &at, row)).collect();
             (range.next(&i), state, collected)
         },
     );

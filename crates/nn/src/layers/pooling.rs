@@ -93,6 +93,15 @@ pub type GlobalMaxPooling2D = GlobalPooling<Max, 2>;
 /// ```
 pub type GlobalAveragePooling2D = GlobalPooling<Average, 2>;
 
+/// The mean of each sequence, per channel: `f32[batch, steps, channels]` becomes `f32[batch, channels]`.
+///
+/// ```
+/// use tracelift_nn::{GlobalAveragePooling1D, Layer, Tensor};
+///
+/// assert_eq!(GlobalAveragePooling1D::new().apply(&Tensor::ones([2, 8, 3])).shape(), [2, 3]);
+/// ```
+pub type GlobalAveragePooling1D = GlobalPooling<Average, 1>;
+
 /// What pooling makes of some elements.
 #[doc(hidden)]
 pub trait PoolingKind: Module + Default {

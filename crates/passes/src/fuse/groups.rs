@@ -116,7 +116,8 @@ pub(super) fn is_element(graph: &Graph, id: NodeIndex) -> bool {
 fn kind(graph: &Graph, id: NodeIndex) -> Kind {
     let node = graph.node(id);
     let value = id.value();
-    if graph.ty(value).as_tensor().is_none() {
+    // A loop that carries nothing has no result.
+    if node.types.first().is_none_or(|ty| ty.as_tensor().is_none()) {
         return Kind::Barrier;
     }
     let rank = graph.ty(value).rank();

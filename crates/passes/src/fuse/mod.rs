@@ -5,6 +5,7 @@
 //! domain, or at a row of it. What costs nothing (literals, broadcasts, iota) is copied into every group that wants
 //! it. Then, forwards, a group joins the one it reads from, or one that reads the same, if their loops pass the same way and
 //! nothing else can lead from one to the other. A group of more than one node becomes a `fusion`, which owns its body as a closed region; everything else stays as it was.
+//! The regions of loops and branches are graphs of their own, and are treated alike.
 
 mod groups;
 mod copies;

@@ -1,12 +1,13 @@
 //! Writing the graph anew, with a `fusion` for each group.
 
 use super::groups::Groups;
+use crate::rewrite::map_regions;
 use indexmap::IndexSet;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_ir::ops::Fusion;
-use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value, ValueMap};
+use tracelift_ir::{Builder, Graph, Node, NodeIndex, Op, ParamRole, Value, ValueMap};
 use tracelift_tensor::Result;
 
 /// The graph with its groups as `fusion` nodes, in the order of the old graph as far as what they read allows.
@@ -87,7 +88,13 @@ impl Rebuild<'_> {
     fn plain(&mut self, id: NodeIndex) -> Result {
         let node = self.graph.node(id);
         let operands: SmallVec<[Value; 3]> = node.operands.iter().map(|x| self.made[*x]).collect();
-        for (n, value) in self.b.push_like(node, &operands)?.into_iter().enumerate() {
+        // What loops and branches run is fused for itself; what is fused already stays.
+        let fused = if matches!(node.op, Op::Fusion(_)) { None } else { map_regions(&node.op, &mut super::fuse)? };
+        let made = match fused {
+            Some(op) => self.b.push_like(&Node { op, ..node.clone() }, &operands)?,
+            None => self.b.push_like(node, &operands)?,
+        };
+        for (n, value) in made.into_iter().enumerate() {
             self.made.insert(id.result(n), value);
         }
         Ok(())

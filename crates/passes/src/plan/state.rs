@@ -38,7 +38,7 @@ pub(super) fn write_directly(program: &mut Program) {
 }
 
 /// Forgets the arena buffers that no step speaks of any more.
-fn drop_unused(program: &mut Program) {
+pub(super) fn drop_unused(program: &mut Program) {
     let mut kept: Vec<bool> = program.buffers.iter().map(|buffer| buffer.role != Role::Arena).collect();
     program.for_each_buffer_mut(&mut |id| kept[id.0 as usize] = true);
     let mut next = 0;
