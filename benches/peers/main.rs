@@ -39,7 +39,7 @@ fn main() {
     let (settings, wanted) = Settings::from_arguments(std::env::args().skip(1));
     // Before anything is timed: a program that writes there at the same time would disturb.
     let peers = settings.against.as_deref().map(Peers::read);
-    let groups: [(&[&str], fn(&Settings)); 13] = [
+    let groups: [(&[&str], fn(&Settings)); 14] = [
         (&["HW"], hardware::all),
         (&["W1"], train::housing),
         (&["W2", "W2b"], train::fashion),

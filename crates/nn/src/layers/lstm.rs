@@ -378,7 +378,7 @@ mod tests {
     fn mistakes_are_errors() {
         let text = |lstm: &Lstm, x: &Tensor| lstm.apply(x).ok().unwrap_err().to_string();
         let lstm = Lstm::new(2).name("memory");
-        assert!(text(&lstm, &Tensor::ones([2, 3])).contains("wants sequences, [batch, steps, width], not f32[2, 3]"));
+        assert!(text(&lstm, &Tensor::ones([2, 3])).contains("takes [batch, steps, channels], not f32[2, 3]"));
         assert!(
             text(&lstm, &Tensor::ones([2, 0, 3])).contains("wants at least one step, which f32[2, 0, 3] does not have")
         );

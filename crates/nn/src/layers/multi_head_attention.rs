@@ -305,7 +305,7 @@ mod tests {
         assert!(wide.contains("help: its kernel was built as f32[5, 2, 4]: the query has that width"), "{wide}");
         let apart = text(attention.apply((&x, &x, &Tensor::ones([1, 3, 5]))));
         assert!(apart.contains("wants a value for each key, not f32[1, 2, 5] and f32[1, 3, 5]"), "{apart}");
-        assert!(text(attention.apply(&tensor([[1.0]]))).contains("wants sequences"));
+        assert!(text(attention.apply(&tensor([[1.0]]))).contains("takes [batch, steps, channels]"));
         assert!(text(MultiHeadAttention::new(0, 4).apply(&x)).contains("wants at least 1 head"));
     }
 }

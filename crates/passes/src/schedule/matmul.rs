@@ -136,7 +136,12 @@ pub(super) fn schedule(region: &mut Region<'_, '_>, id: NodeIndex, library: &Lib
     let name = graph.name_of(z).map_or("t", |name| name);
     let result = region.parts.buffer(name, ty.dtype(), shape, Role::Arena);
     let operands = vec![left, right];
-    region.steps.push(Step::Library(LibraryCall { op: LibraryOp::MatMul(Box::new(spec)), operands, result, epilogue: None }));
+    region.steps.push(Step::Library(LibraryCall {
+        op: LibraryOp::MatMul(Box::new(spec)),
+        operands,
+        result,
+        epilogue: None,
+    }));
     let place = if rank0 { region.read(result) } else { Place::Buffer(result) };
     region.places.insert(z, place);
     Ok(())
