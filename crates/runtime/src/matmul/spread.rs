@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 
 use super::lanes::Lanes;
-use super::tile::{Tile, load_row, store_row};
+use super::tile::{Tile, load_row, step, store_row};
 use std::array::from_fn;
 use std::ops::Range;
 
@@ -102,7 +102,7 @@ pub(super) unsafe fn compute<L: Lanes>(
     }
 }
 
-/// Rows beyond the last are computed like the last and not stored: few shapes serve all numbers of rows.
+/// Rows beyond the last are the last once more, so few shapes serve all numbers of rows.
 #[inline(always)]
 unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     tile: &Tile<L::Float>,
@@ -114,32 +114,26 @@ unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize>(
         unreachable!("{ROWS} rows of {VECTORS} vectors do not fit into the registers");
     }
     let is_full = tail_lanes == L::WIDTH;
+    let last = rows.len() - 1;
     // SAFETY: every address below is one of an element that the caller vouches for.
     unsafe {
         let tail = L::tail(tail_lanes);
         let mut acc = [[L::zero(); VECTORS]; ROWS];
         if !tile.begins {
-            for (row, acc) in acc.iter_mut().enumerate().take(rows.len()) {
-                *acc = load_row::<L, VECTORS>(tile.c.add(row * tile.c_row), tail, is_full);
+            for (row, acc) in acc.iter_mut().enumerate() {
+                *acc = load_row::<L, VECTORS>(tile.c.add(row.min(last) * tile.c_row), tail, is_full);
             }
         }
         let first = tile.a.first;
-        let last = rows.len() - 1;
         let left: [_; ROWS] =
             from_fn(|row| first.with_addr(L::kept(first.wrapping_byte_add(rows[row.min(last)]).addr())));
-        let mut b = tile.b;
-        for at in steps {
-            let right = load_row::<L, VECTORS>(b, tail, true);
-            for (acc, row) in acc.iter_mut().zip(&left) {
-                let left = L::splat(*row.wrapping_byte_add(*at));
-                for (acc, right) in acc.iter_mut().zip(right) {
-                    *acc = left.mul_add(right, *acc);
-                }
-            }
-            b = b.wrapping_offset(tile.b_row);
+        let (mut at, mut b) = (steps.as_ptr(), tile.b);
+        for _ in 0..L::kept(steps.len()) {
+            step::<L, ROWS, VECTORS, true>(&mut acc, &left, at.read(), b, tail);
+            (at, b) = (at.add(1), b.wrapping_offset(tile.b_row));
         }
-        for (row, acc) in acc.into_iter().enumerate().take(rows.len()) {
-            store_row::<L, VECTORS>(acc, tile.c.add(row * tile.c_row), tail, is_full);
+        for (row, acc) in acc.into_iter().enumerate() {
+            store_row::<L, VECTORS>(acc, tile.c.add(row.min(last) * tile.c_row), tail, is_full);
         }
     }
 }

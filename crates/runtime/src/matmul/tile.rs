@@ -152,7 +152,7 @@ unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize, const
 
 /// Adds the products of one step along `k`, whose left elements lie `at` bytes after the `rows`.
 #[inline(always)]
-unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+pub(super) unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
     acc: &mut [[L; VECTORS]; ROWS],
     rows: &[*const L::Float; ROWS],
     at: usize,
