@@ -63,6 +63,65 @@ fn training_steps_need_little_more_than_is_in_use_at_once() {
     }
 }
 
+/// `x = norm(x + attention(x))`, `x = norm(x + narrow(wide(x)))`, the mean over the sequence.
+#[derive(Module)]
+struct Transformer {
+    attention: MultiHeadAttention,
+    norm: LayerNormalization,
+    wide: Dense,
+    narrow: Dense,
+    last_norm: LayerNormalization,
+    mean: GlobalAveragePooling1D,
+    classes: Dense,
+}
+
+impl Layer for Transformer {
+    fn call(&self, x: &Tensor, _: &Call) -> Tensor {
+        let x = self.norm.apply(&(x + self.attention.apply(x)));
+        let x = self.last_norm.apply(&(&x + self.narrow.apply(&self.wide.apply(&x))));
+        self.classes.apply(&self.mean.apply(&x))
+    }
+}
+
+#[test]
+fn steps_over_images_and_sequences_need_little_more_than_is_in_use_at_once() {
+    let _turn = alone();
+    let classes = || Dense::new(10).activation("softmax");
+    let images = Sequential::new()
+        .add(Conv2D::new(32, 3).activation("relu"))
+        .add(MaxPooling2D::new(2))
+        .add(Conv2D::new(64, 3).activation("relu"))
+        .add(MaxPooling2D::new(2))
+        .add(Flatten::new())
+        .add(relu(128))
+        .add(classes());
+    let transformer = Transformer {
+        attention: MultiHeadAttention::new(4, 32),
+        norm: LayerNormalization::new(),
+        wide: relu(512),
+        narrow: Dense::new(128),
+        last_norm: LayerNormalization::new(),
+        mean: GlobalAveragePooling1D::new(),
+        classes: classes(),
+    };
+    let lstm = Sequential::new().add(Lstm::new(64)).add(classes());
+    let models: [(&str, AnyLayer, &[usize]); 3] = [
+        ("images", images.boxed(), &[28, 28, 1]),
+        ("lstm", lstm.boxed(), &[50, 16]),
+        ("transformer", transformer.boxed(), &[64, 128]),
+    ];
+    for (name, net, shape) in models {
+        let mut model = Model::new(net);
+        model.compile(Compile::new().loss("sparse_categorical_crossentropy").optimizer("adam")).unwrap();
+        for rows in [1, 32] {
+            let x = Tensor::ones([&[rows], shape].concat());
+            let y = random::indices(rows, 10);
+            let step = model.training_step(&x, &y).unwrap();
+            check(&format!("{name}, {rows} rows"), &step.memory_plan(&[&x, &y]).unwrap());
+        }
+    }
+}
+
 #[test]
 fn layer_norm_and_its_gradient_need_little_more_than_is_in_use_at_once() {
     let _turn = alone();

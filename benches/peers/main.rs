@@ -3,7 +3,7 @@
 //! `cargo bench --bench peers -- W1 W5.gelu` runs the named ones (a prefix such as `W5.gelu` will do), `all` or nothing
 //! all of them: training (W1, W2, W2b, W3), layer norm (W4), elementwise chains (W5), softmax and sums (W6), loops (W7),
 //! calls (W8), first calls (W9), matrix products (W10), a convolutional network (W11), an LSTM and a transformer (W12); HW are
-//! the limits of this machine, and RSS is the peak memory of W1 and W2, each in a process of its own.
+//! the limits of this machine, and RSS is the peak memory of W1, W2, W11 and W12, each in a process of its own.
 //!
 //! * `--threads 1` uses one thread; `--budget 1.5` is the time per result in seconds.
 //! * `--path avx2` keeps code to its instructions, which change no bit: `scalar`, `avx2` or `avx512`, the default being the

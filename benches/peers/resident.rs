@@ -1,12 +1,15 @@
-//! How much memory the processes of W1 and W2 have at most, beyond the arrays that they train on.
+//! How much memory the processes of W1, W2, W11 and W12 have at most, beyond the arrays that they train on.
 
 use crate::measure::Settings;
 use serde_json::{Value, json};
 use std::process::Command;
 
+const WORKLOADS: [&str; 6] =
+    ["W1.housing-fit", "W2.fashion-mlp.b32", "W2.fashion-mlp.b512", "W11.convnet", "W12.lstm", "W12.transformer"];
+
 /// Each workload in a process of its own, for a short time.
 pub(crate) fn all(settings: &Settings) {
-    for workload in ["W1.housing-fit", "W2.fashion-mlp.b32", "W2.fashion-mlp.b512"] {
+    for workload in WORKLOADS {
         let name = format!("RSS.{workload}");
         if !settings.wants(&name) {
             continue;

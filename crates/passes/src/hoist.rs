@@ -1,7 +1,7 @@
 //! What every iteration of a loop computes anew from the same values, computed once before it.
 
 use crate::rewrite::{Rewrite, sweep};
-use crate::schedule::lowering;
+use crate::schedule::{is_only_read_by_products, lowering};
 use std::sync::Arc;
 use tracelift_ir::ops::While;
 use tracelift_ir::{Builder, Graph, Lowering, NodeIndex, Op, ParamRole, Type, Value, ValueMap};
@@ -87,6 +87,8 @@ fn cost(region: &Graph, id: NodeIndex) -> Cost {
         Lowering::Lane(op) if op.can_fault(region.ty(node.operands[0]).dtype()) => Cost::Stays,
         Lowering::Kernel(kernel) if !kernel.checks.is_empty() || kernel.kernel.can_fault() => Cost::Stays,
         Lowering::Lane(_) | Lowering::Kernel(_) | Lowering::Reduce(_) | Lowering::Library(_) => Cost::Work,
+        // A product in each iteration would pack what it reads transposed; a copy is made once.
+        Lowering::Index(_) if matches!(node.op, Op::Transpose(_)) && is_only_read_by_products(region, id) => Cost::Work,
         Lowering::Const | Lowering::Iota { .. } | Lowering::Index(_) | Lowering::View | Lowering::Dim(_) => Cost::Free,
         _ => Cost::Stays,
     }

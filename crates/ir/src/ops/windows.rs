@@ -124,7 +124,7 @@ impl Windows {
     }
 
     /// For each axis of what lies under the windows: where the element of a window is found.
-    pub fn map(&self, rank: usize) -> IndexMap {
+    fn map(&self, rank: usize) -> IndexMap {
         let behind = self.last().map_or(0, |last| last + 1);
         let place = |axis: usize| match self.axes.iter().position(|window| window.axis == axis) {
             Some(n) => {

@@ -1,4 +1,6 @@
-//! Linear-scan placement: offsets in one block of memory for pieces that live from a first to a last step.
+//! Placement: offsets in one block of memory for pieces that live from a first to a last step.
+//!
+//! A linear scan in the order of time; where it leaves much unused, and pieces are not many, the largest pieces first.
 
 use super::lifetimes::Lifetime;
 
@@ -22,7 +24,8 @@ pub struct Request {
 /// The offset of each request, and the size of the whole; `None` when that overflows.
 ///
 /// Pieces that are in use at the same step never overlap. Requests are served in the order of their first step, larger
-/// ones first, each in the smallest gap that holds it.
+/// ones first, each in the smallest gap that holds it. If that takes more than a sixteenth beyond what is in use at once,
+/// they are also served in the order of their sizes, and the better of the two is the answer.
 ///
 /// ```
 /// use tracelift_runtime::exec::{Request, place};
@@ -30,6 +33,50 @@ pub struct Request {
 /// assert_eq!(place(&wanted), Some((vec![0, 128, 0], 192)));
 /// ```
 pub fn place(requests: &[Request]) -> Option<(Vec<usize>, usize)> {
+    let scanned = in_order_of_time(requests)?;
+    let live = live_bytes(requests)?;
+    if requests.len() > MANY || scanned.1 - live <= live / 16 {
+        return Some(scanned);
+    }
+    let sized = in_order_of_size(requests)?;
+    Some(if sized.1 < scanned.1 { sized } else { scanned })
+}
+
+/// From so many pieces on only time decides: looking at each pair of them would take longer than it is worth.
+const MANY: usize = 1000;
+
+/// The largest first, each in the smallest gap between those that are in use with it.
+fn in_order_of_size(requests: &[Request]) -> Option<(Vec<usize>, usize)> {
+    let mut order: Vec<usize> = (0..requests.len()).filter(|&n| requests[n].bytes > 0).collect();
+    order.sort_by_key(|&n| (std::cmp::Reverse(requests[n].bytes), n));
+    let (mut offsets, mut total) = (vec![0; requests.len()], 0);
+    // (offset, end, which), in ascending order.
+    let mut placed: Vec<(usize, usize, usize)> = vec![];
+    for n in order {
+        let lifetime = &requests[n].lifetime;
+        let bytes = align(requests[n].bytes)?;
+        let beside = |other: usize| {
+            let other = &requests[other].lifetime;
+            lifetime.start() <= other.end() && other.start() <= lifetime.end()
+        };
+        let (mut end_of_last, mut best) = (0, None::<(usize, usize)>);
+        for &(offset, end, _) in placed.iter().filter(|(_, _, other)| beside(*other)) {
+            let gap = offset.saturating_sub(end_of_last);
+            if gap >= bytes && best.is_none_or(|(smallest, _)| gap < smallest) {
+                best = Some((gap, end_of_last));
+            }
+            end_of_last = end_of_last.max(end);
+        }
+        let offset = best.map_or(end_of_last, |(_, offset)| offset);
+        let end = offset.checked_add(bytes).filter(|end| *end <= isize::MAX as usize)?;
+        (offsets[n], total) = (offset, total.max(end));
+        let at = placed.partition_point(|other| *other < (offset, end, n));
+        placed.insert(at, (offset, end, n));
+    }
+    Some((offsets, total))
+}
+
+fn in_order_of_time(requests: &[Request]) -> Option<(Vec<usize>, usize)> {
     let mut order: Vec<usize> = (0..requests.len()).collect();
     order.sort_by_key(|&n| (*requests[n].lifetime.start(), std::cmp::Reverse(requests[n].bytes), n));
     let mut offsets = vec![0; requests.len()];
