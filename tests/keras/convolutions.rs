@@ -127,7 +127,8 @@ fn noise(expected: &Value) -> f64 {
 
 fn check_all(layers: &str) {
     let file = File::open("conv_layers");
-    let entries: Vec<&Value> = file.entries().filter(|entry| entry["id"].as_str().unwrap().contains(layers)).collect();
+    let entries: Vec<&Value> =
+        file.entries().iter().filter(|entry| entry["id"].as_str().unwrap().contains(layers)).collect();
     assert!(!entries.is_empty(), "there are entries of {layers}");
     entries.into_iter().for_each(check);
 }

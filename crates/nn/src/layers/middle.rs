@@ -6,8 +6,11 @@ use crate::{Layer, Weight, layer::origin, module::type_text};
 
 /// That the input has so many axes between batch and channels.
 pub(super) fn check_rank(layer: &impl Layer, x: &Tensor, axes: usize) -> Result {
+    if let Some(error) = x.error() {
+        return Err(error.clone());
+    }
     let rank = x.shape().rank();
-    if rank == axes + 2 || x.error().is_some() {
+    if rank == axes + 2 {
         return Ok(());
     }
     let description = layer.description();

@@ -309,8 +309,8 @@ mod tests {
         for (plan, n) in plans_for(text, &[0, 16, 1000]).iter().zip([0usize, 16, 1000]) {
             let line = |bytes: usize| bytes.next_multiple_of(64);
             assert_eq!(plan.bytes, [4 * n, 4 * n, 4 * n, 8 * n, 4 * n]);
-            assert_eq!((plan.offsets[1], plan.offsets[2]), (Some(0), Some(line(4 * n))));
-            assert_eq!(plan.arena_bytes, 2 * line(4 * n) + line(8 * n), "`$c` fits into no gap");
+            assert_eq!((plan.offsets[1], plan.offsets[2]), (Some(0), Some(line(8 * n))));
+            assert_eq!(plan.arena_bytes, line(4 * n) + line(8 * n), "`$a` lies where `$c` will");
             assert_eq!(plan.peak_bytes, plan.arena_bytes + 4 * n);
         }
     }

@@ -7,9 +7,12 @@
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 
 use super::lanes::Lanes;
-use super::tile::{Tile, load_row, step, store_row};
+use super::tile::{Shape, Tile, load_row, step, store_row};
 use std::array::from_fn;
 use std::ops::Range;
+
+/// Rows of the small tiles, for groups of no more; others have as many as the registers hold.
+const FEW: usize = 4;
 
 /// Rows and steps as several axes each, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Axis {
 /// # Safety
 ///
 /// The tile's addresses must be valid for these rows, steps and columns, `rows` and `vectors` at most those of
-/// [`of_many_rows`](super::tile::Shape::of_many_rows), at least one row, and the machine must have the instructions of `L`.
+/// [`of_many_rows`](Shape::of_many_rows), at least one row, and the machine must have the instructions of `L`.
 #[inline(always)]
 pub(super) unsafe fn compute<L: Lanes>(
     tile: &Tile<L::Float>,
@@ -86,7 +89,7 @@ pub(super) unsafe fn compute<L: Lanes>(
 ) {
     macro_rules! choose {
         ($($rows:literal x [$($vectors:literal)*])*) => {
-            match (rows.len().next_multiple_of(2).max(4), vectors) {
+            match (if rows.len() <= FEW { FEW } else { Shape::of_many_rows::<L>(vectors).rows }, vectors) {
                 // SAFETY: handed on from the caller.
                 $($(($rows, $vectors) => unsafe {
                     compute_sized::<L, $rows, $vectors>(tile, rows, steps, tail_lanes);
@@ -97,7 +100,7 @@ pub(super) unsafe fn compute<L: Lanes>(
     }
     choose! {
         4 x [1 2 3 4]
-        6 x [1 2 3 4]
+        6 x [1 2 4]
         8 x [1 2 3]
     }
 }
@@ -110,8 +113,12 @@ unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize>(
     steps: &[usize],
     tail_lanes: usize,
 ) {
-    if const { !L::TALL.holds(ROWS, VECTORS) && !L::WIDE.holds(ROWS, VECTORS) } {
-        unreachable!("{ROWS} rows of {VECTORS} vectors do not fit into the registers");
+    let is_wanted = const {
+        let shape = if VECTORS <= L::TALL.vectors { L::TALL } else { L::WIDE };
+        shape.holds(ROWS, VECTORS) && (ROWS == FEW || ROWS == shape.rows)
+    };
+    if !is_wanted {
+        unreachable!("no tile of {VECTORS} vectors has {ROWS} rows");
     }
     let is_full = tail_lanes == L::WIDTH;
     let last = rows.len() - 1;
