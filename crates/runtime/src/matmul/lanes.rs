@@ -45,6 +45,9 @@ pub(super) trait Lanes: Copy {
     const TALL: Shape;
     const WIDE: Shape;
 
+    /// Whether reading some lanes costs more than reading all, so that tiles which may read all are kinds of their own.
+    const TAILS_COST: bool = true;
+
     /// The first `lanes` lanes.
     unsafe fn tail(lanes: usize) -> Self::Tail;
     /// The number itself, which the compiler is kept from computing anew from others in every step of a loop.
@@ -86,6 +89,7 @@ impl<T: Float> Lanes for Portable<T> {
     const WIDTH: usize = 4;
     const TALL: Shape = Shape { rows: 4, vectors: 2 };
     const WIDE: Shape = Shape { rows: 4, vectors: 2 };
+    const TAILS_COST: bool = false;
 
     #[inline(always)]
     unsafe fn tail(lanes: usize) -> usize {
@@ -104,7 +108,8 @@ impl<T: Float> Lanes for Portable<T> {
         // SAFETY: the caller vouches for four lanes.
         Portable(unsafe { from.cast::<[T; 4]>().read() })
     }
-    #[inline(always)]
+    // Where there are no vectors size counts: a call is less than a loop in each of many tiles.
+    #[inline(never)]
     unsafe fn load_tail(from: *const T, tail: usize) -> Self {
         let mut lanes = [T::default(); 4];
         for (idx, lane) in lanes.iter_mut().enumerate().take(tail) {
@@ -118,14 +123,14 @@ impl<T: Float> Lanes for Portable<T> {
         // SAFETY: the caller vouches for four lanes.
         unsafe { to.cast::<[T; 4]>().write(self.0) }
     }
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn store_tail(self, to: *mut T, tail: usize) {
         for (idx, lane) in self.0.into_iter().enumerate().take(tail) {
             // SAFETY: the caller vouches for the lanes of the tail.
             unsafe { to.add(idx).write(lane) }
         }
     }
-    #[inline(always)]
+    #[inline(never)]
     unsafe fn mul_add(self, b: Self, acc: Self) -> Self {
         let mut lanes = acc.0;
         for (lane, (a, b)) in lanes.iter_mut().zip(self.0.into_iter().zip(b.0)) {

@@ -92,7 +92,7 @@ pub(super) unsafe fn compute<L: Lanes>(tile: &Tile<L::Float>, rows: usize, vecto
             }
         };
     }
-    if tile.b_is_whole || tail_lanes == L::WIDTH {
+    if L::TAILS_COST && (tile.b_is_whole || tail_lanes == L::WIDTH) {
         choose!(true);
     } else {
         choose!(false);
