@@ -7,6 +7,7 @@
 use super::is_element;
 use crate::rewrite::{Rewrite, live, sweep};
 use crate::schedule::lowering;
+use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 use std::ops::Range;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use tracelift_ir::ops::{Axes, Broadcast, Reduce};
 use tracelift_ir::{Graph, Lowering, Node, NodeIndex, Op, Value, ValueMap};
 use tracelift_tensor::{Dim, Result, Shape};
 
-/// A shape and one of whose axes some are joined.
+/// A shape, and one in which some of its axes are joined.
 struct Joined {
     fine: Shape,
     coarse: Shape,
@@ -88,10 +89,11 @@ fn find(graph: &Graph, live: &[bool]) -> Option<Vec<Option<Rc<Joined>>>> {
 
 /// Work whose only readers are behind the reshape goes with them, unless it may run over the rows of a product.
 fn pull(graph: &Graph, live: &[bool], joined: &mut [Option<Rc<Joined>>]) {
+    let results: FxHashSet<Value> = graph.results().iter().copied().collect();
     for (id, node) in graph.nodes().rev().filter(|(id, _)| live[id.index()]) {
         let value = id.value();
         let of_product = node.operands.iter().any(|x| matches!(graph.node(*x).op, Op::DotGeneral(_)));
-        if joined[id.index()].is_some() || !is_lane(graph, id) || of_product || graph.results().contains(&value) {
+        if joined[id.index()].is_some() || !is_lane(graph, id) || of_product || results.contains(&value) {
             continue;
         }
         let users = graph.users(value);
