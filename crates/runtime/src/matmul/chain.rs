@@ -8,9 +8,9 @@ use super::lanes::{Float, Lanes};
 use super::pack::{self, View};
 use super::scratch::Scratch;
 use super::split::Pieces;
-use super::spread::{self, Axis, Spread};
+use super::spread::{Axis, Spread, Table};
 use super::task::Task;
-use super::tile::{self, Shape, Tile};
+use super::tile::{self, Even, Shape, Tile};
 use std::ops::Range;
 use std::ptr;
 
@@ -178,7 +178,7 @@ impl<T: Float> Block<T> {
             false => Shape::of::<L>(self.rows, vectors),
         };
         let panels = Pieces::of(vectors, shape.vectors);
-        let groups = Pieces::of(self.rows, shape.rows);
+        let groups = Pieces::full(self.rows, shape.rows);
         // No step at all is one empty block, whose tiles write zeros.
         let blocks = Pieces::of(self.steps.len().max(1), blocking.steps.max(1));
         for steps in blocks.iter() {
@@ -220,7 +220,7 @@ impl<T: Float> Block<T> {
                         };
                         let tile = Tile {
                             k: steps.len(),
-                            a,
+                            a: a.first,
                             b: b.first,
                             b_row: b.row,
                             b_is_whole: self.packed.is_some() || blocking.packs_right,
@@ -230,10 +230,11 @@ impl<T: Float> Block<T> {
                         };
                         let (vectors, tail_lanes) = (panel.vectors, panel.tail_lanes::<L>());
                         match &offsets {
-                            Some(Offsets { rows: from, steps: table, .. }) => {
-                                spread::compute::<L>(&tile, &from[rows], &table[..steps.len()], vectors, tail_lanes);
+                            Some(Offsets { rows: from, steps, .. }) => {
+                                let left = Table::of(&from[rows.clone()], steps);
+                                tile::compute::<L, _>(&tile, left, rows.len(), vectors, tail_lanes);
                             }
-                            None => tile::compute::<L>(&tile, rows.len(), vectors, tail_lanes),
+                            None => tile::compute::<L, _>(&tile, Even::of(&a), rows.len(), vectors, tail_lanes),
                         }
                     }
                 }

@@ -4,15 +4,11 @@
 //! So a convolution is a product of which no left operand is ever copied: two tables of offsets, a few hundred entries
 //! each, stand in for it.
 
-#![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
+#![expect(unsafe_code, reason = "steps are read from addresses")]
 
 use super::lanes::Lanes;
-use super::tile::{Shape, Tile, load_row, step, store_row};
-use std::array::from_fn;
+use super::tile::Left;
 use std::ops::Range;
-
-/// Rows of the small tiles, for groups of no more; others have as many as the registers hold.
-const FEW: usize = 4;
 
 /// Rows and steps as several axes each, outermost first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,75 +68,36 @@ impl Axis {
     }
 }
 
-/// Computes a tile whose left elements lie `rows[i] + steps[p]` bytes after `tile.a.first`, of `vectors`, of which the last
-/// has `tail_lanes`, at least one; all lanes of the right operand can be read.
-///
-/// # Safety
-///
-/// The tile's addresses must be valid for these rows, steps and columns, `rows` and `vectors` at most those of
-/// [`of_many_rows`](Shape::of_many_rows), at least one row, and the machine must have the instructions of `L`.
-#[inline(always)]
-pub(super) unsafe fn compute<L: Lanes>(
-    tile: &Tile<L::Float>,
-    rows: &[usize],
-    steps: &[usize],
-    vectors: usize,
-    tail_lanes: usize,
-) {
-    macro_rules! choose {
-        ($($rows:literal x [$($vectors:literal)*])*) => {
-            match (if rows.len() <= FEW { FEW } else { Shape::of_many_rows::<L>(vectors).rows }, vectors) {
-                // SAFETY: handed on from the caller.
-                $($(($rows, $vectors) => unsafe {
-                    compute_sized::<L, $rows, $vectors>(tile, rows, steps, tail_lanes);
-                },)*)*
-                (rows, _) => unreachable!("no tile has {rows} rows of {vectors} vectors"),
-            }
-        };
-    }
-    choose! {
-        4 x [1 2 3 4]
-        6 x [1 2 4]
-        8 x [1 2 3]
+/// The rows and steps of a tile as a table of each.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    rows: &'a [usize],
+    next: *const usize,
+}
+
+impl<'a> Table<'a> {
+    #[inline(always)]
+    pub(super) fn of(rows: &'a [usize], steps: &'a [usize]) -> Table<'a> {
+        Table { rows, next: steps.as_ptr() }
     }
 }
 
-/// Rows beyond the last are the last once more, so few shapes serve all numbers of rows.
-#[inline(always)]
-unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize>(
-    tile: &Tile<L::Float>,
-    rows: &[usize],
-    steps: &[usize],
-    tail_lanes: usize,
-) {
-    let is_wanted = const {
-        let shape = if VECTORS <= L::TALL.vectors { L::TALL } else { L::WIDE };
-        shape.holds(ROWS, VECTORS) && (ROWS == FEW || ROWS == shape.rows)
-    };
-    if !is_wanted {
-        unreachable!("no tile of {VECTORS} vectors has {ROWS} rows");
+impl Left for Table<'_> {
+    // Blocks pack the right operand where it has a tail.
+    const IS_SPREAD: bool = true;
+
+    #[inline(always)]
+    fn row(&self, row: usize) -> usize {
+        self.rows[row]
     }
-    let is_full = tail_lanes == L::WIDTH;
-    let last = rows.len() - 1;
-    // SAFETY: every address below is one of an element that the caller vouches for.
-    unsafe {
-        let tail = L::tail(tail_lanes);
-        let mut acc = [[L::zero(); VECTORS]; ROWS];
-        if !tile.begins {
-            for (row, acc) in acc.iter_mut().enumerate() {
-                *acc = load_row::<L, VECTORS>(tile.c.add(row.min(last) * tile.c_row), tail, is_full);
-            }
-        }
-        let first = tile.a.first;
-        let left: [_; ROWS] =
-            from_fn(|row| first.with_addr(L::kept(first.wrapping_byte_add(rows[row.min(last)]).addr())));
-        let (mut at, mut b) = (steps.as_ptr(), tile.b);
-        for _ in 0..L::kept(steps.len()) {
-            step::<L, ROWS, VECTORS, true>(&mut acc, &left, at.read(), b, tail);
-            (at, b) = (at.add(1), b.wrapping_offset(tile.b_row));
-        }
-        for (row, acc) in acc.into_iter().enumerate() {
-            store_row::<L, VECTORS>(acc, tile.c.add(row.min(last) * tile.c_row), tail, is_full);
+
+    #[inline(always)]
+    unsafe fn next<L: Lanes>(&mut self) -> usize {
+        // SAFETY: the caller takes no more steps than there are.
+        unsafe {
+            let at = self.next.read();
+            self.next = self.next.add(1);
+            at
         }
     }
 }

@@ -1,18 +1,18 @@
 //! The innermost piece of a product: a tile of the result held in registers while `k` runs.
 
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
+#![expect(clippy::needless_range_loop, reason = "iterators are functions of their own in each of hundreds of tiles")]
 
 use super::lanes::Lanes;
 use super::pack::View;
-use std::array::from_fn;
 
 /// A tile: some rows of the left operand times some vectors of columns of the right one.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<T> {
     /// Steps along `k`.
     pub k: usize,
-    /// The left operand.
-    pub a: View<T>,
+    /// What the elements of the left operand are counted from.
+    pub a: *const T,
     /// First element of the right operand, whose columns are adjacent.
     pub b: *const T,
     pub b_row: isize,
@@ -25,12 +25,65 @@ pub(super) struct Tile<T> {
     pub begins: bool,
 }
 
+/// Where the elements of a left operand are, in bytes.
+pub(super) trait Left: Copy {
+    /// Whether rows are anywhere. Then tiles find something to read in all lanes of the right operand, and lone rows are
+    /// not worth tiles of their own.
+    const IS_SPREAD: bool;
+
+    /// Where a row is.
+    fn row(&self, row: usize) -> usize;
+
+    /// Where a step is in every row, and goes on to the next one.
+    ///
+    /// # Safety
+    ///
+    /// There must be one more step.
+    unsafe fn next<L: Lanes>(&mut self) -> usize;
+}
+
+/// Rows and steps are evenly spaced.
+#[derive(Clone, Copy)]
+pub(super) struct Even {
+    row: isize,
+    step: usize,
+    at: usize,
+}
+
+impl Even {
+    /// The rows and columns of a matrix.
+    #[inline(always)]
+    pub(super) fn of<T>(view: &View<T>) -> Even {
+        let bytes = |elements: isize| elements.wrapping_mul(size_of::<T>() as isize);
+        Even { row: bytes(view.row), step: bytes(view.col).cast_unsigned(), at: 0 }
+    }
+}
+
+impl Left for Even {
+    const IS_SPREAD: bool = false;
+
+    #[inline(always)]
+    fn row(&self, row: usize) -> usize {
+        self.row.wrapping_mul(row as isize).cast_unsigned()
+    }
+
+    #[inline(always)]
+    unsafe fn next<L: Lanes>(&mut self) -> usize {
+        let at = self.at;
+        self.at = L::kept(at.wrapping_add(self.step));
+        at
+    }
+}
+
 /// Rows and vectors of a tile.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub rows: usize,
     pub vectors: usize,
 }
+
+/// Rows of the small tiles, for groups of no more; larger groups take a tile of as many as the registers hold.
+const FEW: usize = 4;
 
 impl Shape {
     /// One row and enough independent chains to hide the latency of an addition.
@@ -40,7 +93,7 @@ impl Shape {
     ///
     /// A wide tile takes the fewest instructions, a tall one has the chains that few vectors lack.
     #[inline(always)]
-    pub(super) fn of_many_rows<L: Lanes>(vectors: usize) -> Shape {
+    pub(super) const fn of_many_rows<L: Lanes>(vectors: usize) -> Shape {
         if vectors <= L::TALL.vectors { L::TALL } else { L::WIDE }
     }
 
@@ -57,8 +110,24 @@ impl Shape {
         }
     }
 
-    pub(super) const fn holds(self, rows: usize, vectors: usize) -> bool {
-        rows <= self.rows && vectors <= self.vectors
+    /// The rows of the tile that computes `rows` of `vectors`.
+    #[inline(always)]
+    fn rows_for<L: Lanes, A: Left>(rows: usize, vectors: usize) -> usize {
+        match rows {
+            1 if !A::IS_SPREAD => 1,
+            0..=FEW => FEW,
+            _ => Shape::of_many_rows::<L>(vectors).rows,
+        }
+    }
+
+    /// Whether there are tiles of this shape.
+    const fn is_used<L: Lanes, A: Left>(self) -> bool {
+        let full = Shape::of_many_rows::<L>(self.vectors);
+        match self.rows {
+            1 => !A::IS_SPREAD && self.vectors <= Shape::LONE_ROW.vectors,
+            FEW => self.vectors <= full.vectors,
+            rows => rows == full.rows && self.vectors <= full.vectors,
+        }
     }
 }
 
@@ -67,14 +136,22 @@ impl Shape {
 /// # Safety
 ///
 /// The tile's addresses must be valid for these rows and columns, `rows` and `vectors` at most those of a shape of `L`
-/// or of [`Shape::LONE_ROW`], and the machine must have the instructions of `L`.
+/// or of [`Shape::LONE_ROW`], at least one row, and the machine must have the instructions of `L`.
 #[inline(always)]
-pub(super) unsafe fn compute<L: Lanes>(tile: &Tile<L::Float>, rows: usize, vectors: usize, tail_lanes: usize) {
+pub(super) unsafe fn compute<L: Lanes, A: Left>(
+    tile: &Tile<L::Float>,
+    left: A,
+    rows: usize,
+    vectors: usize,
+    tail_lanes: usize,
+) {
     macro_rules! choose {
         ($whole:literal: $($rows:literal x [$($vectors:literal)*])*) => {
-            match (rows, vectors) {
+            match (Shape::rows_for::<L, A>(rows, vectors), vectors) {
                 // SAFETY: handed on from the caller.
-                $($(($rows, $vectors) => unsafe { compute_sized::<L, $rows, $vectors, $whole>(tile, tail_lanes) },)*)*
+                $($(($rows, $vectors) => unsafe {
+                    compute_sized::<L, A, $rows, $vectors, $whole>(tile, left, rows, tail_lanes);
+                },)*)*
                 _ => unreachable!("no tile has {rows} rows of {vectors} vectors"),
             }
         };
@@ -82,17 +159,13 @@ pub(super) unsafe fn compute<L: Lanes>(tile: &Tile<L::Float>, rows: usize, vecto
             choose! {
                 $whole:
                 1 x [1 2 3 4 5 6 7 8]
-                2 x [1 2 3 4]
-                3 x [1 2 3 4]
                 4 x [1 2 3 4]
-                5 x [1 2 3 4]
-                6 x [1 2 3 4]
-                7 x [1 2 3]
+                6 x [1 2 4]
                 8 x [1 2 3]
             }
         };
     }
-    if L::TAILS_COST && (tile.b_is_whole || tail_lanes == L::WIDTH) {
+    if L::TAILS_COST && (A::IS_SPREAD || tile.b_is_whole || tail_lanes == L::WIDTH) {
         choose!(true);
     } else {
         choose!(false);
@@ -100,59 +173,64 @@ pub(super) unsafe fn compute<L: Lanes>(tile: &Tile<L::Float>, rows: usize, vecto
 }
 
 /// `WHOLE` says that all lanes of the right operand are read: a mask would take the time of a multiply-add.
+///
+/// Rows beyond the last are the last once more, so few shapes serve all numbers of rows.
 #[inline(always)]
-unsafe fn compute_sized<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
     tile: &Tile<L::Float>,
+    mut left: A,
+    rows: usize,
     tail_lanes: usize,
 ) {
-    let fits =
-        const { L::TALL.holds(ROWS, VECTORS) || L::WIDE.holds(ROWS, VECTORS) || Shape::LONE_ROW.holds(ROWS, VECTORS) };
-    if !fits {
-        unreachable!("{ROWS} rows of {VECTORS} vectors do not fit into the registers");
+    let is_used = const {
+        let is_kind = !A::IS_SPREAD || WHOLE == L::TAILS_COST;
+        is_kind && Shape { rows: ROWS, vectors: VECTORS }.is_used::<L, A>()
+    };
+    if !is_used {
+        unreachable!("no tile has {ROWS} rows of {VECTORS} vectors");
     }
     let is_full = tail_lanes == L::WIDTH;
+    let last = rows - 1;
     // SAFETY: every address below is one of an element that the caller vouches for:
-    // row < ROWS, column < VECTORS * WIDTH within the tail, step < k.
+    // row < rows, column < VECTORS * WIDTH within the tail, step < k.
     unsafe {
         let tail = L::tail(tail_lanes);
         let mut acc = [[L::zero(); VECTORS]; ROWS];
-        if !tile.begins {
-            for (row, acc) in acc.iter_mut().enumerate() {
-                *acc = load_row::<L, VECTORS>(tile.c.add(row * tile.c_row), tail, is_full);
+        let mut first = [tile.a; ROWS];
+        for row in 0..ROWS {
+            first[row] = tile.a.with_addr(L::kept(tile.a.wrapping_byte_add(left.row(row.min(last))).addr()));
+            if !tile.begins {
+                acc[row] = load_row::<L, VECTORS>(tile.c.add(row.min(last) * tile.c_row), tail, is_full);
             }
         }
-        // One offset serves all rows, and in the largest tiles one count two steps: instructions beside the multiply-adds
-        // are what limits a core that another thread shares.
-        let first = tile.a.first;
-        let rows: [_; ROWS] =
-            from_fn(|row| first.with_addr(L::kept(first.wrapping_offset(row as isize * tile.a.row).addr())));
-        let step_bytes = tile.a.col.wrapping_mul(size_of::<L::Float>() as isize).cast_unsigned();
-        let (mut at, mut b, mut steps) = (0, tile.b, tile.k);
+        let (mut b, mut steps) = (tile.b, L::kept(tile.k));
         // A closure would not have the instructions of `L`.
         macro_rules! next {
             () => {
-                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &rows, at, b, tail);
-                at = L::kept(at.wrapping_add(step_bytes));
+                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, left.next::<L>(), b, tail);
                 b = b.wrapping_offset(tile.b_row);
             };
         }
+        // In the largest tiles one count serves two steps: instructions beside the multiply-adds are what limits a core
+        // that another thread shares.
         while ROWS * VECTORS == const { L::WIDE.rows * L::WIDE.vectors } && ROWS * VECTORS >= 12 && steps >= 2 {
             next!();
             next!();
             steps -= 2;
         }
-        for _ in 0..steps {
+        while steps > 0 {
             next!();
+            steps -= 1;
         }
-        for (row, acc) in acc.into_iter().enumerate() {
-            store_row::<L, VECTORS>(acc, tile.c.add(row * tile.c_row), tail, is_full);
+        for row in 0..ROWS {
+            store_row::<L, VECTORS>(acc[row], tile.c.add(row.min(last) * tile.c_row), tail, is_full);
         }
     }
 }
 
 /// Adds the products of one step along `k`, whose left elements lie `at` bytes after the `rows`.
 #[inline(always)]
-pub(super) unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
     acc: &mut [[L; VECTORS]; ROWS],
     rows: &[*const L::Float; ROWS],
     at: usize,
@@ -162,10 +240,10 @@ pub(super) unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, con
     // SAFETY: the caller vouches for an element of each row and for a row of VECTORS vectors.
     unsafe {
         let right = load_row::<L, VECTORS>(b, tail, WHOLE);
-        for (acc, row) in acc.iter_mut().zip(rows) {
-            let left = L::splat(*row.wrapping_byte_add(at));
-            for (acc, right) in acc.iter_mut().zip(right) {
-                *acc = left.mul_add(right, *acc);
+        for row in 0..ROWS {
+            let left = L::splat(*rows[row].wrapping_byte_add(at));
+            for vector in 0..VECTORS {
+                acc[row][vector] = left.mul_add(right[vector], acc[row][vector]);
             }
         }
     }
@@ -173,7 +251,7 @@ pub(super) unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, con
 
 /// Reads vectors, the last one as far as its tail unless it `is_full`.
 #[inline(always)]
-pub(super) unsafe fn load_row<L: Lanes, const VECTORS: usize>(
+unsafe fn load_row<L: Lanes, const VECTORS: usize>(
     from: *const L::Float,
     tail: L::Tail,
     is_full: bool,
@@ -181,8 +259,8 @@ pub(super) unsafe fn load_row<L: Lanes, const VECTORS: usize>(
     // SAFETY: the caller vouches for a row of VECTORS vectors, the last one as long as the tail or full.
     unsafe {
         let mut vectors = [L::zero(); VECTORS];
-        for (idx, vector) in vectors.iter_mut().enumerate().take(VECTORS - 1) {
-            *vector = L::load(from.add(idx * L::WIDTH));
+        for vector in 0..VECTORS - 1 {
+            vectors[vector] = L::load(from.add(vector * L::WIDTH));
         }
         let last = from.add((VECTORS - 1) * L::WIDTH);
         vectors[VECTORS - 1] = if is_full { L::load(last) } else { L::load_tail(last, tail) };
@@ -192,7 +270,7 @@ pub(super) unsafe fn load_row<L: Lanes, const VECTORS: usize>(
 
 /// Writes what [`load_row`] reads.
 #[inline(always)]
-pub(super) unsafe fn store_row<L: Lanes, const VECTORS: usize>(
+unsafe fn store_row<L: Lanes, const VECTORS: usize>(
     vectors: [L; VECTORS],
     to: *mut L::Float,
     tail: L::Tail,
@@ -200,8 +278,8 @@ pub(super) unsafe fn store_row<L: Lanes, const VECTORS: usize>(
 ) {
     // SAFETY: as in `load_row`.
     unsafe {
-        for (idx, vector) in vectors.into_iter().enumerate().take(VECTORS - 1) {
-            vector.store(to.add(idx * L::WIDTH));
+        for vector in 0..VECTORS - 1 {
+            vectors[vector].store(to.add(vector * L::WIDTH));
         }
         let (vector, last) = (vectors[VECTORS - 1], to.add((VECTORS - 1) * L::WIDTH));
         if is_full {
