@@ -4,7 +4,7 @@ mod common;
 
 use common::{compile, compile_with};
 use tracelift_runtime::{Options, Variable};
-use tracelift_tensor::Array;
+use tracelift_tensor::{Array, F32, I32};
 
 const SQUARE: &str = "
 kernel @square(%x: f32[B], out %y: f32[B]) {
@@ -84,6 +84,58 @@ fn a_loop_that_doubles_until_a_sum_is_large_enough() {
     }
 }
 
+/// The host makes long rows of launches by itself, each with its own sizes, split or not; sums among them are code.
+#[test]
+fn launches_in_long_rows_do_what_each_of_them_says() {
+    let row = "launch @more($a, $b) launch @more($b, $a) ".repeat(50);
+    let text = format!(
+        "
+    kernel @more(%x: f32[B], out %y: f32[B]) {{
+      par %i in 0..B {{ %0 = load %x[%i] %1 = add %0, 1.0 store %y[%i], %1 }}
+    }}
+    kernel @rows(%m: f32[3], out %n: f32[3]) {{
+      par %i in 0..3 {{ %0 = load %m[%i] %1 = mul %0, 2.0 store %n[%i], %1 }}
+    }}
+    kernel @total(%x: f32[B]) -> (f32) {{
+      %0 = reduce sum %i in 0..B {{ %1 = load %x[%i] yield %1 }}
+      yield %0
+    }}
+    program @long {{
+      kernels @more, @rows, @total
+      unknown B = input 0 axis 0
+      buffer $x : f32[B] input 0
+      buffer $m : f32[3] input 1
+      buffer $a : f32[B] arena
+      buffer $b : f32[B] arena
+      buffer $n : f32[3] output 0
+      buffer $y : f32[B] output 1
+      copy $x -> $a
+      {row}
+      launch @rows($m, $n)
+      {row}
+      %before = launch @total($a)
+      %turns = loop (%k = 0) while {{ %go = scalar lt %k, 3 yield %go }} do {{
+        {row}
+        %k2 = scalar add %k, 1
+        yield %k2
+      }}
+      copy $a -> $y
+      result $n, $y, %before, %turns
+    }}"
+    );
+    for threads in [1, 2] {
+        let long = compile_with(&text, Options { threads, ..Options::default() });
+        for n in [0usize, 1, 7, 300_000] {
+            let out = long
+                .call(&[Array::full(F32, [n], 0.5).unwrap(), Array::vector([1.0f32, 2.0, 3.0]).unwrap()], &[])
+                .unwrap();
+            assert_eq!(out[0].to_vec::<f32>().unwrap(), [2.0, 4.0, 6.0]);
+            assert_eq!(out[1].to_vec::<f32>().unwrap(), vec![500.5; n]);
+            assert_eq!(out[3].item::<i32>().unwrap(), 3);
+        }
+    }
+}
+
 #[test]
 fn branches_fill_buffers_and_yield_registers() {
     let text = format!(
@@ -154,9 +206,9 @@ fn a_fault_in_a_kernel_leaves_the_state() {
     for threads in [1, 2] {
         let accumulate = compile_with(DIVIDE, Options { threads, ..Options::default() });
         for n in [5usize, 100_000] {
-            let total = Variable::new("total", Array::full(tracelift_tensor::I32, [n], 1).unwrap());
+            let total = Variable::new("total", Array::full(I32, [n], 1).unwrap());
             let states = std::slice::from_ref(&total);
-            let x = Array::full(tracelift_tensor::I32, [n], 7).unwrap();
+            let x = Array::full(I32, [n], 7).unwrap();
             let mut divisors = vec![2i32; n];
             accumulate.call(&[x.clone(), Array::vector(&divisors).unwrap()], states).unwrap();
             assert_eq!(total.value().unwrap().to_vec::<i32>().unwrap(), vec![4; n]);

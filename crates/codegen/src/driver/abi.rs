@@ -79,6 +79,8 @@ pub struct Context {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Helpers {
+    /// Runs the launches that a [`Series`](super::Series) says.
+    pub series: HelperFn,
     /// Runs library call n.
     pub library: HelperFn,
     /// Runs check n over a whole buffer.

@@ -4,7 +4,7 @@
 //! Registers are variables of the function builder, which finds the SSA form.
 
 use super::abi::{Context, Fault, FaultCode};
-use super::layout::{Layout, Size};
+use super::layout::{Layout, Series, Size};
 use crate::clif::{constant, scalar_type};
 use crate::unit::{Imports, signature};
 use cranelift_codegen::ir::condcodes::IntCC;
@@ -161,6 +161,12 @@ impl<'p, 'f> Emitter<'p, 'f> {
     fn run(&mut self) -> Result {
         let mut frames = vec![Frame { steps: self.program.steps.iter(), after: After::Return }];
         while let Some(frame) = frames.last_mut() {
+            let plain = self.plain_launches(frame.steps.as_slice());
+            if plain >= Series::FEWEST {
+                self.series(plain);
+                frame.steps.nth(plain - 1);
+                continue;
+            }
             match frame.steps.next() {
                 Some(Step::If { condition, then, otherwise, results }) => {
                     frames.push(self.open_if(condition, then, otherwise, results));

@@ -74,6 +74,37 @@ impl LaunchPlace {
     pub const HEADER: usize = 2;
 }
 
+/// Launches one after the other that the host makes by itself: in a long row each would be code that runs once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Series {
+    /// The first of them.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+impl Series {
+    /// A row shorter than this is code.
+    pub(super) const FEWEST: usize = 24;
+
+    /// The series as the index that a helper is given.
+    ///
+    /// ```
+    /// use tracelift_codegen::driver::Series;
+    /// let series = Series { first: 7, count: 100 };
+    /// assert_eq!(Series::of_index(series.index()), series);
+    /// ```
+    pub fn index(self) -> i64 {
+        (u64::from(self.first) << 32 | u64::from(self.count)).cast_signed()
+    }
+
+    /// The series of an index.
+    pub fn of_index(index: i64) -> Series {
+        let index = index.cast_unsigned();
+        Series { first: (index >> 32) as u32, count: index as u32 }
+    }
+}
+
 /// A print as its host sees it.
 #[derive(Clone, Debug)]
 pub struct PrintPlace {

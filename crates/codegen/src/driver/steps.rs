@@ -2,6 +2,7 @@
 
 use super::abi::{Context, FaultCode, Helpers};
 use super::emit::{Emitter, Report, host_memory};
+use super::layout::Series;
 use crate::clif::{constant, load_scalar, scalar_op, scalar_type, store_scalar};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::*;
@@ -74,6 +75,28 @@ impl Emitter<'_, '_> {
             let value = load_scalar(&mut self.builder, dtype, host_memory(), self.args, slot);
             self.set(*register, value);
         }
+    }
+
+    /// How many steps are launches whose slots are all filled before the call and that answer nothing.
+    pub(super) fn plain_launches(&self, steps: &[Step]) -> usize {
+        let is_swapped = |buffer: &BufferId| self.layout.swapped[self.program.owner(*buffer).0 as usize];
+        let is_plain = |step: &&Step| match step {
+            Step::Launch(launch) => {
+                launch.scalars.is_empty()
+                    && launch.results.is_empty()
+                    && !launch.buffers.iter().any(is_swapped)
+                    && !self.program.kernel(launch.kernel).can_fault()
+            }
+            _ => false,
+        };
+        steps.iter().take_while(is_plain).count()
+    }
+
+    /// Leaves the next launches, which are plain, to the host.
+    pub(super) fn series(&mut self, count: usize) {
+        let series = Series { first: self.counts.launch as u32, count: count as u32 };
+        self.counts.launch += count;
+        self.call_helper(offset_of!(Helpers, series), series.index());
     }
 
     fn library(&mut self, call: &LibraryCall) {
@@ -175,9 +198,13 @@ impl Emitter<'_, '_> {
 
     /// Calls a service of the host and leaves the driver if it reports a fault.
     pub(super) fn helper(&mut self, which: usize, number: usize) {
+        self.call_helper(which, number as i64);
+    }
+
+    fn call_helper(&mut self, which: usize, index: i64) {
         let entry = self.field(offset_of!(Context, helpers) + which);
-        let number = self.builder.ins().iconst(types::I64, number as i64);
-        let call = self.builder.ins().call_indirect(self.helper, entry, &[self.context, number]);
+        let index = self.builder.ins().iconst(types::I64, index);
+        let call = self.builder.ins().call_indirect(self.helper, entry, &[self.context, index]);
         let status = self.builder.inst_results(call)[0];
         self.leave_if(status);
     }

@@ -129,6 +129,7 @@ impl Run<'_> {
 }
 
 const HELPERS: Helpers = Helpers {
+    series: helpers::series,
     library: helpers::library,
     check: helpers::check,
     copy: helpers::copy,
