@@ -6,37 +6,24 @@ use tracelift_tensor::Array;
 use tracelift_testkit::check::check;
 use tracelift_testkit::counts::Counts;
 use tracelift_testkit::random::{Case, generate};
+use tracelift_testkit::seeds::{seeds, try_all};
 use tracelift_testkit::shrink::shrink;
-
-/// More failures than these are likely the same.
-const MOST_REPORTS: usize = 5;
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
-}
 
 #[test]
 fn engines_and_passes_keep_every_bit() {
     // Panics are caught and shown with the graph that makes them.
     std::panic::set_hook(Box::new(|_| {}));
-    let seeds = match setting("TRACELIFT_RANDOM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("TRACELIFT_RANDOM_GRAPHS").unwrap_or(500),
-    };
-    let (mut counts, mut reports) = (Counts::default(), vec![]);
-    for seed in seeds.clone() {
+    let seeds = seeds("TRACELIFT_RANDOM_GRAPHS", 500);
+    let (parts, reports) = try_all(seeds.clone(), |seed, counts: &mut Counts| {
         let case = generate(seed);
-        match check(&case) {
-            Ok(checked) => counts.add(&case, &checked),
-            Err(fault) => reports.push(report(seed, &case, &fault)),
-        }
-        if reports.len() == MOST_REPORTS {
-            break;
-        }
-    }
+        let checked = check(&case).map_err(|fault| report(seed, &case, &fault))?;
+        counts.add(&case, &checked);
+        Ok(())
+    });
     let _ = std::panic::take_hook();
     assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    let mut counts = Counts::default();
+    parts.iter().for_each(|part| counts.join(part));
     let rare = counts.too_rare();
     assert!(seeds.end - seeds.start < 100 || rare.is_empty(), "too rare:\n{}\n{counts}", rare.join("\n"));
 }

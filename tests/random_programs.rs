@@ -9,12 +9,8 @@ use tracelift_tensor::Array;
 use tracelift_testkit::check::check;
 use tracelift_testkit::programs::{Features, ProgramCounts, generate, unroll};
 use tracelift_testkit::random::Case;
+use tracelift_testkit::seeds::{seeds, try_all};
 use tracelift_testkit::shrink::shrink;
-
-fn setting(name: &str) -> Option<u64> {
-    let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not `{text}`")))
-}
 
 /// The gradient by all floats, as a case of its own.
 fn gradient(case: &Case) -> Result<Case, String> {
@@ -72,44 +68,18 @@ fn second_order(first: &Case, straight: &Case) -> Result<(), String> {
 #[test]
 fn gradients_of_programs_are_those_of_straight_graphs() {
     std::panic::set_hook(Box::new(|_| {}));
-    let seeds = match setting("TRACELIFT_RANDOM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("TRACELIFT_RANDOM_PROGRAMS").unwrap_or(120),
-    };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let parts: Vec<(ProgramCounts, Vec<String>)> = std::thread::scope(|scope| {
-        let part = |n: usize| {
-            let seeds = seeds.clone().skip(n).step_by(threads);
-            scope.spawn(move || check_all(seeds))
-        };
-        let parts: Vec<_> = (0..threads).map(part).collect();
-        parts.into_iter().map(|part| part.join().expect("what panics is caught")).collect()
+    let seeds = seeds("TRACELIFT_RANDOM_PROGRAMS", 120);
+    let (parts, reports) = try_all(seeds.clone(), |seed, counts: &mut ProgramCounts| {
+        let case = generate(seed);
+        counts.add(check_program(seed, &case).map_err(|fault| report(seed, &case, &fault))?);
+        Ok(())
     });
     let _ = std::panic::take_hook();
-    let (mut counts, mut reports) = (ProgramCounts::default(), vec![]);
-    for (part, faults) in parts {
-        counts.join(&part);
-        reports.extend(faults);
-    }
     assert!(reports.is_empty(), "{}", reports.join("\n\n"));
+    let mut counts = ProgramCounts::default();
+    parts.iter().for_each(|part| counts.join(part));
     let rare = counts.too_rare();
     assert!(seeds.end - seeds.start < 100 || rare.is_empty(), "too rare:\n{}\n{counts}", rare.join("\n"));
-}
-
-/// What the programs of some seeds have shown, and the first faults.
-fn check_all(seeds: impl Iterator<Item = u64>) -> (ProgramCounts, Vec<String>) {
-    let (mut counts, mut reports) = (ProgramCounts::default(), vec![]);
-    for seed in seeds {
-        let case = generate(seed);
-        match check_program(seed, &case) {
-            Ok(features) => counts.add(features),
-            Err(fault) => reports.push(report(seed, &case, &fault)),
-        }
-        if reports.len() == 2 {
-            break;
-        }
-    }
-    (counts, reports)
 }
 
 fn report(seed: u64, case: &Case, fault: &str) -> String {

@@ -46,6 +46,12 @@ impl Counts {
         }
     }
 
+    /// Adds what others have shown.
+    pub fn join(&mut self, other: &Counts) {
+        self.graphs += other.graphs;
+        self.seen.iter_mut().zip(other.seen).for_each(|(seen, more)| *seen += more);
+    }
+
     /// What was shown too rarely.
     pub fn too_rare(&self) -> Vec<String> {
         let rare = |(seen, (name, floor, _)): (&usize, (&str, usize, Met))| {

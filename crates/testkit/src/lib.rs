@@ -3,6 +3,7 @@
 //! [`engines`] runs one graph in every way there is and compares the answers with `==`; [`random`] makes graphs,
 //! [`check`](mod@check) says what must hold of them, and [`shrink`](mod@shrink) makes those smaller of which it does not.
 
+pub mod seeds;
 pub mod engines;
 pub mod samples;
 pub mod random;
