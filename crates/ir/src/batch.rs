@@ -64,6 +64,10 @@ impl Batch<'_> {
 
     /// The op on all operands, batched: for ops that do the same along any further axis.
     pub fn push(&mut self, op: impl Into<Op>) -> Result<BatchRule> {
+        self.push_op(op.into())
+    }
+
+    fn push_op(&mut self, op: Op) -> Result<BatchRule> {
         let operands = self.operands()?;
         self.b.push_multi(op, &operands).map(BatchRule::Batched)
     }

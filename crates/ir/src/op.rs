@@ -77,13 +77,14 @@ macro_rules! ops {
             /// The op of that name with these attributes.
             pub fn from_attributes(name: &str, attrs: &Attrs) -> Result<Op> {
                 let mut reader = AttrReader::new(attrs);
-                $(if $op::NAMES.contains(&name) {
-                    let made = $op::from_attributes(name, &mut reader);
-                    return made
-                        .and_then(|op| reader.finish().map(|()| op.into()))
-                        .map_err(|error| if error.op.is_some() { error } else { error.op(name) });
-                })*
-                Err(Error::format("is no op that is known").op(name))
+                let made = 'made: {
+                    $(if $op::NAMES.contains(&name) {
+                        break 'made $op::from_attributes(name, &mut reader).map(Op::from);
+                    })*
+                    Err(Error::format("is no op that is known"))
+                };
+                made.and_then(|op| reader.finish().map(|()| op))
+                    .map_err(|error| if error.op.is_some() { error } else { error.op(name) })
             }
 
             /// The samples of all ops.

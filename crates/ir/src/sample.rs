@@ -22,7 +22,11 @@ pub struct Sample {
 impl Sample {
     /// Operands whose sizes are all known.
     pub fn new(op: impl Into<Op>, inputs: Vec<Array>) -> Sample {
-        Sample { op: op.into(), types: inputs.iter().map(Type::of).collect(), inputs, expect: None, fails: false }
+        Sample::of(op.into(), inputs)
+    }
+
+    fn of(op: Op, inputs: Vec<Array>) -> Sample {
+        Sample { op, types: inputs.iter().map(Type::of).collect(), inputs, expect: None, fails: false }
     }
 
     /// The same operands, traced with the sizes of axis 0 unknown: equal sizes get the same unknown.

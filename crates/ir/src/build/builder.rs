@@ -98,7 +98,11 @@ impl Builder {
 
     /// Adds an operation; answers all its results.
     pub fn push_multi(&mut self, op: impl Into<Op>, operands: &[Value]) -> Result<SmallVec<[Value; 2]>> {
-        let index = self.push_node(op.into(), operands)?;
+        self.push_op(op.into(), operands)
+    }
+
+    fn push_op(&mut self, op: Op, operands: &[Value]) -> Result<SmallVec<[Value; 2]>> {
+        let index = self.push_node(op, operands)?;
         Ok((0..self.node(index).types.len()).map(|n| index.result(n)).collect())
     }
 

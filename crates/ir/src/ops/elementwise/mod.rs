@@ -70,32 +70,7 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn infer(&self, cx: &mut Infer, x: &[Type]) -> Result<Types> {
-        let lane = self.lane();
-        if x.len() != lane.arity() {
-            return Err(wrong_count(lane.arity(), x.len()));
-        }
-        let tensors = all_tensors(x)?;
-        let dtypes: Vec<DType> = tensors.iter().map(|tensor| tensor.dtype).collect();
-        if lane == LaneOp::Select && dtypes[0] != DType::Bool {
-            return Err(Error::type_(format!("wants bool as its condition, not {}", dtypes[0])));
-        }
-        let dtype = lane.result_type(&dtypes).map_err(|message| {
-            // The op's name is added by the builder.
-            let message = message.strip_prefix(&format!("`{lane}` ")).unwrap_or(&message).to_owned();
-            let error = Error::type_(message);
-            if dtypes.windows(2).any(|pair| pair[0] != pair[1]) {
-                error.help("convert one operand with `cast`")
-            } else {
-                error
-            }
-        })?;
-        for other in &tensors[1..] {
-            if !cx.same_shape(&tensors[0].shape, &other.shape) {
-                let message = format!("wants equal shapes, not {} and {}", tensors[0], other);
-                return Err(Error::invalid(message));
-            }
-        }
-        Ok(one(dtype, tensors[0].shape.clone()))
+        infer_lane(self.lane(), cx, x)
     }
 
     fn eval(&self, _: &mut EvalCx<'_>, x: &[Array]) -> Result<Vec<Array>> {
@@ -103,15 +78,7 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn vjp(&self, cx: &mut Vjp<'_>) -> Result<VjpRule> {
-        let Some(dy) = cx.dy[0] else { return Ok(VjpRule::Zero) };
-        let (x, y) = (cx.x, cx.y[0]);
-        Ok(with_exprs(cx.b, |scope| {
-            let x: Vec<Expr<'_>> = x.iter().map(|x| scope.expr(*x)).collect();
-            match self.gradients(&x, scope.expr(y), scope.expr(dy)) {
-                Gradients::Zero => VjpRule::Zero,
-                Gradients::Local(dx) => VjpRule::Local(dx.into_iter().map(|dx| dx.map(|dx| dx.value)).collect()),
-            }
-        }))
+        Ok(vjp_lane(&|x, y, dy| self.gradients(x, y, dy), cx))
     }
 
     fn batch(&self, cx: &mut Batch<'_>) -> Result<BatchRule> {
@@ -135,30 +102,77 @@ impl<T: Elementwise> OpDef for T {
     }
 
     fn samples() -> Vec<Sample> {
-        let mut samples = Vec::new();
-        for op in T::variants() {
-            for dtype in DType::ALL {
-                let mut dtypes = vec![dtype; op.lane().arity()];
-                if op.lane() == LaneOp::Select {
-                    dtypes[0] = DType::Bool;
-                }
-                if op.lane().result_type(&dtypes).is_err() {
-                    continue;
-                }
-                // 90 elements: more than the product of the lengths of two lists of special values.
-                for shape in [&[90][..], &[0, 2], &[3, 1], &[]] {
-                    let operand = |(n, dtype): (usize, &DType)| match n {
-                        0 => special_values(*dtype, shape),
-                        n => special_values_from(*dtype, shape, n - 1),
-                    };
-                    samples.push(Sample::new(op.clone(), dtypes.iter().enumerate().map(operand).collect()));
-                }
-                let plain = dtypes.iter().map(|dtype| plain_values(*dtype, &[5, 2])).collect();
-                samples.push(Sample::new(op.clone(), plain).unknown_first_axis());
-            }
-        }
-        samples
+        T::variants().into_iter().flat_map(|op| samples_of(op.lane(), &op.into())).collect()
     }
+}
+
+// What follows is the same for all of them, and so there is one of each.
+
+fn infer_lane(lane: LaneOp, cx: &mut Infer, x: &[Type]) -> Result<Types> {
+    if x.len() != lane.arity() {
+        return Err(wrong_count(lane.arity(), x.len()));
+    }
+    let tensors = all_tensors(x)?;
+    let dtypes: Vec<DType> = tensors.iter().map(|tensor| tensor.dtype).collect();
+    if lane == LaneOp::Select && dtypes[0] != DType::Bool {
+        return Err(Error::type_(format!("wants bool as its condition, not {}", dtypes[0])));
+    }
+    let dtype = lane.result_type(&dtypes).map_err(|message| {
+        // The op's name is added by the builder.
+        let message = message.strip_prefix(&format!("`{lane}` ")).unwrap_or(&message).to_owned();
+        let error = Error::type_(message);
+        if dtypes.windows(2).any(|pair| pair[0] != pair[1]) {
+            error.help("convert one operand with `cast`")
+        } else {
+            error
+        }
+    })?;
+    for other in &tensors[1..] {
+        if !cx.same_shape(&tensors[0].shape, &other.shape) {
+            let message = format!("wants equal shapes, not {} and {}", tensors[0], other);
+            return Err(Error::invalid(message));
+        }
+    }
+    Ok(one(dtype, tensors[0].shape.clone()))
+}
+
+/// The cotangents of operands, given these, the result and its cotangent.
+type Rule<'r> = &'r dyn for<'b> Fn(&[Expr<'b>], Expr<'b>, Expr<'b>) -> Gradients<'b>;
+
+fn vjp_lane(rule: Rule<'_>, cx: &mut Vjp<'_>) -> VjpRule {
+    let Some(dy) = cx.dy[0] else { return VjpRule::Zero };
+    let (x, y) = (cx.x, cx.y[0]);
+    with_exprs(cx.b, |scope| {
+        let x: Vec<Expr<'_>> = x.iter().map(|x| scope.expr(*x)).collect();
+        match rule(&x, scope.expr(y), scope.expr(dy)) {
+            Gradients::Zero => VjpRule::Zero,
+            Gradients::Local(dx) => VjpRule::Local(dx.into_iter().map(|dx| dx.map(|dx| dx.value)).collect()),
+        }
+    })
+}
+
+fn samples_of(lane: LaneOp, op: &Op) -> Vec<Sample> {
+    let mut samples = Vec::new();
+    for dtype in DType::ALL {
+        let mut dtypes = vec![dtype; lane.arity()];
+        if lane == LaneOp::Select {
+            dtypes[0] = DType::Bool;
+        }
+        if lane.result_type(&dtypes).is_err() {
+            continue;
+        }
+        // 90 elements: more than the product of the lengths of two lists of special values.
+        for shape in [&[90][..], &[0, 2], &[3, 1], &[]] {
+            let operand = |(n, dtype): (usize, &DType)| match n {
+                0 => special_values(*dtype, shape),
+                n => special_values_from(*dtype, shape, n - 1),
+            };
+            samples.push(Sample::new(op.clone(), dtypes.iter().enumerate().map(operand).collect()));
+        }
+        let plain = dtypes.iter().map(|dtype| plain_values(*dtype, &[5, 2])).collect();
+        samples.push(Sample::new(op.clone(), plain).unknown_first_axis());
+    }
+    samples
 }
 
 /// Writes elementwise ops without attributes: name, laws and gradient.
