@@ -7,9 +7,9 @@ use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder, Operand, Reg, Stmt};
 use tracelift_tensor::{Binding, DType, Dim, ErrorKind, Shape};
 
-/// `y[i] = x[i] ** (x[i] + number)`
+/// `y[i] = x[i] % (x[i] + number)`, which calls a definition
 fn kernel(number: f32) -> Kernel {
-    let mut k = KernelBuilder::new(format!("power_{number}"));
+    let mut k = KernelBuilder::new(format!("remainder_{number}"));
     let shape = || Shape::from([Dim::sym("N")]);
     let x = k.param("x", DType::F32, shape(), Access::Read);
     let y = k.param("y", DType::F32, shape(), Access::Write);
@@ -17,8 +17,8 @@ fn kernel(number: f32) -> Kernel {
     let at = || [Index::Affine(Affine::var(i))];
     let value = k.load(x, at());
     let sum = k.lane(LaneOp::Add, &[value, Operand::Const(Scalar::F32(number))]);
-    let power = k.lane(LaneOp::Pow, &[value, sum]);
-    k.store(y, at(), power);
+    let remainder = k.lane(LaneOp::Rem, &[value, sum]);
+    k.store(y, at(), remainder);
     k.end();
     k.finish(&[])
 }
