@@ -23,6 +23,7 @@ mod columns;
 mod tiles;
 mod reuse;
 mod allocate;
+mod far;
 mod write;
 mod addresses;
 mod reductions;
@@ -30,22 +31,27 @@ mod operations;
 mod avx512;
 mod avx2;
 
+pub(crate) use far::import;
 pub use form::Wide;
 
 use crate::abi::KernelAbi;
 use crate::options::CodegenOptions;
-use crate::unit::Unit;
+use crate::unit::{Unit, UnitReloc};
+use assembler::Written;
+use cranelift_codegen::binemit::Reloc;
 use tracelift_kernel::loops::Kernel;
 
 /// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
 pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
-    let code = code(kernel, abi, options.form()?)?;
-    Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
+    let Written { code, calls } = code(kernel, abi, options.form()?)?;
+    let imports = if calls.is_empty() { vec![] } else { vec![far::import()] };
+    let reloc = |offset: &u32| UnitReloc { offset: *offset, kind: Reloc::Abs8, addend: 0, import: 0 };
+    Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: calls.iter().map(reloc).collect(), imports })
 }
 
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
 /// if not, and at last with some of them in memory. What short rows want again is kept, if there is room.
-fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Vec<u8>> {
+fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Written> {
     for keeps in [true, false] {
         for (effort, most_slots) in wide.efforts() {
             let mut listing = list::list(kernel, abi, wide, effort)?;
@@ -77,7 +83,7 @@ mod tests {
     /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
     fn code(params: &str, body: &str, wide: Wide) -> Option<Vec<u8>> {
         let kernel = kernel(params, body);
-        super::code(&kernel, &KernelAbi::of(&kernel), wide)
+        super::code(&kernel, &KernelAbi::of(&kernel), wide).map(|written| written.code)
     }
 
     #[test]
@@ -128,7 +134,7 @@ mod tests {
         let flat = "par %i in 0..N { %0 = load %x[%i] %1 = OP store %y[%i], %1 }";
         for (params, body) in [
             ("%x: f64[N], out %y: f64[N]", flat.replace("OP", "exp %0")),
-            ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "sin %0")),
+            ("%x: f64[N], out %y: f64[N]", flat.replace("OP", "sin %0")),
             ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "rem %0, %0")),
             ("%x: f32[N], out %y: f32[N]", flat.replace("%x[%i]", "%x[N - 1 - %i]").replace("OP", "neg %0")),
         ] {
