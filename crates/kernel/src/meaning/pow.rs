@@ -1,14 +1,13 @@
 //! Powers of floats to powers that are floats.
 //!
-//! |x|ʸ = 2^(y log₂ |x|). The logarithm and its product with y are numbers of [twice the precision](super::double), so that
-//! a result near the largest float, whose exponent is a thousand times the precision of one float away from its last bit,
-//! is as good as any other. With x = 2ᵏ m as in [`ln`](super::ln) and t = (m − 1) / (m + 1), log₂ m = 2 artanh t / ln 2 is an
+//! |x|ʸ = 2^(y log₂ |x|). What the exponent is off, the result is off relative to its size: so the logarithm and its product
+//! with y are numbers of [twice the precision](super::double), and large results are as good as others. With x = 2ᵏ m as in [`ln`](super::ln) and t = (m − 1) / (m + 1), log₂ m = 2 artanh t / ln 2 is an
 //! odd series in t. Its first coefficients, and the steps of Horner's rule that end in them, are double, too. The product is
 //! n + r + low with a whole n and |r| ≤ 1/2, and the power 2ⁿ 2ʳ (1 + low ln 2), where all but 1 + r ln 2 is small.
 
 use super::double::{self, Double};
 use super::exp::{from_exponent, halves, whole_part};
-use super::float::{compare, polynomial, with_sign};
+use super::float::{compare, short_polynomial, with_sign};
 use super::log::{Parts, normal_parts};
 use super::ops::{Cmp, Ops};
 
@@ -71,19 +70,15 @@ const LN_2_64: [f64; 2] = [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17];
 pub fn pow<O: Ops>(o: &mut O, x: O::F, y: O::F) -> O::F {
     let magnitude = o.abs(x);
     let log = log2(o, magnitude);
-    // Powers so large are 0, 1 or ∞ anyway. NaN passes, being the second operand.
-    let bound = 2.0f64.powi(O::WIDTH.pick(33, 65));
-    let (highest, lowest) = (o.f(bound), o.f(-bound));
-    let clamped = o.min_lt(highest, y);
-    let clamped = o.max_lt(lowest, clamped);
-    let exponent = log.scaled(o, clamped);
+    let exponent = log.scaled(o, y);
     let power = exp2(o, &exponent);
-    let power = signed(o, x, y, power);
+    // Also where the product is that of 0 and ∞, or of 0 and NaN.
     let one = o.f(1.0);
-    let is_one = o.fcmp(Cmp::Eq, x, one);
+    let is_one = o.fcmp(Cmp::Eq, magnitude, one);
     let to_zero = compare(o, Cmp::Eq, y, 0.0);
     let is_one = o.mor(is_one, to_zero);
-    o.select_f(is_one, one, power)
+    let power = o.select_f(is_one, one, power);
+    signed(o, x, y, power)
 }
 
 /// log₂ x, x ≥ 0 or NaN; where it is no finite number, the low part is anything.
@@ -96,7 +91,8 @@ fn log2<O: Ops>(o: &mut O, x: O::F) -> Double<O> {
     let inverse = o.div(one, denominator.high);
     let t = double::quotient(o, f, &denominator, inverse);
     let square = t.times(o, &t);
-    let tail = polynomial(o, square.high, O::WIDTH.pick(LOG2_TAIL_32, LOG2_TAIL_64));
+    let fourth = o.mul(square.high, square.high);
+    let tail = short_polynomial(o, square.high, fourth, O::WIDTH.pick(LOG2_TAIL_32, LOG2_TAIL_64));
     let head = O::WIDTH.pick(LOG2_HEAD_32, LOG2_HEAD_64);
     let (last, rest) = head.split_last().expect("the head has coefficients");
     let product = square.scaled(o, tail);
@@ -115,36 +111,36 @@ fn log2<O: Ops>(o: &mut O, x: O::F) -> Double<O> {
     Double { high: o.select_f(finite, high, x), low }
 }
 
-/// 2ˣ.
+/// 2ˣ; NaN if the high part is.
 #[inline(always)]
 fn exp2<O: Ops>(o: &mut O, x: &Double<O>) -> O::F {
-    // Beyond these bounds the result is ∞ or 0 anyway. There the low part, which is small elsewhere, is anything; of
-    // infinities it is NaN, and becomes 1. A NaN in the high part stays.
-    let (bound, one) = (O::WIDTH.pick(160.0, 1100.0), o.f(1.0));
-    let (highest, lowest, minus_one) = (o.f(bound), o.f(-bound), o.f(-1.0));
-    let high = o.min_lt(highest, x.high);
-    let high = o.max_lt(lowest, high);
-    let low = o.min_lt(x.low, one);
-    let low = o.max_lt(low, minus_one);
-    let (n, whole) = whole_part(o, high);
-    let r = o.sub(high, whole);
-    // 2ʳ − 1 = large + tail
+    let (n, whole) = whole_part(o, x.high);
+    let r = o.sub(x.high, whole);
+    // 2ʳ − 1 = large + tail; all of the tail but the series is known early.
     let ln_2 = Double::constant(o, O::WIDTH.pick(LN_2_32, LN_2_64));
-    let Double { high: large, low: lost } = ln_2.scaled(o, r);
-    let series = polynomial(o, r, O::WIDTH.pick(EXP2_32, EXP2_64));
+    let Double { high: large, low } = ln_2.scaled(o, r);
+    let one = o.f(1.0);
+    let Double { high: above, low: lost } = double::sum(o, one, large);
+    // 2ʳ low ln 2 is small, too.
+    let growth = o.mul(x.low, ln_2.high);
+    let small = o.add(low, lost);
+    let small = o.add(small, growth);
     let square = o.mul(r, r);
-    let tail = o.fma(series, square, lost);
-    // 2ʳ low ln 2, too, is small.
-    let q = o.add(large, tail);
-    let growth = o.mul(low, ln_2.high);
-    let tail = o.add(tail, growth);
+    let series = short_polynomial(o, r, square, O::WIDTH.pick(EXP2_32, EXP2_64));
+    let tail = o.fma(series, square, small);
+    let q = o.fma(series, square, large);
     let tail = o.fma(growth, q, tail);
-    let Double { high: large, low: lost } = double::sum(o, one, large);
-    let tail = o.add(lost, tail);
     let [first, second] = halves(o, n).map(|exponent| from_exponent(o, exponent));
-    let large = o.mul(large, first);
-    let y = o.fma(tail, first, large);
-    o.mul(y, second)
+    let above = o.mul(above, first);
+    let y = o.fma(tail, first, above);
+    let y = o.mul(y, second);
+    // Beyond these bounds all of this is anything.
+    let bound = O::WIDTH.pick(160.0, 1100.0);
+    let (infinity, zero) = (o.f(f64::INFINITY), o.f(0.0));
+    let is_huge = compare(o, Cmp::Gt, x.high, bound);
+    let is_tiny = compare(o, Cmp::Lt, x.high, -bound);
+    let y = o.select_f(is_huge, infinity, y);
+    o.select_f(is_tiny, zero, y)
 }
 
 /// The power of x, given that of its magnitude.
