@@ -120,10 +120,8 @@ fn fraction(n: u64) -> f64 {
 fn powers(count: u64, mantissa: i32, exponents: std::ops::Range<f64>) -> impl Iterator<Item = (f64, f64)> {
     let spread = move |n| exponents.start + (exponents.end - exponents.start) * fraction(n);
     let reached = move |x: f64, n| (x, spread(n) / x.log2());
-    let of_all = (1..count).map({
-        let (reached, spread) = (reached.clone(), spread.clone());
-        move |n| reached(spread(n.wrapping_mul(77)).exp2().clamp(f64::MIN_POSITIVE, f64::MAX), n)
-    });
+    let of_all =
+        (1..count).map(move |n| reached(spread(n.wrapping_mul(77)).exp2().clamp(f64::MIN_POSITIVE, f64::MAX), n));
     let near_one = (1..count).map(move |n| {
         let x = 1.0 + (2.0 * fraction(n.wrapping_mul(31)) - 1.0) * 2.0f64.powi(-((n % mantissa as u64) as i32));
         reached(x.max(0.01), n)
