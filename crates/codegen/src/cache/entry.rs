@@ -4,6 +4,7 @@
 
 use crate::clif::helper;
 use crate::unit::{Import, Unit, UnitReloc};
+use crate::wide;
 use cranelift_codegen::binemit::Reloc;
 
 /// What a file of ours begins with. The number is that of this layout.
@@ -11,7 +12,7 @@ const MAGIC: &[u8] = b"tracelift code 1\n";
 
 /// The functions that code may call, by name: their addresses differ from process to process.
 fn import(name: &str) -> Option<Import> {
-    Some(helper::import()).filter(|import| import.name == name)
+    [helper::import(), wide::import()].into_iter().find(|import| import.name == name)
 }
 
 /// FNV-1a: of two texts that differ in one place, never the same number.

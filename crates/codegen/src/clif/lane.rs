@@ -199,6 +199,7 @@ pub(crate) fn cost(op: LaneOp, dtype: DType) -> usize {
         Expm1 | Ln | Ln1p | Tan | Asin | Acos | Atan2 => 30,
         Sinh | Cosh | Tanh | Erf => 30,
         Asinh | Acosh | Atanh | ErfInv => 60,
+        Pow if dtype.is_float() => 120,
         Pow | RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
         FloorDiv | Rem => 40,
         Div | Sqrt | Rsqrt => 3,

@@ -64,6 +64,16 @@ pub(super) struct Assembler {
     references: Vec<Reference>,
     labels: Vec<Option<usize>>,
     jumps: Vec<(usize, Label)>,
+    /// Where the address of the helper is to be written.
+    calls: Vec<u32>,
+}
+
+/// Code that is done, but for the addresses of what it calls.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub code: Vec<u8>,
+    /// Where the 8 bytes of the address of the one helper stand.
+    pub calls: Vec<u32>,
 }
 
 impl Assembler {
@@ -77,11 +87,12 @@ impl Assembler {
             references: vec![],
             labels: vec![],
             jumps: vec![],
+            calls: vec![],
         }
     }
 
     /// The code with its constants at the end.
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Written {
         for (at, label) in &self.jumps {
             let target = self.labels[label.0].expect("every label is placed");
             let distance = target as i32 - (*at as i32 + 4);
@@ -106,7 +117,7 @@ impl Assembler {
         if counts {
             self.bytes.extend(COUNT);
         }
-        self.bytes
+        Written { code: self.bytes, calls: self.calls }
     }
 
     pub(super) fn label(&mut self) -> Label {
@@ -127,6 +138,21 @@ impl Assembler {
     pub(super) fn jump_if(&mut self, when: When, label: Label) {
         self.bytes.extend([0x0F, 0x80 | when as u8]);
         self.target(label);
+    }
+
+    /// Calls what begins at a label.
+    pub(super) fn call(&mut self, label: Label) {
+        self.bytes.push(0xE8);
+        self.target(label);
+    }
+
+    /// Calls the helper, by rax.
+    pub(super) fn call_import(&mut self) {
+        // mov rax, its address; call rax
+        self.bytes.extend([0x48, 0xB8]);
+        self.calls.push(self.bytes.len() as u32);
+        self.bytes.extend([0; 8]);
+        self.bytes.extend([0xFF, 0xD0]);
     }
 
     fn target(&mut self, label: Label) {
@@ -302,6 +328,6 @@ mod tests {
         a.jump_if(When::Less, after);
         a.jump(before);
         a.place(after);
-        assert_eq!(a.finish(), [0x0F, 0x8C, 5, 0, 0, 0, 0xE9, 0xF5, 0xFF, 0xFF, 0xFF, 0xCC]);
+        assert_eq!(a.finish().code, [0x0F, 0x8C, 5, 0, 0, 0, 0xE9, 0xF5, 0xFF, 0xFF, 0xFF, 0xCC]);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::assembler::{Gpr, RAX, RDX, RSP, When};
 use super::encode::*;
+use super::far::{BOUND, MAGNITUDE, NOT_LESS_OR_EQUAL};
 use super::ir::*;
 use super::write::{Instructions, Plain, Writer};
 use tracelift_tensor::DType;
@@ -20,6 +21,7 @@ const STORE_8_BYTES: Opcode = opcode(1, 1, 0xD6);
 const INSERT_BYTE: Opcode = opcode(3, 1, 0x20);
 const EXTRACT_BYTE: Opcode = opcode(3, 1, 0x14);
 const LOAD_SOME: Opcode = opcode(2, 1, 0x2C);
+const TEST: Opcode = opcode(2, 1, 0x17);
 const STORE_SOME: Opcode = opcode(2, 1, 0x2E);
 
 const ONES: Arg = Arg::Const(u32::MAX);
@@ -117,6 +119,17 @@ impl Instructions for Avx2 {
     fn first_of_mask(&self, w: &mut Writer<'_>, value: Arg) {
         let value = w.in_register(value, w.scratch);
         w.short(MOVE_TO_GENERAL, value, Rm::Register(RAX.0));
+    }
+
+    fn any_far(&self, w: &mut Writer<'_>, x: u8, part: usize) {
+        let scratch = w.scratch;
+        w.vector(BITS_AND, scratch, x, w.rm(MAGNITUDE), None);
+        w.vector(COMPARE_FLOATS, scratch, scratch, w.rm(BOUND), Some(NOT_LESS_OR_EQUAL));
+        if w.tail {
+            let lanes = Rm::At(RSP, w.slot(w.tail_masks + part));
+            w.vector(BITS_AND, scratch, scratch, (lanes, false), None);
+        }
+        w.vector(TEST, scratch, 0, (Rm::Register(scratch), false), None);
     }
 
     fn load(&self, w: &mut Writer<'_>, dst: u8, bytes: bool, memory: Rm, part: usize) {

@@ -2,6 +2,7 @@
 
 use super::assembler::{Gpr, RAX};
 use super::encode::*;
+use super::far::{BOUND, MAGNITUDE, NOT_LESS_OR_EQUAL};
 use super::ir::*;
 use super::write::{Instructions, Plain, Writer};
 use tracelift_tensor::DType;
@@ -84,6 +85,16 @@ impl Instructions for Avx512 {
     fn first_of_mask(&self, w: &mut Writer<'_>, value: Arg) {
         // kmovw eax, mask
         w.a.mask(0x93, RAX.0, None, mask(w, value));
+    }
+
+    fn any_far(&self, w: &mut Writer<'_>, x: u8, part: usize) {
+        let (scratch, mask) = (w.scratch, lanes_of(w, part));
+        w.vector(BITS_AND, scratch, x, w.rm(MAGNITUDE), None);
+        // To k0, which no value has; kortestw k0, k0.
+        let (opcode, (rm, broadcast), imm) = (COMPARE_FLOATS, w.rm(BOUND), Some(NOT_LESS_OR_EQUAL));
+        let (reg, other, length) = (0, scratch, Length::L512);
+        w.a.evex(&Evex { opcode, reg, other, rm, broadcast, mask, zeroing: false, length, imm });
+        w.a.mask(0x98, 0, None, 0);
     }
 
     /// Lanes outside of the tail become zero.

@@ -150,7 +150,7 @@ mod tests {
     fn bytes(write: impl FnOnce(&mut Assembler)) -> String {
         let mut a = Assembler::new(1);
         write(&mut a);
-        let digits: Vec<String> = a.finish().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: Vec<String> = a.finish().code.iter().map(|byte| format!("{byte:02x}")).collect();
         digits.join(" ").trim_end_matches(" cc").to_string()
     }
 
@@ -299,7 +299,7 @@ mod tests {
         for bits in [1, 0x0403_0201, 1] {
             a.vex(&constant(0, bits, Some(9)));
         }
-        let code = a.finish();
+        let code = a.finish().code;
         assert_eq!(code.len(), 32 + 2 * 32);
         assert_eq!([code[5], code[15], code[25]], [32 - 10, 64 - 20, 32 - 30]);
         assert_eq!(&code[30..36], [0xCC, 0xCC, 1, 0, 0, 0]);

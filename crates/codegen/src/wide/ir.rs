@@ -1,6 +1,7 @@
 //! What a wide kernel does, as a list: vector operations on values that are assigned once, loops around them.
 
 use super::encode::{Opcode, opcode};
+use super::far::Far;
 use super::form::Wide;
 use smallvec::SmallVec;
 use tracelift_tensor::{DType, Dim};
@@ -57,6 +58,8 @@ pub(super) enum Code {
     First,
     /// The same value.
     Copy,
+    /// What holds near zero, `b`, corrected where `a`, of which it was computed, is far.
+    Far(Far),
 }
 
 /// Comparisons, with their numbers in instructions.
@@ -90,6 +93,7 @@ pub(super) const INTS_ADD: Opcode = opcode(1, 1, 0xFE);
 pub(super) const BITS_AND: Opcode = opcode(1, 1, 0xDB);
 pub(super) const BITS_OR: Opcode = opcode(1, 1, 0xEB);
 pub(super) const BITS_XOR: Opcode = opcode(1, 1, 0xEF);
+pub(super) const COMPARE_FLOATS: Opcode = opcode(1, 0, 0xC2);
 pub(super) const ROUND: Opcode = opcode(3, 1, 0x08);
 
 pub(super) const ADD: Code = Code::Two(opcode(1, 0, 0x58));

@@ -1,6 +1,7 @@
 //! A kernel as a list of vector operations, if it is one that wide code is made for: loops over neighbours in memory,
 //! on values of 32 bits or less, and reductions.
 
+use super::far::Far;
 use super::form::Wide;
 use super::ir::*;
 use super::record::Record;
@@ -30,6 +31,7 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, wide: Wide, effort: Effort)
         places: vec![None; kernel.registers.len()],
         counters: vec![None; kernel.loop_vars as usize],
         given: kernel.range().is_some(),
+        part: 0,
     };
     lister.scalars();
     lister.block(&kernel.body)?;
@@ -61,6 +63,8 @@ pub(super) struct Lister<'k> {
     pub(super) counters: Vec<Option<usize>>,
     /// Whether the caller of the kernel chooses the range of the next loop.
     pub(super) given: bool,
+    /// Which vector of the turn is listed: others than the first may have no lanes in a tail.
+    pub(super) part: usize,
 }
 
 impl Lister<'_> {
@@ -181,14 +185,24 @@ impl Lister<'_> {
         let result = op.result_type(types).ok()?;
         let fits = |dtype: &DType| Self::fits(*dtype);
         // Amounts of shifts that differ between lanes are no matter here.
-        let has_form = op.support(types) == Support::Vector || matches!(op, LaneOp::Shl | LaneOp::Shr);
+        let has_form =
+            matches!(op.support(types), Support::Vector | Support::Near) || matches!(op, LaneOp::Shl | LaneOp::Shr);
         if !fits(&result) || !types.iter().all(fits) || !has_form {
             return None;
         }
+        let mut args: SmallVec<[Arg; 3]> = args.iter().copied().collect();
+        let far = Far::new(op, self.part);
+        if let (Some(_), Arg::Const(_) | Arg::Slot(_)) = (far, args[0]) {
+            args[0] = Arg::Value(self.copy(args[0]));
+        }
         let lanes: SmallVec<[LaneOf<Record<'_>>; 3]> =
-            types.iter().zip(args).map(|(t, arg)| as_lane(*t, *arg)).collect();
-        Some(match eval(&mut Record(&mut self.l), op, types, &lanes) {
+            types.iter().zip(&args).map(|(t, arg)| as_lane(*t, *arg)).collect();
+        let value = match eval(&mut Record(&mut self.l), op, types, &lanes) {
             Lane::F(value) | Lane::I(value) | Lane::M(value) => value,
+        };
+        Some(match far {
+            Some(far) => self.l.op(Code::Far(far), &[args[0], value]),
+            None => value,
         })
     }
 

@@ -6,7 +6,8 @@
 //! what is recorded gets registers in one pass ([`allocate`]) and is written ([`write`], [`operations`]) in one of two forms
 //! ([`Wide`]): AVX-512 ([`avx512`]), or AVX2 with fused multiply-add ([`avx2`]) where that is all there is. Both have the
 //! same kernels. What differs is how many lanes a vector has, how many registers there are, and how some of the lanes are
-//! meant: by mask registers, or by vectors of all ones. Everything else, and every other machine, has Cranelift's 128-bit
+//! meant: by mask registers, or by vectors of all ones. The one thing that is called is a helper for circular functions of
+//! large angles ([`far`]). Everything else, and every other machine, has Cranelift's 128-bit
 //! code.
 
 mod form;
@@ -23,6 +24,7 @@ mod columns;
 mod tiles;
 mod reuse;
 mod allocate;
+mod far;
 mod write;
 mod addresses;
 mod reductions;
@@ -30,22 +32,27 @@ mod operations;
 mod avx512;
 mod avx2;
 
+pub(crate) use far::import;
 pub use form::Wide;
 
 use crate::abi::KernelAbi;
 use crate::options::CodegenOptions;
-use crate::unit::Unit;
+use crate::unit::{Unit, UnitReloc};
+use assembler::Written;
+use cranelift_codegen::binemit::Reloc;
 use tracelift_kernel::loops::Kernel;
 
 /// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
 pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
-    let code = code(kernel, abi, options.form()?)?;
-    Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: vec![], imports: vec![] })
+    let Written { code, calls } = code(kernel, abi, options.form()?)?;
+    let imports = if calls.is_empty() { vec![] } else { vec![far::import()] };
+    let reloc = |offset: &u32| UnitReloc { offset: *offset, kind: Reloc::Abs8, addend: 0, import: 0 };
+    Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: calls.iter().map(reloc).collect(), imports })
 }
 
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
 /// if not, and at last with some of them in memory. What short rows want again is kept, if there is room.
-fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Vec<u8>> {
+fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Written> {
     for keeps in [true, false] {
         for (effort, most_slots) in wide.efforts() {
             let mut listing = list::list(kernel, abi, wide, effort)?;
@@ -77,7 +84,7 @@ mod tests {
     /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
     fn code(params: &str, body: &str, wide: Wide) -> Option<Vec<u8>> {
         let kernel = kernel(params, body);
-        super::code(&kernel, &KernelAbi::of(&kernel), wide)
+        super::code(&kernel, &KernelAbi::of(&kernel), wide).map(|written| written.code)
     }
 
     #[test]
@@ -128,8 +135,8 @@ mod tests {
         let flat = "par %i in 0..N { %0 = load %x[%i] %1 = OP store %y[%i], %1 }";
         for (params, body) in [
             ("%x: f64[N], out %y: f64[N]", flat.replace("OP", "exp %0")),
-            ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "sin %0")),
-            ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "pow %0, %0")),
+            ("%x: f64[N], out %y: f64[N]", flat.replace("OP", "sin %0")),
+            ("%x: f32[N], out %y: f32[N]", flat.replace("OP", "rem %0, %0")),
             ("%x: f32[N], out %y: f32[N]", flat.replace("%x[%i]", "%x[N - 1 - %i]").replace("OP", "neg %0")),
         ] {
             assert!(FORMS.iter().all(|wide| code(params, &body, *wide).is_none()), "{body}");

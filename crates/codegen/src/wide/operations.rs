@@ -9,7 +9,6 @@ use tracelift_tensor::DType;
 
 const BROADCAST_BYTE: Opcode = opcode(2, 1, 0x78);
 const STORE_FIRST: Opcode = opcode(1, 2, 0x11);
-const COMPARE_FLOATS: Opcode = opcode(1, 0, 0xC2);
 const FMA_213: Opcode = opcode(2, 1, 0xA8);
 const FMA_231: Opcode = opcode(2, 1, 0xB8);
 
@@ -273,6 +272,7 @@ impl Writer<'_> {
                 self.vector(BROADCAST, dst, 0, (Rm::Register(a), false), None);
             }
             (Code::Copy, &[a]) => self.copy(dst, a),
+            (Code::Far(far), &[x, y]) => self.far(dst, far, x, y),
             (code, args) => self.set.op(self, dst, code, args),
         }
     }

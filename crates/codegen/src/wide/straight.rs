@@ -82,6 +82,7 @@ impl Lister<'_> {
 
     /// What differs between the lanes of a wide loop, for the `part`-th vector of a turn.
     pub(super) fn varying(&mut self, stmts: &[Stmt], wide: &WideBody, part: usize) -> Option<()> {
+        self.part = part;
         for stmt in stmts {
             match stmt {
                 Stmt::Load { dst, from } if wide.varies[dst.0 as usize] => {
@@ -107,6 +108,7 @@ impl Lister<'_> {
                 _ => {}
             }
         }
+        self.part = 0;
         Some(())
     }
 }

@@ -3,6 +3,7 @@
 use super::allocate::{Allocation, Home};
 use super::assembler::*;
 use super::encode::{Opcode, Rm};
+use super::far::{self, Cold};
 use super::ir::*;
 use tracelift_tensor::DType;
 
@@ -17,7 +18,7 @@ const ALIGN: i32 = 64;
 const PAGE: i32 = 4096;
 
 /// The code of a list; `None` if a loop walks through more streams than there are registers for.
-pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
+pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Written> {
     let streams = l.items.iter().map(|item| match item {
         Item::Turns(turns) if turns.nested.is_none() => leaders(&turns.streams).count(),
         Item::Chain { walks, .. } => walks.len(),
@@ -31,7 +32,8 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
         Item::Turns(turns) if turns.tail && l.wide.masks().is_none() => turns.vectors,
         _ => 0,
     });
-    let frame = slots + l.wide.bytes() * (tail_masks + masks.max().unwrap_or(0)) as i32;
+    let far_slots = tail_masks + masks.max().unwrap_or(0);
+    let frame = slots + l.wide.bytes() * (far_slots + far::vectors(l)) as i32;
     let [second, scratch] = [0, 1].map(|n| l.wide.vectors().end + n);
     let copies = if l.wide.broadcasts() { 1 } else { l.wide.lanes() };
     let mut writer = Writer {
@@ -43,6 +45,8 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
         second,
         slots,
         tail_masks,
+        far_slots,
+        cold: vec![],
         tail: false,
         context: Context::Once,
     };
@@ -57,6 +61,7 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Vec<u8>> {
     }
     // xor eax, eax; vzeroupper: what runs next may be code of older instructions. ret.
     writer.a.raw(&[0x31, 0xC0, 0xC5, 0xF8, 0x77, 0xC3]);
+    writer.cold_places();
     Some(writer.a.finish())
 }
 
@@ -74,6 +79,10 @@ pub(super) struct Writer<'l> {
     pub(super) slots: i32,
     /// The first of the vectors in the frame that say which lanes of a tail exist, if no registers do.
     pub(super) tail_masks: usize,
+    /// The first of the vectors in the frame that calls for far lanes need.
+    pub(super) far_slots: usize,
+    /// Places that are written behind the kernel.
+    pub(super) cold: Vec<Cold>,
     /// Whether only the lanes of the tail's masks exist.
     pub(super) tail: bool,
     /// What streams are at the moment.
@@ -124,6 +133,9 @@ pub(super) trait Instructions: Sync {
     /// The first lane of a mask to the lowest bit of eax.
     fn first_of_mask(&self, w: &mut Writer<'_>, value: Arg);
 
+    /// Asks whether any lane of `x` that exists is far or NaN: the zero flag is clear if so.
+    fn any_far(&self, w: &mut Writer<'_>, x: u8, part: usize);
+
     /// Neighbours in memory, numbers of 32 bits or bytes that become such; only those that exist are read.
     fn load(&self, w: &mut Writer<'_>, dst: u8, bytes: bool, memory: Rm, part: usize);
 
@@ -137,11 +149,11 @@ pub(super) trait Instructions: Sync {
 }
 
 impl<'l> Writer<'l> {
-    fn push(&mut self, register: Gpr) {
+    pub(super) fn push(&mut self, register: Gpr) {
         self.a.raw(&[0x40 | register.0 >> 3, 0x50 | register.0 & 7]);
     }
 
-    fn pop(&mut self, register: Gpr) {
+    pub(super) fn pop(&mut self, register: Gpr) {
         self.a.raw(&[0x40 | register.0 >> 3, 0x58 | register.0 & 7]);
     }
 

@@ -7,9 +7,9 @@ use tracelift_kernel::lane::{LaneOp, Scalar};
 use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder, Operand, Reg, Stmt};
 use tracelift_tensor::{Binding, DType, Dim, ErrorKind, Shape};
 
-/// `y[i] = x[i] ** (x[i] + number)`
+/// `y[i] = x[i] % (x[i] + number)`, which calls a definition
 fn kernel(number: f32) -> Kernel {
-    let mut k = KernelBuilder::new(format!("power_{number}"));
+    let mut k = KernelBuilder::new(format!("remainder_{number}"));
     let shape = || Shape::from([Dim::sym("N")]);
     let x = k.param("x", DType::F32, shape(), Access::Read);
     let y = k.param("y", DType::F32, shape(), Access::Write);
@@ -17,8 +17,8 @@ fn kernel(number: f32) -> Kernel {
     let at = || [Index::Affine(Affine::var(i))];
     let value = k.load(x, at());
     let sum = k.lane(LaneOp::Add, &[value, Operand::Const(Scalar::F32(number))]);
-    let power = k.lane(LaneOp::Pow, &[value, sum]);
-    k.store(y, at(), power);
+    let remainder = k.lane(LaneOp::Rem, &[value, sum]);
+    k.store(y, at(), remainder);
     k.end();
     k.finish(&[])
 }
@@ -125,7 +125,7 @@ fn a_kernel_that_makes_no_sense_is_an_error_and_the_next_one_compiles() {
     }
     let error = compile_kernels(&[Arc::new(bad)], &CodegenOptions::default()).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Internal);
-    assert!(error.message.contains("power_1"), "{error}");
+    assert!(error.message.contains("remainder_1"), "{error}");
     compile_kernels(&[Arc::new(kernel(1.0))], &CodegenOptions::default()).unwrap();
 }
 
@@ -137,11 +137,11 @@ fn wrong_arguments_are_errors() {
     let x = numbers.array(DType::F32, &[4]);
     let message =
         |buffers: &mut [_], scalars: &[Scalar]| native.run(buffers, scalars, &sizes).unwrap_err().message.clone();
-    assert_eq!(message(&mut [x.clone()], &[]), "kernel `power_1` takes 2 buffers, not 1");
+    assert_eq!(message(&mut [x.clone()], &[]), "kernel `remainder_1` takes 2 buffers, not 1");
     let short = numbers.array(DType::F32, &[3]);
-    assert_eq!(message(&mut [x.clone(), short], &[]), "kernel `power_1` takes f32[N] as `y`, not f32[3]");
+    assert_eq!(message(&mut [x.clone(), short], &[]), "kernel `remainder_1` takes f32[N] as `y`, not f32[3]");
     let scalars = [Scalar::F32(1.0)];
-    assert_eq!(message(&mut [x.clone(), x], &scalars), "kernel `power_1` takes scalars of [], not [F32]");
+    assert_eq!(message(&mut [x.clone(), x], &scalars), "kernel `remainder_1` takes scalars of [], not [F32]");
 }
 
 #[cfg(target_os = "linux")]

@@ -6,4 +6,5 @@ mod lane_ops;
 mod loops;
 mod random;
 mod wide;
+mod far;
 mod compile;

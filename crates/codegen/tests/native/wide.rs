@@ -9,16 +9,16 @@ use tracelift_kernel::loops::{Access, Affine, Index, Kernel, KernelBuilder, Loop
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 use tracelift_tensor::{Binding, DType, Dim, Shape};
 
-fn at(var: LoopVar) -> Index {
+pub(crate) fn at(var: LoopVar) -> Index {
     Index::Affine(Affine::var(var))
 }
 
-fn sizes(rows: i64, columns: i64) -> Binding {
+pub(crate) fn sizes(rows: i64, columns: i64) -> Binding {
     Binding::from_iter([("B", rows), ("N", columns)])
 }
 
 /// Checks the bits, and that each wide form of this machine is another one than Cranelift's.
-fn check_wide(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
+pub(crate) fn check_wide(kernel: Kernel, scalars: &[Scalar], sizes: &[Binding]) {
     let code = |wide| inspect_kernel(&kernel, &CodegenOptions { wide, ..CodegenOptions::default() }).unwrap().code;
     let codes = WIDES.map(code);
     let distinct: HashSet<&Vec<u8>> = codes.iter().collect();

@@ -78,7 +78,7 @@ fn floats<O: Machine<T>, T: Raw>(op: LaneOp, x: &[Array], y: &mut Array) -> bool
     dispatch! {
         unary: Neg Abs Sign Exp Expm1 Ln Ln1p Sqrt Rsqrt Sin Cos Tan Asin Acos Atan Sinh Cosh Tanh Asinh Acosh Atanh
             Logistic Erf ErfInv Floor Ceil Round;
-        binary: Add Sub Mul Div Atan2 Max Min;
+        binary: Add Sub Mul Div Pow Atan2 Max Min;
         compare: Lt Le Gt Ge Eq Ne
     }
     true

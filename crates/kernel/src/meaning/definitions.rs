@@ -2,7 +2,7 @@
 
 use super::cast::cast_scalar;
 use super::division::{floor_div_f32, floor_div_f64, floor_div_i64, rem_f32, rem_f64, rem_i64};
-use super::power::{pow_f32, pow_f64, pow_i64};
+use super::power::pow_i64;
 use super::random;
 use super::trig::far;
 use super::value::{Fault, Scalar};
@@ -27,13 +27,11 @@ pub(super) fn eval(op: LaneOp, x: &[Scalar]) -> Result<Scalar, Fault> {
             _ => undefined(op),
         })),
         [Scalar::F32(a), Scalar::F32(b)] => Ok(Scalar::F32(match op {
-            LaneOp::Pow => pow_f32(a, b),
             LaneOp::FloorDiv => floor_div_f32(a, b),
             LaneOp::Rem => rem_f32(a, b),
             _ => undefined(op),
         })),
         [Scalar::F64(a), Scalar::F64(b)] => Ok(Scalar::F64(match op {
-            LaneOp::Pow => pow_f64(a, b),
             LaneOp::FloorDiv => floor_div_f64(a, b),
             LaneOp::Rem => rem_f64(a, b),
             _ => undefined(op),

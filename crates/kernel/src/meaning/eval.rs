@@ -7,7 +7,7 @@ use super::scalar::{Scalar32, Scalar64};
 use super::value::{Fault, Scalar};
 use super::{acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, sin, sinh, tan, tanh};
 use super::{definitions, erf, erf_inv, exp, expm1, is_finite, is_nan, is_near, ln, ln_1p, logistic};
-use super::{maximum, maximum_i, minimum, minimum_i, powi, powi_i, rsqrt, sign};
+use super::{maximum, maximum_i, minimum, minimum_i, pow, powi, powi_i, rsqrt, sign};
 use crate::lane::LaneOp;
 use tracelift_tensor::DType::{self, Bool, F32, F64, I32, I64, U8};
 
@@ -53,6 +53,7 @@ impl LaneOp {
         let is_float = operands[0].is_float();
         match self {
             LaneOp::Sin | LaneOp::Cos | LaneOp::Tan => Support::Near,
+            LaneOp::Pow if is_float => Support::Vector,
             LaneOp::Pow | LaneOp::FloorDiv | LaneOp::Rem => Support::Definition,
             LaneOp::RandomBits | LaneOp::RandomUniform(_) | LaneOp::RandomNormal(_) => Support::Definition,
             LaneOp::Shl | LaneOp::Shr => Support::Lane,
@@ -177,6 +178,7 @@ fn binary_f<O: Ops>(o: &mut O, op: LaneOp, a: O::F, b: O::F) -> O::F {
         LaneOp::Max => maximum(o, a, b),
         LaneOp::Min => minimum(o, a, b),
         LaneOp::Atan2 => atan2(o, a, b),
+        LaneOp::Pow => pow(o, a, b),
         _ => mismatch(op, &[O::WIDTH.pick(F32, F64); 2]),
     }
 }

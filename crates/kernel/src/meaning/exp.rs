@@ -68,6 +68,14 @@ pub(super) fn split<O: Ops>(o: &mut O, x: O::F) -> Split<O> {
     Split { n: o.f_to_bits(shifted), q }
 }
 
+/// The whole number next to x, which is at most a few thousand in magnitude, as the n of a [`Split`] and as a float.
+#[inline(always)]
+pub(super) fn whole_part<O: Ops>(o: &mut O, x: O::F) -> (O::I, O::F) {
+    let magic = o.f(magic(O::WIDTH));
+    let shifted = o.add(x, magic);
+    (o.f_to_bits(shifted), o.sub(shifted, magic))
+}
+
 /// 2ⁿ of a split whose n is an exponent of normal floats.
 #[inline(always)]
 fn power_of_two<O: Ops>(o: &mut O, n: O::I) -> O::F {
@@ -94,6 +102,15 @@ struct Factors<O: Ops> {
     exponents: [O::I; 2],
 }
 
+/// The biased exponents of two powers of two whose product is 2ⁿ, for the n of a [`Split`].
+#[inline(always)]
+pub(super) fn halves<O: Ops>(o: &mut O, n: O::I) -> [O::I; 2] {
+    let offset = o.i(2 * O::WIDTH.bias() - magic_bits(O::WIDTH));
+    let both = o.iadd(n, offset);
+    let first = o.shr(both, 1);
+    [first, o.isub(both, first)]
+}
+
 #[inline(always)]
 fn factors<O: Ops>(o: &mut O, x: O::F) -> Factors<O> {
     // Beyond these bounds eˣ is ∞ or 0 anyway. NaN passes, being the second operand.
@@ -102,16 +119,12 @@ fn factors<O: Ops>(o: &mut O, x: O::F) -> Factors<O> {
     let x = o.min_lt(highest, x);
     let x = o.max_lt(lowest, x);
     let Split { n, q } = split(o, x);
-    let offset = o.i(2 * O::WIDTH.bias() - magic_bits(O::WIDTH));
-    let both = o.iadd(n, offset);
-    let first = o.shr(both, 1);
-    let second = o.isub(both, first);
-    Factors { q, exponents: [first, second] }
+    Factors { q, exponents: halves(o, n) }
 }
 
 /// The float 2^(exponent − bias).
 #[inline(always)]
-fn from_exponent<O: Ops>(o: &mut O, exponent: O::I) -> O::F {
+pub(super) fn from_exponent<O: Ops>(o: &mut O, exponent: O::I) -> O::F {
     let bits = o.shl(exponent, O::WIDTH.mantissa());
     o.bits_to_f(bits)
 }

@@ -44,10 +44,24 @@ impl Width {
 /// `c[0] + c[1] x + c[2] x² + …`, by fused Horner steps from the highest power.
 #[inline(always)]
 pub(super) fn polynomial<O: Ops>(o: &mut O, x: O::F, c: &[f64]) -> O::F {
-    let (&last, rest) = c.split_last().expect("a polynomial has coefficients");
-    let mut sum = o.f(last);
-    for &c in rest.iter().rev() {
-        let c = o.f(c);
+    horner(o, x, c.iter())
+}
+
+/// The same in two chains of half as many steps, for the even powers and the odd ones; `square` is x².
+#[inline(always)]
+pub(super) fn short_polynomial<O: Ops>(o: &mut O, x: O::F, square: O::F, c: &[f64]) -> O::F {
+    let even = horner(o, square, c.iter().step_by(2));
+    let odd = horner(o, square, c.iter().skip(1).step_by(2));
+    o.fma(odd, x, even)
+}
+
+#[inline(always)]
+fn horner<'c, O: Ops>(o: &mut O, x: O::F, c: impl DoubleEndedIterator<Item = &'c f64>) -> O::F {
+    let mut from_highest = c.rev();
+    let last = from_highest.next().expect("a polynomial has coefficients");
+    let mut sum = o.f(*last);
+    for c in from_highest {
+        let c = o.f(*c);
         sum = o.fma(sum, x, c);
     }
     sum

@@ -22,9 +22,9 @@ const LOG_64: &[f64] = &[
 ];
 
 /// A positive normal number as 2ᵏ (1 + f).
-struct Parts<O: Ops> {
-    k: O::F,
-    f: O::F,
+pub(super) struct Parts<O: Ops> {
+    pub(super) k: O::F,
+    pub(super) f: O::F,
 }
 
 #[inline(always)]
@@ -50,6 +50,21 @@ fn parts<O: Ops>(o: &mut O, x: O::F) -> Parts<O> {
     let m = o.bits_to_f(bits);
     let one = o.f(1.0);
     Parts { k, f: o.sub(m, one) }
+}
+
+/// The same of any positive number: subnormals are made normal first.
+#[inline(always)]
+pub(super) fn normal_parts<O: Ops>(o: &mut O, x: O::F) -> Parts<O> {
+    let shift = O::WIDTH.mantissa() as i32 + 1;
+    let is_subnormal = compare(o, Cmp::Lt, x, O::WIDTH.min_normal());
+    let scale = o.f(2.0f64.powi(shift));
+    let scaled = o.mul(x, scale);
+    let normal = o.select_f(is_subnormal, scaled, x);
+    let mut split = parts(o, normal);
+    let shift = o.f(f64::from(shift));
+    let shifted = o.sub(split.k, shift);
+    split.k = o.select_f(is_subnormal, shifted, split.k);
+    split
 }
 
 /// k ln 2 + ln(1 + f) + correction.
@@ -83,16 +98,7 @@ fn from_parts<O: Ops>(o: &mut O, Parts { k, f }: Parts<O>, correction: Option<O:
 /// ln x. Within 1 ulp; −∞ at ±0, NaN below.
 #[inline(always)]
 pub fn ln<O: Ops>(o: &mut O, x: O::F) -> O::F {
-    // Subnormals are made normal first.
-    let shift = O::WIDTH.mantissa() as i32 + 1;
-    let is_subnormal = compare(o, Cmp::Lt, x, O::WIDTH.min_normal());
-    let scale = o.f(2.0f64.powi(shift));
-    let scaled = o.mul(x, scale);
-    let normal = o.select_f(is_subnormal, scaled, x);
-    let mut split = parts(o, normal);
-    let shift = o.f(f64::from(shift));
-    let shifted = o.sub(split.k, shift);
-    split.k = o.select_f(is_subnormal, shifted, split.k);
+    let split = normal_parts(o, x);
     let y = from_parts(o, split, None);
     outside_domain(o, x, y)
 }

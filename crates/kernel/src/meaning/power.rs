@@ -1,4 +1,4 @@
-//! Powers: `rsqrt`, `powi`, `pow`.
+//! Powers to whole numbers, `powi` and `pow` of integers, and `rsqrt`.
 
 use super::ops::{Cmp, Ops};
 
@@ -51,16 +51,6 @@ fn by_squaring<T: Copy>(n: u32, x: T, mut mul: impl FnMut(T, T) -> T) -> Option<
         }
     }
     Some(y)
-}
-
-/// aᵇ in f32: computed in f64 and rounded, within 1 ulp.
-pub fn pow_f32(a: f32, b: f32) -> f32 {
-    libm::pow(a.into(), b.into()) as f32
-}
-
-/// aᵇ in f64, within 1 ulp; special cases as in IEEE 754: a⁰ and 1ᵇ are 1, also for NaN.
-pub fn pow_f64(a: f64, b: f64) -> f64 {
-    libm::pow(a, b)
 }
 
 /// aᵇ of integers, wrapping; of a negative b, what is left of the decimal point: 0 unless a is ±1.
@@ -117,37 +107,6 @@ mod tests {
                 assert_eq!(pow_i64(a, b), expect, "{a}^{b}");
                 assert_eq!(powi_i(&mut Scalar64, a, b as i32), expect, "{a}^{b}");
                 assert_eq!(powi_i(&mut Scalar32, a as i32, b as i32), expect as i32, "{a}^{b}");
-            }
-        }
-    }
-
-    #[test]
-    fn pow_knows_the_special_cases() {
-        let (inf, nan) = (f32::INFINITY, f32::NAN);
-        let table = [
-            (nan, 0.0, 1.0),
-            (1.0, nan, 1.0),
-            (nan, 1.0, nan),
-            (2.0, nan, nan),
-            (-2.0, 0.5, nan),
-            (-2.0, 3.0, -8.0),
-            (0.0, -1.0, inf),
-            (-0.0, -1.0, -inf),
-            (-0.0, -2.0, inf),
-            (-0.0, 3.0, -0.0),
-            (-1.0, inf, 1.0),
-            (0.5, inf, 0.0),
-            (0.5, -inf, inf),
-            (-inf, 3.0, -inf),
-            (-inf, -3.0, -0.0),
-            (inf, -0.5, 0.0),
-            (2.0, 128.0, inf),
-            (2.0, -149.0, f32::from_bits(1)),
-        ];
-        for (a, b, y) in table {
-            let got = [pow_f32(a, b), pow_f64(a.into(), b.into()) as f32];
-            for got in got {
-                assert!(got.to_bits() == y.to_bits() || (got.is_nan() && y.is_nan()), "pow({a}, {b}) = {got}, not {y}");
             }
         }
     }

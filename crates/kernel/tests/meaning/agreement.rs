@@ -128,6 +128,7 @@ fn vectors_can_run_what_training_needs() {
         Floor,
         Round,
         Powi(3),
+        Pow,
     ] {
         for dtype in [F32, F64] {
             assert!(op.is_vectorizable(&[dtype]), "{op}");

@@ -423,7 +423,9 @@ pub(crate) fn erf_inv(x: f64) -> Truth {
 
 /// e^(y ln x) for positive x.
 pub(crate) fn pow(x: f64, y: f64) -> Truth {
-    let (value, exponent) = exp_parts(ln(x).value * y.into());
+    // Near 1 the logarithm loses digits, which a large y would show.
+    let ln = if (x - 1.0).abs() < 0.25 { wide_ln_1p((x - 1.0).into()) } else { ln(x).value };
+    let (value, exponent) = exp_parts(ln * y.into());
     Truth { value, exponent }
 }
 

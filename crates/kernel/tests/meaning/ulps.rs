@@ -105,14 +105,49 @@ fn atan2_keeps_its_bound() {
 }
 
 #[test]
-fn f32_rsqrt_and_pow_keep_their_bounds() {
-    let all = || (0..=u32::MAX).step_by(4 * stride()).map(f32::from_bits);
-    check(LaneOp::Rsqrt, 1.5, all().map(|x| (ulps_32(run_32(LaneOp::Rsqrt, &[x]), 1.0 / f64::from(x).sqrt()), x)));
-    let exponents = [-3.5f32, -1.0, -0.1, 0.3, 0.5, 2.0, 7.0].into_iter().cycle();
+fn f32_rsqrt_keeps_its_bound() {
+    let all = (0..=u32::MAX).step_by(4 * stride()).map(f32::from_bits);
+    check(LaneOp::Rsqrt, 1.5, all.map(|x| (ulps_32(run_32(LaneOp::Rsqrt, &[x]), 1.0 / f64::from(x).sqrt()), x)));
+}
+
+/// Evenly spread over 0..1: multiples of the golden ratio.
+fn fraction(n: u64) -> f64 {
+    (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Powers to be computed: bases of all exponents and next to 1, to such powers that the results are spread over all
+/// exponents, a little beyond both ends; whole powers, which negative bases have; powers that are floats themselves.
+fn powers(count: u64, mantissa: i32, exponents: std::ops::Range<f64>) -> impl Iterator<Item = (f64, f64)> {
+    let spread = move |n| exponents.start + (exponents.end - exponents.start) * fraction(n);
+    let reached = move |x: f64, n| (x, spread(n) / x.log2());
+    let of_all =
+        (1..count).map(move |n| reached(spread(n.wrapping_mul(77)).exp2().clamp(f64::MIN_POSITIVE, f64::MAX), n));
+    let near_one = (1..count).map(move |n| {
+        let x = 1.0 + (2.0 * fraction(n.wrapping_mul(31)) - 1.0) * 2.0f64.powi(-((n % mantissa as u64) as i32));
+        reached(x.max(0.01), n)
+    });
+    let whole = (1..count).map(|n| (8.0 * fraction(n) - 4.0, (n % 61) as f64 - 30.0));
+    let exact = (1..count / 8).map(|n| ((n % 99) as f64, (n % 17) as f64 / 2.0));
+    of_all.chain(near_one).chain(whole).chain(exact).filter(|(_, y)| y.is_finite())
+}
+
+#[test]
+fn f32_pow_keeps_its_bounds() {
     // The truth to the f64 function's own error, 2^-28 ulps of f32.
-    let errors =
-        all().zip(exponents).map(|(x, y)| (ulps_32(run_32(LaneOp::Pow, &[x, y]), libm::pow(x.into(), y.into())), x));
-    check(LaneOp::Pow, 0.501, errors);
+    let error = |(x, y): (f64, f64)| {
+        let (x, y) = (x as f32, y as f32);
+        let truth = libm::pow(x.into(), y.into());
+        (ulps_32(run_32(LaneOp::Pow, &[x, y]), truth), truth, x)
+    };
+    let count = (4_099 / stride().min(4_099) as u64).max(1) * 100_000;
+    let is_normal = |truth: f64| truth.abs() >= f32::MIN_POSITIVE.into() || truth == 0.0;
+    let all = || powers(count, 24, -152.0..130.0).map(error);
+    check(LaneOp::Pow, 0.65, all().filter(|e| is_normal(e.1)).map(|e| (e.0, e.2)));
+    check(LaneOp::Pow, 1.0, all().filter(|e| !is_normal(e.1)).map(|e| (e.0, e.2)));
+    let bits = (0..=u32::MAX).step_by(4 * stride()).map(f32::from_bits);
+    let others = [-3.5f32, -1.0, -0.1, 0.3, 0.5, 2.0, 7.0, 1.0, 1e30, -1e30].into_iter().cycle();
+    let pairs = bits.zip(others).flat_map(|(a, b)| [(a, b), (b, a)]).map(|(x, y)| error((x.into(), y.into())));
+    check(LaneOp::Pow, 1.0, pairs.map(|e| (e.0, e.2)));
 }
 
 /// Points of every exponent, denser where functions bend.
@@ -149,11 +184,19 @@ fn f64_scalar_definitions_keep_their_bounds() {
         });
         check(op, bound, angles().chain(turns).map(|x| (ulps_64(run_64(op, x), truth(x)), x)));
     }
-    let powers = points_64().filter(|x| *x > 0.0).zip([-7.3, -1.5, -0.01, 0.3, 0.99, 2.0, 5.5].into_iter().cycle());
-    let errors = powers.map(|(x, y)| {
+}
+
+#[test]
+fn f64_pow_keeps_its_bounds() {
+    let error = |(x, y): (f64, f64)| {
         let got = eval_scalar(LaneOp::Pow, &[Scalar::F64(x), Scalar::F64(y)]);
         let Ok(Scalar::F64(got)) = got else { panic!("pow gave {got:?}") };
-        (ulps_64(got, oracle::pow(x, y)), x)
-    });
-    check(LaneOp::Pow, 1.0, errors);
+        (ulps_64(got, oracle::pow(x, y)), got, x)
+    };
+    let all = || powers(100_000, 53, -1078.0..1026.0).filter(|(x, _)| *x > 0.0).map(error);
+    let is_normal = |got: f64| got >= f64::MIN_POSITIVE;
+    check(LaneOp::Pow, 0.65, all().filter(|e| is_normal(e.1)).map(|e| (e.0, e.2)));
+    check(LaneOp::Pow, 1.0, all().filter(|e| !is_normal(e.1)).map(|e| (e.0, e.2)));
+    let points = points_64().filter(|x| *x > 0.0).zip([-7.3, -1.5, -0.01, 0.3, 0.99, 2.0, 5.5].into_iter().cycle());
+    check(LaneOp::Pow, 1.0, points.map(error).map(|e| (e.0, e.2)));
 }

@@ -110,8 +110,8 @@ fn extent(dim: &Dim, sizes: &Binding) -> u64 {
 fn weight(op: LaneOp) -> u64 {
     use LaneOp::*;
     match op {
-        Exp | Expm1 | Ln | Ln1p | Sin | Cos | Tanh | Logistic | Erf | Pow => 16,
-        RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
+        Exp | Expm1 | Ln | Ln1p | Sin | Cos | Tanh | Logistic | Erf => 16,
+        Pow | RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
         Div | Sqrt | Rsqrt | FloorDiv | Rem | Powi(_) => 4,
         _ => 1,
     }
