@@ -84,10 +84,10 @@ fn a_loop_that_doubles_until_a_sum_is_large_enough() {
     }
 }
 
-/// The host makes long rows of launches by itself, each with its own sizes, split or not; sums among them are code.
+/// The host takes long rows of steps by itself, each with its own sizes, split or not; sums among them are code.
 #[test]
-fn launches_in_long_rows_do_what_each_of_them_says() {
-    let row = "launch @more($a, $b) launch @more($b, $a) ".repeat(15);
+fn steps_in_long_rows_do_what_each_of_them_says() {
+    let row = "launch @more($a, $b) copy $b -> $c launch @more($c, $a) ".repeat(15);
     let text = format!(
         "
     kernel @more(%x: f32[B], out %y: f32[B]) {{
@@ -107,6 +107,7 @@ fn launches_in_long_rows_do_what_each_of_them_says() {
       buffer $m : f32[3] input 1
       buffer $a : f32[B] arena
       buffer $b : f32[B] arena
+      buffer $c : f32[B] arena
       buffer $n : f32[3] output 0
       buffer $y : f32[B] output 1
       copy $x -> $a

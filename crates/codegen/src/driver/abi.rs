@@ -79,7 +79,7 @@ pub struct Context {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Helpers {
-    /// Runs the launches that a [`Series`](super::Series) says.
+    /// Takes the steps that a [`Series`](super::Series) says.
     pub series: HelperFn,
     /// Runs library call n.
     pub library: HelperFn,

@@ -59,6 +59,7 @@ pub(super) struct Emitter<'p, 'f> {
 /// How many steps of each kind have been written; the next one's number.
 #[derive(Default)]
 pub(super) struct Counts {
+    pub(super) work: usize,
     pub(super) launch: usize,
     pub(super) library: usize,
     pub(super) check: usize,
@@ -161,7 +162,7 @@ impl<'p, 'f> Emitter<'p, 'f> {
     fn run(&mut self) -> Result {
         let mut frames = vec![Frame { steps: self.program.steps.iter(), after: After::Return }];
         while let Some(frame) = frames.last_mut() {
-            let plain = self.plain_launches(frame.steps.as_slice());
+            let plain = self.plain_steps(frame.steps.as_slice());
             if plain >= Series::FEWEST {
                 self.series(plain);
                 frame.steps.nth(plain - 1);

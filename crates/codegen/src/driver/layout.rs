@@ -34,6 +34,8 @@ pub struct Layout {
     pub stacks: Vec<BufferId>,
     /// Every step on a stack.
     pub stack_steps: Vec<StackPlace>,
+    /// Launches, library calls, checks over buffers and copies in program order; epilogues belong to their calls.
+    pub work: Vec<Work>,
     /// How many argument slots all launches and prints have together.
     pub slots: usize,
     /// Which buffers change places during a call, so that launches write their addresses themselves.
@@ -74,10 +76,23 @@ impl LaunchPlace {
     pub const HEADER: usize = 2;
 }
 
-/// Launches one after the other that the host makes by itself: in a long row each would be code that runs once.
+/// A step that its host could take by itself, with its number among those of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// A launch.
+    Launch(usize),
+    /// A library call.
+    Library(usize),
+    /// A check over a whole buffer.
+    Check(usize),
+    /// A copy.
+    Copy(usize),
+}
+
+/// Steps one after the other that the host takes by itself: in a long row each would be code that runs once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Series {
-    /// The first of them.
+    /// The first of them in [`Layout::work`].
     pub first: u32,
     /// How many.
     pub count: u32,
@@ -177,11 +192,13 @@ impl Layout {
     fn visit(&mut self, step: &Step, program: &Program, abis: &[Arc<KernelAbi>]) {
         match step {
             Step::Launch(launch) => {
-                self.launch(launch.kernel, &launch.buffers, program, abis);
+                let launch = self.launch(launch.kernel, &launch.buffers, program, abis);
+                self.work.push(Work::Launch(launch));
             }
             Step::Library(call) => {
                 let epilogue = call.epilogue.as_ref();
                 let epilogue = epilogue.map(|launch| self.launch(launch.kernel, &launch.buffers, program, abis));
+                self.work.push(Work::Library(self.libraries.len()));
                 self.libraries.push(LibraryPlace { call: call.clone(), epilogue });
             }
             Step::Dim { dim, .. } => self.number(dim),
@@ -190,11 +207,14 @@ impl Layout {
                 Check::Assert { .. } => {}
                 Check::Bounds { extent, .. } => {
                     self.number(extent);
-                    self.checks.push((check.clone(), *site));
+                    self.check(check, *site);
                 }
-                Check::AssertAll { .. } => self.checks.push((check.clone(), *site)),
+                Check::AssertAll { .. } => self.check(check, *site),
             },
-            Step::Copy { from, to } | Step::Commit { from, to } => self.copies.push((*from, *to)),
+            Step::Copy { from, to } | Step::Commit { from, to } => {
+                self.work.push(Work::Copy(self.copies.len()));
+                self.copies.push((*from, *to));
+            }
             Step::Print { message, values } => {
                 let first_slot = self.slots;
                 self.slots += values.len();
@@ -211,6 +231,11 @@ impl Layout {
             }
             Step::Scalar { .. } | Step::Read { .. } | Step::Write { .. } | Step::If { .. } | Step::Loop(_) => {}
         }
+    }
+
+    fn check(&mut self, check: &Check, site: SiteId) {
+        self.work.push(Work::Check(self.checks.len()));
+        self.checks.push((check.clone(), site));
     }
 
     fn launch(&mut self, id: KernelId, buffers: &[BufferId], program: &Program, abis: &[Arc<KernelAbi>]) -> usize {

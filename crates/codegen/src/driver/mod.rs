@@ -13,4 +13,4 @@ mod stacks;
 
 pub use abi::{Context, DriverFn, Fault, FaultCode, HelperFn, Helpers, StackState};
 pub use compile::{NativeDriver, compile_program, inspect_driver};
-pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Series, Size, StackPlace};
+pub use layout::{LaunchPlace, Layout, LibraryPlace, PrintPlace, ScratchRow, Series, Size, StackPlace, Work};

@@ -2,7 +2,7 @@
 
 use super::abi::{Context, FaultCode, Helpers};
 use super::emit::{Emitter, Report, host_memory};
-use super::layout::Series;
+use super::layout::{Series, Work};
 use crate::clif::{constant, load_scalar, scalar_op, scalar_type, store_scalar};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::*;
@@ -36,6 +36,7 @@ impl Emitter<'_, '_> {
             }
             Step::Check { check, site } => self.check(check, *site),
             Step::Copy { .. } | Step::Commit { .. } => {
+                next(&mut self.counts.work);
                 let number = next(&mut self.counts.copy);
                 self.helper(offset_of!(Helpers, copy), number);
             }
@@ -48,6 +49,7 @@ impl Emitter<'_, '_> {
     }
 
     fn launch(&mut self, launch: &Launch) {
+        next(&mut self.counts.work);
         let number = next(&mut self.counts.launch);
         self.fill_slots(number, &launch.buffers, &launch.scalars);
         let place = &self.layout.launches[number];
@@ -77,29 +79,47 @@ impl Emitter<'_, '_> {
         }
     }
 
-    /// How many steps are launches whose slots are all filled before the call and that answer nothing.
-    pub(super) fn plain_launches(&self, steps: &[Step]) -> usize {
+    /// How many of the next steps could be taken by the host: those that need nothing that is only known during the call,
+    /// and answer nothing to native code.
+    pub(super) fn plain_steps(&self, steps: &[Step]) -> usize {
         let is_swapped = |buffer: &BufferId| self.layout.swapped[self.program.owner(*buffer).0 as usize];
-        let is_plain = |step: &&Step| match step {
+        let is_filled =
+            |buffers: &[BufferId], scalars: &[ScalarArg]| scalars.is_empty() && !buffers.iter().any(is_swapped);
+        let is_work = |step: &&Step| match step {
             Step::Launch(launch) => {
-                launch.scalars.is_empty()
+                is_filled(&launch.buffers, &launch.scalars)
                     && launch.results.is_empty()
-                    && !launch.buffers.iter().any(is_swapped)
                     && !self.program.kernel(launch.kernel).can_fault()
             }
+            Step::Library(call) => call.epilogue.as_ref().is_none_or(|e| is_filled(&e.buffers, &e.scalars)),
+            Step::Check { check, .. } => matches!(check, Check::Bounds { .. } | Check::AssertAll { .. }),
+            Step::Copy { .. } | Step::Commit { .. } => true,
             _ => false,
         };
-        steps.iter().take_while(is_plain).count()
+        steps.iter().take_while(is_work).count()
     }
 
-    /// Leaves the next launches, which are plain, to the host.
+    /// Leaves the next steps, which are plain, to the host.
     pub(super) fn series(&mut self, count: usize) {
-        let series = Series { first: self.counts.launch as u32, count: count as u32 };
-        self.counts.launch += count;
+        let first = self.counts.work;
+        for work in &self.layout.work[first..first + count] {
+            match work {
+                Work::Launch(_) => self.counts.launch += 1,
+                Work::Library(number) => {
+                    self.counts.library += 1;
+                    self.counts.launch += usize::from(self.layout.libraries[*number].epilogue.is_some());
+                }
+                Work::Check(_) => self.counts.check += 1,
+                Work::Copy(_) => self.counts.copy += 1,
+            }
+        }
+        self.counts.work += count;
+        let series = Series { first: first as u32, count: count as u32 };
         self.call_helper(offset_of!(Helpers, series), series.index());
     }
 
     fn library(&mut self, call: &LibraryCall) {
+        next(&mut self.counts.work);
         let number = next(&mut self.counts.library);
         if let Some(epilogue) = &call.epilogue {
             let launch = next(&mut self.counts.launch);
@@ -173,6 +193,7 @@ impl Emitter<'_, '_> {
                 self.fault_if(bad, Report { code, site: Some(site), position: None, index: None, bound: None });
             }
             Check::Bounds { .. } | Check::AssertAll { .. } => {
+                next(&mut self.counts.work);
                 let number = next(&mut self.counts.check);
                 self.helper(offset_of!(Helpers, check), number);
             }

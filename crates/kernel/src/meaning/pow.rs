@@ -1,9 +1,10 @@
 //! Powers of floats to powers that are floats.
 //!
 //! |x|ʸ = 2^(y log₂ |x|). What the exponent is off, the result is off relative to its size: so the logarithm and its product
-//! with y are numbers of [twice the precision](super::double), and large results are as good as others. With x = 2ᵏ m as in [`ln`](super::ln) and t = (m − 1) / (m + 1), log₂ m = 2 artanh t / ln 2 is an
-//! odd series in t. Its first coefficients, and the steps of Horner's rule that end in them, are double, too. The product is
-//! n + r + low with a whole n and |r| ≤ 1/2, and the power 2ⁿ 2ʳ (1 + low ln 2), where all but 1 + r ln 2 is small.
+//! with y are numbers of [twice the precision](super::double), and large results are as good as others. With x = 2ᵏ m as in
+//! [`ln`](super::ln) and t = (m − 1) / (m + 1), log₂ m = 2 artanh t / ln 2 is an odd series in t. Its first coefficients, and
+//! the steps of Horner's rule that end in them, are double, too. The product is n + r + low with a whole n and |r| ≤ 1/2, and
+//! the power 2ⁿ 2ʳ (1 + low ln 2), where all but 1 + r ln 2 is small.
 
 use super::double::{self, Double};
 use super::exp::{from_exponent, halves, whole_part};

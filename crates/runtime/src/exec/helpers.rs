@@ -18,7 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 use std::{ptr, slice};
-use tracelift_codegen::driver::{Context, Fault, FaultCode, LaunchPlace, Layout, Series};
+use tracelift_codegen::driver::{Context, Fault, FaultCode, LaunchPlace, Layout, Series, Work};
 use tracelift_codegen::{KernelFn, native_fn};
 use tracelift_kernel::program::*;
 use tracelift_tensor::{Array, DType};
@@ -67,18 +67,26 @@ native_fn! {
         status
     }
 
-    /// Runs a series of launches.
+    /// Takes a series of steps.
     pub(super) fn series(context: *mut Context, index: i64) -> i32 {
         // SAFETY: the context is that of a run, whose `host` is the `Call` that `Native::run` put there and keeps alive.
-        let (call, launchers, args) =
-            unsafe { (&*(*context).host.cast::<Call<'_>>(), (*context).launchers, (*context).args) };
+        let (call, launchers, args, helpers) = unsafe {
+            (&*(*context).host.cast::<Call<'_>>(), (*context).launchers, (*context).args, (*context).helpers)
+        };
         let Series { first, count } = Series::of_index(index);
-        for number in first as usize..(first + count) as usize {
+        for work in &call.layout.work[first as usize..(first + count) as usize] {
             // SAFETY: there is a launcher for each launch, and its slots, which were all filled before the call, are
-            // among those of the context.
+            // among those of the context. Helpers get the context as native code would hand it on.
             let status = unsafe {
-                let launch = std::mem::transmute::<*const u8, KernelFn>(*launchers.add(number));
-                launch(args.add(call.layout.launches[number].first_slot), 0, call.plan.extents[number])
+                match *work {
+                    Work::Launch(number) => {
+                        let launch = std::mem::transmute::<*const u8, KernelFn>(*launchers.add(number));
+                        launch(args.add(call.layout.launches[number].first_slot), 0, call.plan.extents[number])
+                    }
+                    Work::Library(number) => (helpers.library)(context, number as i64),
+                    Work::Check(number) => (helpers.check)(context, number as i64),
+                    Work::Copy(number) => (helpers.copy)(context, number as i64),
+                }
             };
             if status != 0 {
                 return status;
