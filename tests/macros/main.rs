@@ -1,5 +1,7 @@
 //! What the macros make: traced functions and methods, modules, trees; and what they say about mistakes.
 
+mod mistakes;
+
 use tracelift::{Visitor, prelude::*};
 
 /// The third power.
@@ -165,9 +167,4 @@ fn weights_are_found_in_all_fields_under_their_paths() {
     nested.visit(&mut names);
     assert_eq!(names.0, ["blocks/0/0/kernel", "blocks/0/1/kernel", "blocks/1/0/kernel", "last/0/kernel"]);
     assert!(nested.share().variables()[0].same(&nested.variables()[0]));
-}
-
-#[test]
-fn mistakes_are_named_at_their_place() {
-    trybuild::TestCases::new().compile_fail("tests/macros/ui/*.rs");
 }
