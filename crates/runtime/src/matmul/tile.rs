@@ -113,20 +113,26 @@ impl Shape {
     /// The rows of the tile that computes `rows` of `vectors`.
     #[inline(always)]
     fn rows_for<L: Lanes, A: Left>(rows: usize, vectors: usize) -> usize {
-        match rows {
-            1 if !A::IS_SPREAD => 1,
-            0..=FEW => FEW,
-            _ => Shape::of_many_rows::<L>(vectors).rows,
+        if rows == 1 && !A::IS_SPREAD {
+            1
+        } else if rows <= FEW {
+            FEW
+        } else if rows <= L::WIDE.rows {
+            // Also of fewer vectors: the last panel of columns may have no more.
+            L::WIDE.rows
+        } else {
+            Shape::of_many_rows::<L>(vectors).rows
         }
     }
 
     /// Whether there are tiles of this shape.
     const fn is_used<L: Lanes, A: Left>(self) -> bool {
         let full = Shape::of_many_rows::<L>(self.vectors);
-        match self.rows {
-            1 => !A::IS_SPREAD && self.vectors <= Shape::LONE_ROW.vectors,
-            FEW => self.vectors <= full.vectors,
-            rows => rows == full.rows && self.vectors <= full.vectors,
+        if self.rows == 1 {
+            !A::IS_SPREAD && self.vectors <= Shape::LONE_ROW.vectors
+        } else {
+            let is_kind = self.rows == FEW || self.rows == L::WIDE.rows || self.rows == full.rows;
+            is_kind && self.vectors <= full.vectors
         }
     }
 }
@@ -160,7 +166,7 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
                 $whole:
                 1 x [1 2 3 4 5 6 7 8]
                 4 x [1 2 3 4]
-                6 x [1 2 4]
+                6 x [1 2 3 4]
                 8 x [1 2 3]
             }
         };
