@@ -217,7 +217,7 @@ rows! {
         assert!(error.to_string().starts_with("`if` gives `y` as i32[] in its first branch, but as f32[] in the other"));
         // A variable set in one branch only is no program in Rust; the macro says so at the variable.
         assert_eq!(golden.error_class("autograph.undefined_in_one_branch"), "ValueError");
-        let said = include_str!("../macros/ui/autograph_uninitialised.stderr");
+        let said = include_str!("../macros/ui/autograph_uninitialised.snap");
         assert!(said.contains("`y` has no value before the branch or loop that sets it"));
     };
     t_ag11_a_traced_tensor_is_no_bool_outside_of_rewritten_code => |golden| {
