@@ -3,6 +3,7 @@
 pub use crate::isa::OptLevel;
 pub use crate::wide::Wide;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// How kernels are compiled. Nothing in it changes a bit of any result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,9 @@ pub struct CodegenOptions {
     /// The widest vectors that kernels may be written in that can be; a machine that lacks them has its widest. What is
     /// not written so, everything with `None`, runs in vectors of 128 bits.
     pub wide: Option<Wide>,
+    /// How many bytes a kernel goes through, in arrays of known sizes, if it writes large results around the caches, where
+    /// nothing of them would be left; by default as many as the last cache of this machine holds.
+    pub non_temporal_from: u64,
     /// How hard Cranelift optimises.
     pub opt_level: OptLevel,
     /// The most threads that compile at the same time.
@@ -30,11 +34,34 @@ impl Default for CodegenOptions {
         CodegenOptions {
             vectorize: true,
             wide: Some(Wide::Avx512),
+            non_temporal_from: last_cache_bytes(),
             opt_level: OptLevel::Speed,
             threads,
             cache_dir: None,
         }
     }
+}
+
+/// The size of the last cache, or what is usual where the machine does not say.
+fn last_cache_bytes() -> u64 {
+    static BYTES: OnceLock<u64> = OnceLock::new();
+    *BYTES.get_or_init(|| caches().max().unwrap_or(32 << 20))
+}
+
+/// The sizes of the caches that data is in.
+#[cfg(target_arch = "x86_64")]
+fn caches() -> impl Iterator<Item = u64> {
+    let caches = raw_cpuid::CpuId::new().get_cache_parameters();
+    let bytes = |cache: raw_cpuid::CacheParameter| {
+        let lines = cache.associativity() * cache.physical_line_partitions() * cache.sets();
+        lines as u64 * cache.coherency_line_size() as u64
+    };
+    caches.into_iter().flatten().map(bytes)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn caches() -> impl Iterator<Item = u64> {
+    std::iter::empty()
 }
 
 impl CodegenOptions {

@@ -16,6 +16,8 @@ pub(super) struct Allocation {
     homes: Vec<Home>,
     /// How often each value is read.
     reads: Vec<u32>,
+    /// From where to where each value is needed.
+    spans: Vec<Option<Span>>,
     /// How many vectors in the frame they take.
     pub slots: usize,
 }
@@ -29,22 +31,44 @@ impl Allocation {
     pub(super) fn is_read_once(&self, id: Id) -> bool {
         self.reads[id.0 as usize] == 1
     }
+
+    /// The vector registers that hold nothing in some entries; `None` if a vector of the frame is needed there.
+    pub(super) fn idle(&self, l: &Listing, entries: &Span) -> Option<Vec<u8>> {
+        let mut idle: Vec<u8> = l.wide.vectors().collect();
+        for (n, span) in self.spans.iter().enumerate() {
+            let is_needed = |span: &Span| span.0 <= entries.1 && span.1 >= entries.0;
+            if span.as_ref().is_some_and(is_needed) && kind(l, Id(n as u32)) == Class::Vector {
+                match self.homes[n] {
+                    Home::Register(register) => idle.retain(|other| *other != register),
+                    Home::Slot(_) => return None,
+                }
+            }
+        }
+        Some(idle)
+    }
+}
+
+/// Entries from the first to the last one.
+pub(super) type Span = (usize, usize);
+
+/// The registers that a value is kept in: without registers for masks, those for vectors.
+fn kind(l: &Listing, id: Id) -> Class {
+    if l.wide.masks().is_some() { l.classes[id.0 as usize] } else { Class::Vector }
 }
 
 /// The home of each value; `None` if there are not enough mask registers, or more than `most_slots` values go to the
 /// frame.
 pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
-    let ends = last_uses(l);
+    let spans = spans(l);
     let mut ending: Vec<Vec<Id>> = vec![vec![]; l.items.len()];
-    for (id, end) in ends.iter().enumerate() {
-        if let Some(end) = end {
+    for (id, span) in spans.iter().enumerate() {
+        if let Some((_, end)) = span {
             ending[*end].push(Id(id as u32));
         }
     }
     let is_set_again = set_again(l);
-    let masks = l.wide.masks();
-    let kind = |id: Id| if masks.is_some() { l.classes[id.0 as usize] } else { Class::Vector };
-    let mut free = [l.wide.vectors().rev().collect::<Vec<u8>>(), masks.clone().into_iter().flatten().rev().collect()];
+    let masks = l.wide.masks().into_iter().flatten();
+    let mut free = [l.wide.vectors().rev().collect::<Vec<u8>>(), masks.rev().collect()];
     let mut homes: Vec<Option<Home>> = vec![None; l.classes.len()];
     let (mut held, mut slots): (Vec<Id>, usize) = (vec![], 0);
     for (at, item) in l.items.iter().enumerate() {
@@ -52,12 +76,12 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
         // What is read for the last time here makes room for what is written.
         for id in &ending[at] {
             if let (Some(Home::Register(register)), true) = (homes[id.0 as usize], Some(*id) != dst) {
-                free[kind(*id) as usize].push(register);
+                free[kind(l, *id) as usize].push(register);
                 held.retain(|other| other != id);
             }
         }
         let Some(dst) = dst else { continue };
-        let class = kind(dst);
+        let class = kind(l, dst);
         let free = &mut free[class as usize];
         // A fused multiply-add overwrites one of its operands.
         let wanted = match item {
@@ -76,7 +100,7 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
             None => {
                 // The one that is needed for the longest time goes to the frame, from its beginning on: what is not set
                 // again first.
-                let time = |id: &Id| (!is_set_again[id.0 as usize], ends[id.0 as usize]);
+                let time = |id: &Id| (!is_set_again[id.0 as usize], spans[id.0 as usize].map(|(_, end)| end));
                 let longest = *held.iter().max_by_key(|id| time(id))?;
                 slots += 1;
                 if time(&dst) > time(&longest) {
@@ -99,7 +123,7 @@ pub(super) fn allocate(l: &Listing, most_slots: usize) -> Option<Allocation> {
     let homes = homes.into_iter().map(|home| home.unwrap_or(Home::Register(0))).collect();
     let mut reads = vec![0; l.classes.len()];
     l.items.iter().for_each(|item| for_each_value(item, &mut |id: Id| reads[id.0 as usize] += 1));
-    Some(Allocation { homes, reads, slots })
+    Some(Allocation { homes, reads, spans, slots })
 }
 
 /// Which values are set more than once.
@@ -113,28 +137,24 @@ fn set_again(l: &Listing) -> Vec<bool> {
     again
 }
 
-/// The last entry at which each value is needed: where it is read inside a loop that it was defined before, the loop's
-/// end.
-fn last_uses(l: &Listing) -> Vec<Option<usize>> {
+/// From where to where each value is needed: if it is read inside a loop that it was defined before, to the loop's end.
+fn spans(l: &Listing) -> Vec<Option<Span>> {
     let loops = loops(l);
-    let mut first: Vec<Option<usize>> = vec![None; l.classes.len()];
-    let mut last: Vec<Option<usize>> = vec![None; l.classes.len()];
+    let mut spans: Vec<Option<Span>> = vec![None; l.classes.len()];
     for (at, item) in l.items.iter().enumerate() {
         let mut note = |id: Id| {
-            let begin = *first[id.0 as usize].get_or_insert(at);
-            let around = loops.iter().filter(|(head, end)| (*head..*end).contains(&at) && begin < *head);
-            let end = around.map(|(_, end)| *end).max().unwrap_or(at);
-            let last = &mut last[id.0 as usize];
-            *last = Some(last.unwrap_or(0).max(end));
+            let (begin, last) = spans[id.0 as usize].get_or_insert((at, at));
+            let around = loops.iter().filter(|(head, end)| (*head..*end).contains(&at) && *begin < *head);
+            *last = around.map(|(_, end)| *end).max().unwrap_or(at).max(*last);
         };
         for_each_value(item, &mut note);
         defined(item).into_iter().for_each(note);
     }
-    last
+    spans
 }
 
 /// From where to where the turns of each loop go.
-fn loops(l: &Listing) -> Vec<(usize, usize)> {
+pub(super) fn loops(l: &Listing) -> Vec<Span> {
     let (mut open, mut loops) = (vec![], vec![]);
     for (at, item) in l.items.iter().enumerate() {
         if item.opens() {
@@ -162,18 +182,23 @@ fn defined(item: &Item) -> Option<Id> {
 }
 
 fn for_each_value(item: &Item, visit: &mut dyn FnMut(Id)) {
+    for_each_arg(item, &mut |arg| {
+        if let Arg::Value(id) = arg {
+            visit(id);
+        }
+    });
+}
+
+/// What an entry reads.
+pub(super) fn for_each_arg(item: &Item, visit: &mut dyn FnMut(Arg)) {
     let args = match item {
         Item::Op { args, .. } => args.as_slice(),
         Item::Store { value, .. }
         | Item::StoreOne { value, .. }
         | Item::Result { value, .. }
         | Item::Assign { value, .. } => std::slice::from_ref(value),
-        Item::StoreLevel { value, .. } => return visit(*value),
+        Item::StoreLevel { value, .. } => return visit(Arg::Value(*value)),
         _ => &[],
     };
-    for arg in args {
-        if let Arg::Value(id) = arg {
-            visit(*id);
-        }
-    }
+    args.iter().copied().for_each(visit);
 }

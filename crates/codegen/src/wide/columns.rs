@@ -84,7 +84,7 @@ impl Lister<'_> {
             }
         }
         let nested = Some(self.l.reserve(3));
-        self.l.items.push(Item::Turns(Turns { streams, vectors, tail: vectors == 1, nested }));
+        self.l.items.push(Item::Turns(Turns { streams, vectors, tail: vectors == 1, non_temporal: vec![], nested }));
         let mut views: Vec<Regs> = vec![self.regs.clone(); vectors];
         let mut stream = 0;
         for stmt in &body.stmts {

@@ -85,6 +85,7 @@ pub(super) enum Join {
 pub(super) const COPY: Opcode = opcode(1, 0, 0x28);
 pub(super) const LOAD: Opcode = opcode(1, 0, 0x10);
 pub(super) const STORE: Opcode = opcode(1, 0, 0x11);
+pub(super) const STORE_NON_TEMPORAL: Opcode = opcode(1, 0, 0x2B);
 pub(super) const BROADCAST: Opcode = opcode(2, 1, 0x18);
 pub(super) const WIDEN_BYTES: Opcode = opcode(2, 1, 0x31);
 pub(super) const MOVE_TO_GENERAL: Opcode = opcode(1, 1, 0x7E);
@@ -267,6 +268,8 @@ pub(super) struct Turns {
     pub vectors: usize,
     /// Whether a last turn of only some lanes follows; if not, other turns do.
     pub tail: bool,
+    /// The streams that whole turns write around the caches, if they are aligned for that.
+    pub non_temporal: Vec<usize>,
     /// The first of 3 numbers in the frame that say where the loop is, if there are loops inside of it.
     pub nested: Option<usize>,
 }

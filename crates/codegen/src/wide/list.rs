@@ -4,6 +4,7 @@
 use super::far::Far;
 use super::form::Wide;
 use super::ir::*;
+use super::non_temporal;
 use super::record::Record;
 use crate::abi::KernelAbi;
 use crate::access::Accesses;
@@ -15,7 +16,7 @@ use tracelift_tensor::{DType, Dim};
 
 /// The list of a kernel, with as many vectors per turn as `effort` allows; `None` if it holds something that wide code
 /// has no form for.
-pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, wide: Wide, effort: Effort) -> Option<Listing> {
+pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, target: Target, effort: Effort) -> Option<Listing> {
     if kernel.can_fault() || !kernel.body.stmts.iter().any(|stmt| matches!(stmt, Stmt::Loop(_))) {
         return None;
     }
@@ -24,7 +25,8 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, wide: Wide, effort: Effort)
         abi,
         effort,
         accesses: Accesses::new(kernel),
-        l: Listing::new(wide),
+        l: Listing::new(target.wide),
+        non_temporal: non_temporal::roots(kernel, abi, target.non_temporal_from),
         regs: vec![None; kernel.registers.len()],
         cells: vec![None; kernel.registers.len()],
         is_index: indices(kernel),
@@ -42,6 +44,14 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, wide: Wide, effort: Effort)
     Some(lister.l)
 }
 
+/// What a list is made for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub wide: Wide,
+    /// How many bytes a kernel must go through to write around the caches.
+    pub non_temporal_from: u64,
+}
+
 /// How many vectors a turn may have at the most: fewer need fewer registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Effort(pub usize);
@@ -52,6 +62,8 @@ pub(super) struct Lister<'k> {
     pub(super) effort: Effort,
     pub(super) accesses: Accesses<'k>,
     pub(super) l: Listing,
+    /// The buffers that are written around the caches.
+    pub(super) non_temporal: Vec<Root>,
     pub(super) regs: Vec<Option<Arg>>,
     /// The number in the frame that holds a register, if it is an index.
     pub(super) cells: Vec<Option<usize>>,

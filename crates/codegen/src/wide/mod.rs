@@ -17,6 +17,7 @@ mod ir;
 mod record;
 mod list;
 mod place;
+mod non_temporal;
 mod straight;
 mod reduce;
 mod tree;
@@ -40,11 +41,13 @@ use crate::options::CodegenOptions;
 use crate::unit::{Unit, UnitReloc};
 use assembler::Written;
 use cranelift_codegen::binemit::Reloc;
+use list::Target;
 use tracelift_kernel::loops::Kernel;
 
 /// The wide code of a kernel, if it is of the kind that has some and the machine has the instructions.
 pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptions) -> Option<Unit> {
-    let Written { code, calls } = code(kernel, abi, options.form()?)?;
+    let target = Target { wide: options.form()?, non_temporal_from: options.non_temporal_from };
+    let Written { code, calls } = code(kernel, abi, target)?;
     let imports = if calls.is_empty() { vec![] } else { vec![far::import()] };
     let reloc = |offset: &u32| UnitReloc { offset: *offset, kind: Reloc::Abs8, addend: 0, import: 0 };
     Some(Unit { name: kernel.name.clone(), code, align: 64, relocs: calls.iter().map(reloc).collect(), imports })
@@ -52,10 +55,10 @@ pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptio
 
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
 /// if not, and at last with some of them in memory. What short rows want again is kept, if there is room.
-fn code(kernel: &Kernel, abi: &KernelAbi, wide: Wide) -> Option<Written> {
+fn code(kernel: &Kernel, abi: &KernelAbi, target: Target) -> Option<Written> {
     for keeps in [true, false] {
-        for (effort, most_slots) in wide.efforts() {
-            let mut listing = list::list(kernel, abi, wide, effort)?;
+        for (effort, most_slots) in target.wide.efforts() {
+            let mut listing = list::list(kernel, abi, target, effort)?;
             if keeps && !reuse::reuse(&mut listing) {
                 break;
             }
@@ -73,6 +76,11 @@ mod tests {
     use super::*;
     use tracelift_kernel::text::{Module, Source};
 
+    /// Nothing is written around the caches.
+    fn target(wide: Wide) -> Target {
+        Target { wide, non_temporal_from: u64::MAX }
+    }
+
     const FORMS: [Wide; 2] = [Wide::Avx2, Wide::Avx512];
 
     fn kernel(params: &str, body: &str) -> Kernel {
@@ -84,7 +92,7 @@ mod tests {
     /// The wide code of a kernel with the buffers `x` (read) and `y`, as any machine would write it.
     fn code(params: &str, body: &str, wide: Wide) -> Option<Vec<u8>> {
         let kernel = kernel(params, body);
-        super::code(&kernel, &KernelAbi::of(&kernel), wide).map(|written| written.code)
+        super::code(&kernel, &KernelAbi::of(&kernel), target(wide)).map(|written| written.code)
     }
 
     #[test]
@@ -117,7 +125,7 @@ mod tests {
         // Whether anything was known already, and how many steps of polynomials are left.
         let steps = |body: &str, n: &str, wide: Wide| {
             let kernel = kernel("%x: f32[B, N], out %y: f32[B, N]".replace('N', n).as_str(), &body.replace('N', n));
-            let mut listing = list::list(&kernel, &KernelAbi::of(&kernel), wide, Effort(1)).expect("it has wide code");
+            let mut listing = list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1)).expect("it has wide code");
             let found = reuse::reuse(&mut listing);
             let is_step = |item: &&ir::Item| matches!(item, ir::Item::Op { code: ir::Code::Fma, .. });
             (found, listing.items.iter().filter(is_step).count())
@@ -170,7 +178,7 @@ mod tests {
         let slots = |count, wide| {
             let kernel = kernel("%x: f32[N], out %y: f32[N]", &body(count));
             let listing =
-                list::list(&kernel, &KernelAbi::of(&kernel), wide, Effort(1)).expect("the kernel has wide code");
+                list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1)).expect("the kernel has wide code");
             allocate::allocate(&listing, 64).map(|homes| homes.slots)
         };
         assert_eq!(slots(20, Wide::Avx512), Some(0));

@@ -35,7 +35,10 @@ impl Writer<'_> {
     pub(super) fn rm(&self, arg: Arg) -> (Rm, bool) {
         match arg {
             Arg::Value(id) => (self.home(id), false),
-            Arg::Const(bits) => (Rm::Const(bits), self.l.wide.broadcasts()),
+            Arg::Const(bits) => match self.held.iter().find(|(held, _)| *held == bits) {
+                Some((_, register)) => (Rm::Register(*register), false),
+                None => (Rm::Const(bits), self.l.wide.broadcasts()),
+            },
             Arg::Slot(slot) => (Rm::At(RDI, 8 * slot as i32), true),
         }
     }
@@ -105,7 +108,12 @@ impl Writer<'_> {
             }
             Item::Store { value, stream, part } => {
                 let (memory, dtype, _) = self.element(*stream, *part);
-                self.set.store(self, *value, dtype, memory, *part);
+                if self.non_temporal.contains(stream) {
+                    let value = self.in_register(*value, self.scratch);
+                    self.vector(STORE_NON_TEMPORAL, value, 0, (memory, false), None);
+                } else {
+                    self.set.store(self, *value, dtype, memory, *part);
+                }
             }
             Item::LoadOne { dst, from } => {
                 self.address(from, RAX, RCX);

@@ -27,6 +27,7 @@ impl Lister<'_> {
             varies: vec![false; self.kernel.registers.len()],
             places: vec![],
             streams: vec![],
+            non_temporal: vec![],
             bases: vec![],
         };
         varying.iter().for_each(|reg| wide.varies[reg.0 as usize] = true);
@@ -58,6 +59,9 @@ impl Lister<'_> {
             let address = self.address(&access, Some(var)).filter(|address| Self::fits(address.dtype))?;
             let stream = wide.streams.iter().position(|known| *known == address).unwrap_or(wide.streams.len());
             if stream == wide.streams.len() {
+                if self.non_temporal.contains(&address.root) {
+                    wide.non_temporal.push(stream);
+                }
                 wide.streams.push(address);
             }
             wide.places.push((std::ptr::from_ref(place), stream));
@@ -119,6 +123,7 @@ pub(super) struct WideBody {
     /// The stream of each access, which is part of the kernel.
     places: Vec<(*const Place, usize)>,
     streams: Vec<Address>,
+    non_temporal: Vec<usize>,
     /// What the number of an element is multiplied with, and what is added, for registers that are such sums.
     bases: Vec<(Reg, Arg, Arg)>,
 }
@@ -126,7 +131,8 @@ pub(super) struct WideBody {
 impl WideBody {
     /// The turns of a loop, of so many vectors each; a tail, unless others follow.
     pub(super) fn turns(&self, vectors: usize, tail: bool) -> Item {
-        Item::Turns(Turns { streams: self.streams.clone(), vectors, tail, nested: None })
+        let (streams, non_temporal) = (self.streams.clone(), self.non_temporal.clone());
+        Item::Turns(Turns { streams, vectors, tail, non_temporal, nested: None })
     }
 
     /// Adds a stream; answers its number.

@@ -96,7 +96,7 @@ impl Lister<'_> {
         sums: &[Address],
     ) -> Option<()> {
         self.l.items.push(Item::BeginWide(Range::Tile(tile)));
-        self.l.items.push(Item::Turns(Turns { streams: sums.to_vec(), vectors: 1, tail: true, nested: None }));
+        self.l.items.push(Item::Turns(Turns { streams: sums.to_vec(), vectors: 1, tail: true, non_temporal: vec![], nested: None }));
         for (stream, reducer) in reducers.iter().enumerate() {
             let value = Arg::Value(self.identity(reducer));
             self.l.items.push(Item::Store { value, stream, part: 0 });
@@ -130,7 +130,7 @@ impl Lister<'_> {
     fn join_sums(&mut self, tile: Tile, reducers: &[Reducer], earlier: &[Address], later: &[Address]) -> Option<()> {
         let streams: Vec<Address> = earlier.iter().chain(later).cloned().collect();
         self.l.items.push(Item::BeginWide(Range::Tile(tile)));
-        self.l.items.push(Item::Turns(Turns { streams, vectors: 1, tail: true, nested: None }));
+        self.l.items.push(Item::Turns(Turns { streams, vectors: 1, tail: true, non_temporal: vec![], nested: None }));
         for (stream, reducer) in reducers.iter().enumerate() {
             let [a, b] = [stream, reducers.len() + stream].map(|stream| {
                 let dst = self.l.value(Class::Vector);

@@ -5,6 +5,7 @@ use super::assembler::*;
 use super::encode::{Opcode, Rm};
 use super::far::{self, Cold};
 use super::ir::*;
+use super::non_temporal::{self, Held};
 use tracelift_tensor::DType;
 
 /// The pointers of streams, those first that are not the caller's.
@@ -48,6 +49,9 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Written> {
         far_slots,
         cold: vec![],
         tail: false,
+        around: non_temporal::loops(l, homes),
+        non_temporal: &[],
+        held: vec![],
         context: Context::Once,
     };
     for register in saved {
@@ -55,6 +59,7 @@ pub(super) fn write(l: &Listing, homes: &Allocation) -> Option<Written> {
     }
     writer.enter(frame);
     writer.items(&l.items);
+    writer.fence();
     writer.a.gpr_memory(&[0x8B], RSP, RSP, 8 * l.cells as i32);
     for register in saved.iter().rev() {
         writer.pop(*register);
@@ -85,6 +90,12 @@ pub(super) struct Writer<'l> {
     pub(super) cold: Vec<Cold>,
     /// Whether only the lanes of the tail's masks exist.
     pub(super) tail: bool,
+    /// The loops that have a form which writes around the caches.
+    pub(super) around: Vec<(&'l Turns, Held)>,
+    /// The streams that are written around the caches at the moment.
+    pub(super) non_temporal: &'l [usize],
+    /// The constants that registers hold at the moment.
+    pub(super) held: Held,
     /// What streams are at the moment.
     pub(super) context: Context<'l>,
 }
@@ -281,15 +292,18 @@ impl<'l> Writer<'l> {
     fn turns(&mut self, turns: &'l Turns, body: &'l [Item], done: Label) {
         self.pointers(&turns.streams);
         let step = (self.l.wide.lanes() * turns.vectors) as i32;
-        let (again, rest) = (self.a.label(), self.a.label());
-        self.end_of_turns(step);
-        self.a.gpr(&[0x39], RAX, RSI);
-        self.a.jump_if(When::NotLess, rest);
-        self.a.place(again);
-        self.turn(Context::Straight(&turns.streams), body);
-        self.a.gpr_with(RSI, 0, step);
-        self.a.gpr(&[0x39], RAX, RSI);
-        self.a.jump_if(When::Less, again);
+        let rest = self.a.label();
+        self.in_both_forms(turns, &mut |w| {
+            let again = w.a.label();
+            w.end_of_turns(step);
+            w.a.gpr(&[0x39], RAX, RSI);
+            w.a.jump_if(When::NotLess, rest);
+            w.a.place(again);
+            w.turn(Context::Straight(&turns.streams), body);
+            w.a.gpr_with(RSI, 0, step);
+            w.a.gpr(&[0x39], RAX, RSI);
+            w.a.jump_if(When::Less, again);
+        });
         self.a.place(rest);
         if turns.tail {
             self.a.gpr(&[0x29], RSI, RDX);
@@ -310,15 +324,18 @@ impl<'l> Writer<'l> {
         let step = (self.l.wide.lanes() * turns.vectors) as i64;
         let (whole, rest) = ((left.end - left.start) / step * step, (left.end - left.start) % step);
         if whole > 0 {
-            let again = self.a.label();
-            self.a.place(again);
-            self.turn(Context::Straight(&turns.streams), body);
-            self.a.gpr_with(RSI, 0, step as i32);
-            if whole > step {
-                self.a.gpr_with(RSI, 7, (left.start + whole) as i32);
-                self.a.jump_if(When::Less, again);
-            }
-            left.start += whole;
+            let stop = left.start + whole;
+            self.in_both_forms(turns, &mut |w| {
+                let again = w.a.label();
+                w.a.place(again);
+                w.turn(Context::Straight(&turns.streams), body);
+                w.a.gpr_with(RSI, 0, step as i32);
+                if whole > step {
+                    w.a.gpr_with(RSI, 7, stop as i32);
+                    w.a.jump_if(When::Less, again);
+                }
+            });
+            left.start = stop;
         }
         if turns.tail && rest > 0 {
             // mov edx, the rest

@@ -1,5 +1,6 @@
 //! Kernels that have code in the widest vectors: that they do have it, and its bits at sizes around every width.
 
+use crate::arrays::assert_same;
 use crate::check::{Numbers, WIDES, check, check_on};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -249,6 +250,58 @@ fn more_values_than_registers_are_kept_in_memory() {
         k.store(z, [at(i)], whole);
         k.end();
         check_wide(k.finish(&[]), &[], &[1, 16, 50].map(|n| sizes(1, n)));
+    }
+}
+
+/// Rows of 500 are whole vectors, but only some of them begin at one.
+#[test]
+fn large_results_are_written_around_the_caches_with_the_same_bits() {
+    let shape = [Dim::from(601), Dim::from(500)];
+    for is_flat in [true, false] {
+        let mut k = KernelBuilder::new(format!("around the caches, flat: {is_flat}"));
+        let x = k.param("x", DType::F32, Shape::from(shape.clone()), Access::Read);
+        let y = k.param("y", DType::F32, Shape::from(shape.clone()), Access::Write);
+        let z = k.param("z", DType::I32, Shape::from(shape.clone()), Access::Write);
+        let small = k.param("small", DType::F32, Shape::from([shape[0].clone()]), Access::Write);
+        let i = k.par(shape[0].clone());
+        let total = (!is_flat).then(|| {
+            let j = k.reduce(&[ReduceKind::Sum], ReduceOrder::Lanes, &shape[1..])[0];
+            let value = k.load(x, [at(i), at(j)]);
+            let total = k.end_reduce(&[value])[0];
+            k.store(small, [at(i)], total);
+            total
+        });
+        let j = k.par(shape[1].clone());
+        let value = k.load(x, [at(i), at(j)]);
+        let value = k.lane(LaneOp::Sub, &[value, total.unwrap_or(value)]);
+        k.store(y, [at(i), at(j)], value);
+        let whole = k.lane(LaneOp::Cast(DType::I32), &[value]);
+        k.store(z, [at(i), at(j)], whole);
+        k.end();
+        k.end();
+        let kernel = Arc::new(k.finish(&[]));
+        let mut numbers = Numbers(29);
+        let before: Vec<_> = kernel
+            .params
+            .iter()
+            .map(|param| numbers.array(param.dtype, &param.shape.eval(&sizes(0, 0)).unwrap()))
+            .collect();
+        for wide in [Wide::Avx2, Wide::Avx512] {
+            let usual = CodegenOptions { wide: Some(wide), non_temporal_from: u64::MAX, ..CodegenOptions::default() };
+            let around = CodegenOptions { non_temporal_from: 1 << 20, ..usual.clone() };
+            let [code, other] = [&usual, &around].map(|options| inspect_kernel(&kernel, options).unwrap().code);
+            assert_eq!(code == other, Wide::best().is_none(), "{}", kernel.name);
+            let mut expect = before.clone();
+            let native = |options| compile_kernels(std::slice::from_ref(&kernel), options).unwrap().remove(0);
+            native(&usual).run(&mut expect, &[], &sizes(0, 0)).unwrap();
+            let (native, mut got) = (native(&around), before.clone());
+            for part in [7..300, 300..601, 0..7] {
+                native.run_part(&mut got, &[], &sizes(0, 0), part).unwrap();
+            }
+            for (got, expect) in got.iter().zip(&expect) {
+                assert_same(&kernel.name, got, expect);
+            }
+        }
     }
 }
 

@@ -86,11 +86,25 @@ fn power_of_two<O: Ops>(o: &mut O, n: O::I) -> O::F {
     o.bits_to_f(bits)
 }
 
+/// eˣ as scale (1 + q).
+pub(super) struct Scaled<O: Ops> {
+    /// A power of two.
+    pub(super) scale: O::F,
+    /// eʳ − 1
+    pub(super) q: O::F,
+}
+
 /// eˣ where the result is normal and finite, else garbage; NaN for NaN.
 #[inline(always)]
-pub(super) fn exp_normal<O: Ops>(o: &mut O, x: O::F) -> O::F {
+pub(super) fn exp_scaled<O: Ops>(o: &mut O, x: O::F) -> Scaled<O> {
     let Split { n, q } = split(o, x);
-    let scale = power_of_two(o, n);
+    Scaled { scale: power_of_two(o, n), q }
+}
+
+/// The same as one number.
+#[inline(always)]
+pub(super) fn exp_normal<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let Scaled { scale, q } = exp_scaled(o, x);
     o.fma(q, scale, scale)
 }
 

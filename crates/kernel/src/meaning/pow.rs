@@ -85,7 +85,7 @@ pub fn pow<O: Ops>(o: &mut O, x: O::F, y: O::F) -> O::F {
 /// log₂ x, x ≥ 0 or NaN; where it is no finite number, the low part is anything.
 #[inline(always)]
 fn log2<O: Ops>(o: &mut O, x: O::F) -> Double<O> {
-    let Parts { k, f } = normal_parts(o, x);
+    let Parts { k, f, .. } = normal_parts(o, x);
     let two = o.f(2.0);
     let denominator = double::sum(o, two, f);
     let one = o.f(1.0);

@@ -23,7 +23,7 @@ fn functions() -> [Function; 16] {
         function(LaneOp::Expm1, 2.0, libm::expm1, oracle::expm1),
         function(LaneOp::Ln, 1.0, libm::log, oracle::ln),
         function(LaneOp::Ln1p, 2.0, libm::log1p, oracle::ln_1p),
-        function(LaneOp::Tanh, 2.0, libm::tanh, oracle::tanh),
+        function(LaneOp::Tanh, 3.0, libm::tanh, oracle::tanh),
         function(LaneOp::Logistic, 2.0, |x| 1.0 / (1.0 + libm::exp(-x)), oracle::logistic),
         function(LaneOp::Erf, 2.0, libm::erf, oracle::erf),
         function(LaneOp::ErfInv, 6.0, oracle::near_erf_inv, oracle::erf_inv),

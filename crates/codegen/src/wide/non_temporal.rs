@@ -1,0 +1,102 @@
+//! Stores around the caches.
+//!
+//! A store brings the line it changes into the cache, only to write it back later: three lines move for one that is read
+//! and one that is written. Where a kernel goes through more than the last cache holds, nothing of what it writes will be
+//! there when it is wanted, and non-temporal stores move two. They want whole aligned vectors, so loops that have such
+//! come in two forms, of which the addresses at hand choose; and they are no part of the usual order of stores, so the
+//! kernel ends with a fence.
+
+use super::allocate::{Allocation, Span, for_each_arg};
+use super::assembler::*;
+use super::ir::*;
+use super::write::{POINTERS, Writer};
+use crate::abi::KernelAbi;
+use tracelift_kernel::loops::{Access, Kernel, Param};
+use tracelift_tensor::DType;
+
+/// What has fewer bytes is written as usual: beside the rest it is nothing, and may be wanted at once.
+const LARGE: u64 = 1 << 20;
+
+/// The buffers of a kernel that it writes around the caches, if it goes through at least `from` bytes in arrays of known
+/// sizes: the large ones that it only writes.
+pub(super) fn roots(kernel: &Kernel, abi: &KernelAbi, from: u64) -> Vec<Root> {
+    let bytes = |param: &Param| {
+        let elements = param.shape.iter().try_fold(1u64, |n, dim| n.checked_mul(u64::try_from(dim.known()?).ok()?))?;
+        elements.checked_mul(param.dtype.size() as u64)
+    };
+    let all = kernel.params.iter().filter_map(bytes).fold(0u64, u64::saturating_add);
+    let is_one = |param: &Param| {
+        let has_form = matches!(param.dtype, DType::F32 | DType::I32) && param.access == Access::Write;
+        all >= from && has_form && bytes(param).is_some_and(|bytes| bytes >= LARGE)
+    };
+    let found = kernel.params.iter().enumerate().filter(|(_, param)| is_one(param));
+    found.map(|(n, _)| Root::Slot(abi.param_slot(n))).collect()
+}
+
+/// Constants that registers hold in the turns of a loop.
+pub(super) type Held = Vec<(u32, u8)>;
+
+/// The loops that have both forms, each with the registers of its constants.
+///
+/// Stores around the caches take long, and what is loaded meanwhile waits for those it might have to do with: constants
+/// of a dozen steps make a loop slower than it was. So only loops have such that need no constant from memory. What
+/// computes more has less to gain.
+pub(super) fn loops<'l>(l: &'l Listing, homes: &Allocation) -> Vec<(&'l Turns, Held)> {
+    let held = |span: &Span| {
+        let Item::Turns(turns) = &l.items[span.0] else { return None };
+        if turns.non_temporal.is_empty() {
+            return None;
+        }
+        let idle = homes.idle(l, span)?;
+        let mut constants = vec![];
+        for item in &l.items[span.0..span.1] {
+            if matches!(item, Item::Op { code: Code::Far(_), .. }) {
+                return None;
+            }
+            for_each_arg(item, &mut |arg| match arg {
+                Arg::Const(bits) if !constants.contains(&bits) => constants.push(bits),
+                _ => {}
+            });
+        }
+        (constants.len() <= idle.len()).then(|| (turns, constants.into_iter().zip(idle).collect()))
+    };
+    super::allocate::loops(l).iter().filter_map(held).collect()
+}
+
+impl<'l> Writer<'l> {
+    /// Writes the whole turns from rsi on by `repeat`: in two forms, if some streams may be written around the caches.
+    pub(super) fn in_both_forms(&mut self, turns: &'l Turns, repeat: &mut dyn FnMut(&mut Writer<'l>)) {
+        let Some((_, held)) = self.around.iter().find(|(other, _)| std::ptr::eq(*other, turns)) else {
+            return repeat(self);
+        };
+        let held = held.clone();
+        let (usual, done) = (self.a.label(), self.a.label());
+        for stream in &turns.non_temporal {
+            let (number, bytes) = pointer(&turns.streams, *stream);
+            let base = POINTERS[number];
+            // lea rax, [base + 4 * rsi + bytes]; test al, the bytes of a vector but one
+            self.a.raw(&[0x48 | base.0 >> 3, 0x8D, 0x84, 0xB0 | base.0 & 7]);
+            self.a.immediate(bytes);
+            self.a.raw(&[0xA8, (self.l.wide.bytes() - 1) as u8]);
+            self.a.jump_if(When::NotZero, usual);
+        }
+        for (bits, register) in &held {
+            self.copy(*register, Arg::Const(*bits));
+        }
+        (self.non_temporal, self.held) = (&turns.non_temporal, held);
+        repeat(self);
+        (self.non_temporal, self.held) = (&[], vec![]);
+        self.a.jump(done);
+        self.a.place(usual);
+        repeat(self);
+        self.a.place(done);
+    }
+
+    /// Makes what was written around the caches visible before anything that is written later, if there is such.
+    pub(super) fn fence(&mut self) {
+        if !self.around.is_empty() {
+            // sfence
+            self.a.raw(&[0x0F, 0xAE, 0xF8]);
+        }
+    }
+}
