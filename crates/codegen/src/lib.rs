@@ -4,6 +4,7 @@
 //! the slots that [`KernelAbi`] lays out, so one code serves all sizes and all places in memory.
 
 mod options;
+mod caches;
 mod isa;
 mod abi;
 mod access;
@@ -18,6 +19,7 @@ pub mod driver;
 mod run;
 
 pub use abi::{FAULT_DIVIDE_BY_ZERO, KernelAbi, KernelFn, STATUS_OK};
+pub use caches::Caches;
 pub use code::{Code, live_code_bytes};
 pub use compile::{Inspection, NativeKernel, compile_kernels, inspect_kernel};
 pub use options::{CodegenOptions, OptLevel, Wide};

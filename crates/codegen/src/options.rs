@@ -1,9 +1,9 @@
 //! What callers may choose about the code.
 
+use crate::caches::Caches;
 pub use crate::isa::OptLevel;
 pub use crate::wide::Wide;
 use std::path::PathBuf;
-use std::sync::OnceLock;
 
 /// How kernels are compiled. Nothing in it changes a bit of any result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,34 +34,12 @@ impl Default for CodegenOptions {
         CodegenOptions {
             vectorize: true,
             wide: Some(Wide::Avx512),
-            non_temporal_from: last_cache_bytes(),
+            non_temporal_from: Caches::of_machine().last,
             opt_level: OptLevel::Speed,
             threads,
             cache_dir: None,
         }
     }
-}
-
-/// The size of the last cache, or what is usual where the machine does not say.
-fn last_cache_bytes() -> u64 {
-    static BYTES: OnceLock<u64> = OnceLock::new();
-    *BYTES.get_or_init(|| caches().max().unwrap_or(32 << 20))
-}
-
-/// The sizes of the caches that data is in.
-#[cfg(target_arch = "x86_64")]
-fn caches() -> impl Iterator<Item = u64> {
-    let caches = raw_cpuid::CpuId::new().get_cache_parameters();
-    let bytes = |cache: raw_cpuid::CacheParameter| {
-        let lines = cache.associativity() * cache.physical_line_partitions() * cache.sets();
-        lines as u64 * cache.coherency_line_size() as u64
-    };
-    caches.into_iter().flatten().map(bytes)
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn caches() -> impl Iterator<Item = u64> {
-    std::iter::empty()
 }
 
 impl CodegenOptions {

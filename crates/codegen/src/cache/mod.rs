@@ -22,7 +22,8 @@ pub(crate) struct Key(String);
 impl Key {
     /// The key of what `text` determines, made with these options. Texts of different `kind`s are different.
     pub(crate) fn new(kind: &str, text: &str, options: &CodegenOptions) -> Key {
-        let CodegenOptions { vectorize, wide: _, non_temporal_from: from, opt_level, threads: _, cache_dir: _ } = options;
+        let CodegenOptions { vectorize, wide: _, non_temporal_from: from, opt_level, threads: _, cache_dir: _ } =
+            options;
         let form = options.form();
         Key(format!("{kind} vectorize={vectorize} wide={form:?} non-temporal from {from} {opt_level:?}\n{text}"))
     }

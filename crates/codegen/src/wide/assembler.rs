@@ -182,6 +182,13 @@ impl Assembler {
         self.operands(reg.0, Rm::At(base, displacement), Displacement::Short, None);
     }
 
+    /// `prefetcht0 [memory]`
+    pub(super) fn prefetch(&mut self, memory: Rm) {
+        let (base, index) = memory.high_bits();
+        self.raw(&[0x40 | index << 1 | base, 0x0F, 0x18]);
+        self.operands(1, memory, Displacement::Short, None);
+    }
+
     /// `add`, `and`, `sub`, `cmp` (0, 4, 5, 7) of a register and a number.
     pub(super) fn gpr_with(&mut self, register: Gpr, operation: u8, imm: i32) {
         self.gpr(&[0x81], Gpr(operation), register);
@@ -313,6 +320,11 @@ mod tests {
             (bytes(&|a| a.gpr_memory(&[0x0F, 0xAF], RDX, RDI, 0x20)), &[0x48, 0x0F, 0xAF, 0x57, 0x20]),
             // lea rdx, [rsi + 0x1000]
             (bytes(&|a| a.gpr_memory(&[0x8D], RDX, RSI, 0x1000)), &[0x48, 0x8D, 0x96, 0, 0x10, 0, 0]),
+            // prefetcht0 [r8 + 4 * rsi + 0x800]
+            (
+                bytes(&|a| a.prefetch(Rm::Indexed { base: Gpr(8), index: RSI, scale: 2, displacement: 0x800 })),
+                &[0x41, 0x0F, 0x18, 0x8C, 0xB0, 0, 8, 0, 0],
+            ),
             // cmp rax, 5
             (bytes(&|a| a.gpr_with(RAX, 7, 5)), &[0x48, 0x81, 0xF8, 5, 0, 0, 0]),
         ] {

@@ -44,7 +44,7 @@ impl Rm {
     }
 
     /// The fourth bits of the registers in it: base or register, and index.
-    fn high_bits(self) -> (u8, u8) {
+    pub(super) fn high_bits(self) -> (u8, u8) {
         match self {
             Rm::Register(r) => (r >> 3 & 1, 0),
             Rm::Const(_) | Rm::Count => (0, 0),

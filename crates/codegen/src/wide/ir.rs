@@ -303,6 +303,12 @@ pub(super) enum Item {
         stream: usize,
         part: usize,
     },
+    /// Fetches memory that a stream will be read from, so many bytes further.
+    Prefetch {
+        stream: usize,
+        part: usize,
+        bytes: i32,
+    },
     /// The number at an address in every lane.
     LoadOne {
         dst: Id,

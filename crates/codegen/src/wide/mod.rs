@@ -125,7 +125,8 @@ mod tests {
         // Whether anything was known already, and how many steps of polynomials are left.
         let steps = |body: &str, n: &str, wide: Wide| {
             let kernel = kernel("%x: f32[B, N], out %y: f32[B, N]".replace('N', n).as_str(), &body.replace('N', n));
-            let mut listing = list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1)).expect("it has wide code");
+            let mut listing =
+                list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1)).expect("it has wide code");
             let found = reuse::reuse(&mut listing);
             let is_step = |item: &&ir::Item| matches!(item, ir::Item::Op { code: ir::Code::Fma, .. });
             (found, listing.items.iter().filter(is_step).count())
@@ -177,8 +178,8 @@ mod tests {
         };
         let slots = |count, wide| {
             let kernel = kernel("%x: f32[N], out %y: f32[N]", &body(count));
-            let listing =
-                list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1)).expect("the kernel has wide code");
+            let listing = list::list(&kernel, &KernelAbi::of(&kernel), target(wide), Effort(1))
+                .expect("the kernel has wide code");
             allocate::allocate(&listing, 64).map(|homes| homes.slots)
         };
         assert_eq!(slots(20, Wide::Avx512), Some(0));

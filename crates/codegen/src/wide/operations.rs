@@ -115,6 +115,10 @@ impl Writer<'_> {
                     self.set.store(self, *value, dtype, memory, *part);
                 }
             }
+            Item::Prefetch { stream, part, bytes } => {
+                let (memory, ..) = self.element(*stream, *part);
+                self.a.prefetch(memory.plus(*bytes));
+            }
             Item::LoadOne { dst, from } => {
                 self.address(from, RAX, RCX);
                 self.load_one(self.target(*dst), from.dtype, Rm::At(RAX, 0));

@@ -135,6 +135,11 @@ impl WideBody {
         Item::Turns(Turns { streams, vectors, tail, non_temporal, nested: None })
     }
 
+    /// What it walks through.
+    pub(super) fn streams(&self) -> &[Address] {
+        &self.streams
+    }
+
     /// Adds a stream; answers its number.
     pub(super) fn add(&mut self, stream: Address) -> usize {
         self.streams.push(stream);

@@ -4,6 +4,7 @@
 use super::ir::*;
 use super::list::Lister;
 use super::reduce::Reducer;
+use super::straight::WideBody;
 use smallvec::smallvec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
@@ -19,6 +20,12 @@ const LARGE: i64 = 1 << 18;
 const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
+/// Rows ahead that memory is fetched, two of rows no longer than [`SHORT`] columns: where a thread has only a part of each
+/// row, the processor does not see by itself where it goes on.
+const AHEAD: i64 = 1;
+const SHORT: i64 = 2048;
+/// What is fetched at once.
+const LINE: i32 = 64;
 
 impl Lister<'_> {
     /// A loop over columns whose body is a reduction and what is done with its results; `None` if it is not, or not
@@ -96,7 +103,13 @@ impl Lister<'_> {
         sums: &[Address],
     ) -> Option<()> {
         self.l.items.push(Item::BeginWide(Range::Tile(tile)));
-        self.l.items.push(Item::Turns(Turns { streams: sums.to_vec(), vectors: 1, tail: true, non_temporal: vec![], nested: None }));
+        self.l.items.push(Item::Turns(Turns {
+            streams: sums.to_vec(),
+            vectors: 1,
+            tail: true,
+            non_temporal: vec![],
+            nested: None,
+        }));
         for (stream, reducer) in reducers.iter().enumerate() {
             let value = Arg::Value(self.identity(reducer));
             self.l.items.push(Item::Store { value, stream, part: 0 });
@@ -118,12 +131,34 @@ impl Lister<'_> {
                     let value = self.join(reducer, Arg::Value(sum), element)?;
                     self.l.items.push(Item::Store { value, stream: *stream, part });
                 }
+                if vectors > 1 {
+                    self.fetch_ahead(&wide, counter, part);
+                }
             }
             self.l.items.push(Item::End);
         }
         self.l.items.extend([Item::End, Item::End]);
         self.counters[down.0 as usize] = None;
         Some(())
+    }
+
+    /// Fetches what later rows have in the place of a vector, once for each line, where it is known how far that is.
+    fn fetch_ahead(&mut self, wide: &WideBody, counter: usize, part: usize) {
+        let before = part as i32 * self.l.wide.bytes();
+        for (stream, address) in wide.streams().iter().enumerate() {
+            let step = address.terms.iter().find_map(|(cell, step)| match step {
+                Size::Known(step) if *cell == counter => Some(*step),
+                _ => None,
+            });
+            let Some(step) = step.filter(|_| before % LINE == 0) else { continue };
+            let rows = if step <= SHORT { 2 * AHEAD } else { AHEAD };
+            let bytes =
+                step.checked_mul(rows * address.dtype.size() as i64).and_then(|bytes| i32::try_from(bytes).ok());
+            // A displacement holds which vector of the turn it is, too.
+            if let Some(bytes) = bytes.filter(|bytes| *bytes < 1 << 30) {
+                self.l.items.push(Item::Prefetch { stream, part, bytes });
+            }
+        }
     }
 
     /// Joins the sums of earlier rows with those of later ones, in the place of the former.

@@ -119,26 +119,81 @@ lanes! {
 lanes! {
     __m256: 8 of f32, tiles of 6 x 2 and 6 x 2;
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps _mm256_add_ps;
-    tail(lanes) -> __m256i =
-        _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    load_tail(from, tail) = _mm256_maskload_ps(from, tail);
-    store_tail = _mm256_maskstore_ps;
-    blend(x, rest, tail) = _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(tail));
+    tail(lanes) -> Some256 = Some256 {
+        mask: _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
+        lanes,
+    };
+    load_tail(from, tail) = _mm256_maskload_ps(from, tail.mask);
+    store_tail = store_some_f32x8;
+    blend(x, rest, tail) = _mm256_blendv_ps(rest, x, _mm256_castsi256_ps(tail.mask));
     fold = fold_f32x8;
     load_transposed = transposed_f32x8;
 }
 lanes! {
     __m256d: 4 of f64, tiles of 6 x 2 and 6 x 2;
     _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd _mm256_add_pd;
-    tail(lanes) -> __m256i = _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), _mm256_setr_epi64x(0, 1, 2, 3));
-    load_tail(from, tail) = _mm256_maskload_pd(from, tail);
-    store_tail = _mm256_maskstore_pd;
-    blend(x, rest, tail) = _mm256_blendv_pd(rest, x, _mm256_castsi256_pd(tail));
+    tail(lanes) -> Some256 = Some256 {
+        mask: _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
+        lanes,
+    };
+    load_tail(from, tail) = _mm256_maskload_pd(from, tail.mask);
+    store_tail = store_some_f64x4;
+    blend(x, rest, tail) = _mm256_blendv_pd(rest, x, _mm256_castsi256_pd(tail.mask));
     fold = fold_f64x4;
     load_transposed = transposed_f64x4;
 }
 
+/// The first lanes of a vector of 256 bits.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Some256 {
+    mask: __m256i,
+    lanes: usize,
+}
+
 // SAFETY of all functions below: the caller's path has the instructions, and the addresses of columns are vouched for.
+
+/// In halves: the masked store takes a dozen cycles or more on AMD's processors.
+#[inline(always)]
+unsafe fn store_some_f32x8(mut to: *mut f32, some: Some256, x: __m256) {
+    unsafe {
+        if some.lanes >= 8 {
+            return _mm256_storeu_ps(to, x);
+        }
+        let mut rest = _mm256_castps256_ps128(x);
+        if some.lanes & 4 != 0 {
+            _mm_storeu_ps(to, rest);
+            to = to.add(4);
+            rest = _mm256_extractf128_ps::<1>(x);
+        }
+        if some.lanes & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            to = to.add(2);
+            rest = _mm_movehl_ps(rest, rest);
+        }
+        if some.lanes & 1 != 0 {
+            _mm_store_ss(to, rest);
+        }
+    }
+}
+
+/// The same for two by two.
+#[inline(always)]
+unsafe fn store_some_f64x4(mut to: *mut f64, some: Some256, x: __m256d) {
+    unsafe {
+        if some.lanes >= 4 {
+            return _mm256_storeu_pd(to, x);
+        }
+        let mut rest = _mm256_castpd256_pd128(x);
+        if some.lanes & 2 != 0 {
+            _mm_storeu_pd(to, rest);
+            to = to.add(2);
+            rest = _mm256_extractf128_pd::<1>(x);
+        }
+        if some.lanes & 1 != 0 {
+            _mm_store_sd(to, rest);
+        }
+    }
+}
 
 #[inline(always)]
 unsafe fn fold_f32x16(x: __m512) -> f32 {
