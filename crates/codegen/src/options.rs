@@ -1,6 +1,6 @@
 //! What callers may choose about the code.
 
-use crate::caches::Caches;
+use crate::caches::last_cache;
 pub use crate::isa::OptLevel;
 pub use crate::wide::Wide;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ impl Default for CodegenOptions {
         CodegenOptions {
             vectorize: true,
             wide: Some(Wide::Avx512),
-            non_temporal_from: Caches::of_machine().last,
+            non_temporal_from: last_cache(),
             opt_level: OptLevel::Speed,
             threads,
             cache_dir: None,

@@ -19,8 +19,8 @@ const BLOCK_STEPS: usize = 128;
 /// Rows in a block, and the fewest of them where a block shares the cost of packing.
 const BLOCK_ROWS: usize = 256;
 const FEWEST_PACKED_ROWS: usize = 64;
-/// Panels from which on a left operand with its steps far apart is copied for them.
-const FEWEST_PANELS: usize = 6;
+/// Columns from which on a left operand with its steps far apart is copied for them.
+const MANY_COLUMNS: usize = 384;
 /// Bytes of the result in a block that an epilogue is to find in the second-level cache.
 const HOT_BYTES: usize = 64 << 10;
 /// Lines further apart than this, in bytes, cost a page of the address cache each and compete for places of the cache.
@@ -125,10 +125,7 @@ impl Blocking {
         let is_far = |stride: isize| stride.unsigned_abs().saturating_mul(bytes) >= FAR_APART;
         // A panel is read by every tile of its block, a block of the left operand by every panel.
         let is_spread = task.operands.spread.is_some();
-        let packs_left = !is_spread
-            && spec.a.col != 1
-            && is_far(spec.a.col)
-            && task.columns.len() >= FEWEST_PANELS * L::WIDE.vectors * L::WIDTH;
+        let packs_left = !is_spread && spec.a.col != 1 && is_far(spec.a.col) && task.columns.len() >= MANY_COLUMNS;
         if task.packed.is_some() {
             return Blocking { rows, steps: task.steps.len(), packs_left, packs_right: false };
         }

@@ -1,8 +1,6 @@
 //! How a product is divided into tasks. Nothing in here changes a bit of the result.
 
 use super::{Element, How, MatMul, Order};
-use std::ops::RangeInclusive;
-use tracelift_codegen::Caches;
 
 /// Multiply-adds that are worth a task: about a microsecond; waking a worker costs half of that.
 const WORTH_A_TASK: usize = 32 * 1024;
@@ -13,9 +11,10 @@ const SHARING_ROWS: usize = 128;
 const SHARING_WORK: usize = 1 << 22;
 /// Steps along `k` that are packed at a time.
 const PACKED_STEPS: usize = 512;
-/// Bytes of a packed block that a thread finds in its second-level cache: half of that, within reason.
-const NEAR_BYTES: RangeInclusive<u64> = 1 << 18..=1 << 20;
-/// Threads that have columns of their own in a packed block, at most: it has as many times what is near.
+/// Bytes of a packed block that a thread finds near. Smaller ones, for a processor whose second cache has 512 KiB, were no
+/// faster there: the left operand is read once more for each block.
+const NEAR_BYTES: usize = 1 << 20;
+/// Threads that have columns of their own in a packed block, at most: it has as many times [`NEAR_BYTES`].
 const MOST_SHARES: usize = 4;
 /// Columns of a task at least; those of a task that packs for itself are whole panels on all paths.
 const FEWEST_COLUMNS: usize = 128;
@@ -58,7 +57,7 @@ impl Division {
         let of_matrix = spec.m.saturating_mul(spec.k).saturating_mul(spec.n);
         let is_wide = spec.n >= 2 * FEWEST_COLUMNS || spec.b.col != 1;
         if is_chain && is_wide && spec.m >= SHARING_ROWS && of_matrix >= SHARING_WORK {
-            return Division::Shared(Blocks::of::<T>(spec, how, Caches::of_machine()));
+            return Division::Shared(Blocks::of::<T>(spec, how));
         }
         if how.threads <= 1 {
             return Division::Rows(rows);
@@ -73,9 +72,8 @@ impl Division {
 }
 
 impl Blocks {
-    fn of<T: Element>(spec: &MatMul, how: &How, caches: &Caches) -> Blocks {
-        let near = (caches.second / 2).clamp(*NEAR_BYTES.start(), *NEAR_BYTES.end()) as usize;
-        let near = near / size_of::<T>() / PACKED_STEPS;
+    fn of<T: Element>(spec: &MatMul, how: &How) -> Blocks {
+        let near = NEAR_BYTES / size_of::<T>() / PACKED_STEPS;
         // A thread packs and uses columns of its own until it helps others; an epilogue wants rows of all columns.
         let shares = if how.epilogue.is_some() { 1 } else { how.threads.clamp(1, MOST_SHARES) };
         let columns = spec.n.div_ceil(spec.n.div_ceil(near * shares)).next_multiple_of(16);
@@ -108,20 +106,13 @@ mod tests {
     #[test]
     fn blocks_of_many_rows_fit_into_the_caches() {
         let spec = MatMul::row_major(2048, 2048, 2048);
-        for (second, near) in [(1 << 18, 1 << 18), (1 << 20, 1 << 19), (1 << 21, 1 << 20), (1 << 24, 1 << 20)] {
-            for threads in [1, 2, 16] {
-                let how = How { threads, ..How::default() };
-                let blocks = Blocks::of::<f32>(&spec, &how, &Caches { second, last: 1 << 25 });
-                assert!(blocks.task_columns * blocks.steps * 4 <= near, "{blocks:?}");
-                assert!(blocks.columns * blocks.steps * 4 <= MOST_SHARES * near, "{blocks:?}");
-            }
+        for threads in [1, 2, 16] {
+            let blocks = Blocks::of::<f32>(&spec, &How { threads, ..How::default() });
+            assert!(blocks.task_columns * blocks.steps * 4 <= NEAR_BYTES, "{blocks:?}");
+            assert!(blocks.columns * blocks.steps * 4 <= MOST_SHARES * NEAR_BYTES, "{blocks:?}");
         }
-        let blocks = |spec| {
-            Blocks::of::<f32>(&spec, &How { threads: 2, ..How::default() }, &Caches { second: 1 << 21, last: 1 << 25 })
-        };
-        let expect = Blocks { columns: 1024, steps: 512, task_columns: 512, task_rows: 12 };
-        assert_eq!(blocks(spec), expect);
-        assert_eq!(blocks(spec.with_a_transposed()), Blocks { task_rows: 48, ..expect });
-        assert!(matches!(divide(spec, 2), Division::Shared(_)));
+        let blocks = Blocks { columns: 1024, steps: 512, task_columns: 512, task_rows: 12 };
+        assert_eq!(divide(spec, 2), Division::Shared(blocks));
+        assert_eq!(divide(spec.with_a_transposed(), 2), Division::Shared(Blocks { task_rows: 48, ..blocks }));
     }
 }
