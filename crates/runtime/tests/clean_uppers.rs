@@ -88,7 +88,9 @@ fn kernels_leave_them_clean() {
                 // SAFETY: two addresses of `n` floats, their number, the slot for faults: as the kernel's ABI says.
                 let status = unsafe { native.function()(slots.as_mut_ptr(), 0, n as i64) };
                 assert!(are_clean(), "dirty after {n} numbers, {op}, wide {wide:?}");
-                assert_eq!((status, y[n - 1]), (0, expected));
+                assert_eq!(status, 0);
+                // Within the 3 ulp of a hyperbolic tangent.
+                assert!((y[n - 1] - expected).abs() <= 3.0 * f32::EPSILON / 2.0, "{op} gives {}", y[n - 1]);
             }
         }
     }

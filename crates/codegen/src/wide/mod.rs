@@ -6,9 +6,9 @@
 //! what is recorded gets registers in one pass ([`allocate`]) and is written ([`write`], [`operations`]) in one of two forms
 //! ([`Wide`]): AVX-512 ([`avx512`]), or AVX2 with fused multiply-add ([`avx2`]) where that is all there is. Both have the
 //! same kernels. What differs is how many lanes a vector has, how many registers there are, and how some of the lanes are
-//! meant: by mask registers, or by vectors of all ones. The one thing that is called is a helper for circular functions of
-//! large angles ([`far`]). Everything else, and every other machine, has Cranelift's 128-bit
-//! code.
+//! meant: by mask registers, or by vectors of all ones. Large results go around the caches ([`non_temporal`]). The one
+//! thing that is called is a helper for circular functions of large angles ([`far`]). Everything else, and every other
+//! machine, has Cranelift's 128-bit code.
 
 mod form;
 mod assembler;

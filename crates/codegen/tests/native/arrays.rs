@@ -3,10 +3,6 @@
 use tracelift_kernel::lane::Scalar;
 use tracelift_tensor::{Array, DType};
 
-fn bytes_of(value: Scalar) -> Vec<u8> {
-    value.bits().to_le_bytes()[..value.dtype().size()].to_vec()
-}
-
 /// The elements of an array.
 pub(crate) fn scalars_of(array: &Array) -> Vec<Scalar> {
     let size = array.dtype().size();
@@ -14,11 +10,20 @@ pub(crate) fn scalars_of(array: &Array) -> Vec<Scalar> {
     array.bytes()[..array.len() * size].chunks(size).map(|c| Scalar::from_bits(array.dtype(), bits(c))).collect()
 }
 
-/// An array of given elements.
+/// An array of given elements, which begin anew where they end.
 pub(crate) fn array_of(dtype: DType, shape: &[usize], values: &[Scalar]) -> Array {
-    let mut array = Array::zeros(dtype, shape).unwrap();
-    let bytes: Vec<u8> = values.iter().flat_map(|v| bytes_of(*v)).collect();
-    array.bytes_mut()[..bytes.len()].copy_from_slice(&bytes);
+    let (mut array, size) = (Array::zeros(dtype, shape).unwrap(), dtype.size());
+    let all = array.num_bytes();
+    let bytes = &mut array.bytes_mut()[..all];
+    for (element, value) in bytes.chunks_exact_mut(size).zip(values) {
+        element.copy_from_slice(&value.bits().to_le_bytes()[..size]);
+    }
+    let (mut known, round) = (values.len() * size, values.len() * size);
+    while known < all {
+        let more = round.min(all - known);
+        bytes.copy_within(..more, known);
+        known += more;
+    }
     array
 }
 
