@@ -100,6 +100,11 @@ impl Left for Table<'_> {
             at
         }
     }
+
+    #[inline(always)]
+    fn next_adjacent<L: Lanes>(&mut self, _: usize) -> Option<usize> {
+        None
+    }
 }
 
 #[cfg(test)]

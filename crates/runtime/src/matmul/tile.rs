@@ -40,7 +40,14 @@ pub(super) trait Left: Copy {
     ///
     /// There must be one more step.
     unsafe fn next<L: Lanes>(&mut self) -> usize;
+
+    /// Where the next [`ROUND`] steps begin, if they are `size` bytes apart; goes on to the one after them.
+    fn next_adjacent<L: Lanes>(&mut self, size: usize) -> Option<usize>;
 }
+
+/// Steps that share a count in the largest tiles: instructions beside the multiply-adds are what limits a core that
+/// another thread shares.
+const ROUND: usize = 4;
 
 /// Rows and steps are evenly spaced.
 #[derive(Clone, Copy)]
@@ -72,6 +79,15 @@ impl Left for Even {
         let at = self.at;
         self.at = L::kept(at.wrapping_add(self.step));
         at
+    }
+
+    #[inline(always)]
+    fn next_adjacent<L: Lanes>(&mut self, size: usize) -> Option<usize> {
+        (self.step == size).then(|| {
+            let at = self.at;
+            self.at = L::kept(at.wrapping_add(ROUND * size));
+            at
+        })
     }
 }
 
@@ -212,20 +228,32 @@ unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usi
         let (mut b, mut steps) = (tile.b, L::kept(tile.k));
         // A closure would not have the instructions of `L`.
         macro_rules! next {
-            () => {
-                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, left.next::<L>(), b, tail);
-                b = b.wrapping_offset(tile.b_row);
+            ($at:expr) => {
+                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, b, tail);
+                b = tile.b.with_addr(L::kept(b.wrapping_offset(tile.b_row).addr()));
             };
         }
-        // In the largest tiles one count serves two steps: instructions beside the multiply-adds are what limits a core
-        // that another thread shares.
-        while ROWS * VECTORS == const { L::WIDE.rows * L::WIDE.vectors } && ROWS * VECTORS >= 12 && steps >= 2 {
-            next!();
-            next!();
-            steps -= 2;
+        if const { ROWS * VECTORS == L::WIDE.rows * L::WIDE.vectors && ROWS * VECTORS >= 12 } {
+            let size = size_of::<L::Float>();
+            while steps >= ROUND
+                && let Some(at) = left.next_adjacent::<L>(size)
+            {
+                next!(at);
+                next!(at.wrapping_add(size));
+                next!(at.wrapping_add(2 * size));
+                next!(at.wrapping_add(3 * size));
+                steps -= ROUND;
+            }
+            while steps >= ROUND {
+                next!(left.next::<L>());
+                next!(left.next::<L>());
+                next!(left.next::<L>());
+                next!(left.next::<L>());
+                steps -= ROUND;
+            }
         }
         while steps > 0 {
-            next!();
+            next!(left.next::<L>());
             steps -= 1;
         }
         for row in 0..ROWS {
