@@ -240,6 +240,11 @@ mod tests {
                 "vpermilps ymm2, ymm13, 0x4e",
             ),
             (vex(opcode(3, 1, 0x08), 6, 0, register(7), L256, Some(9)), "c4 e3 7d 08 f7 09", "vroundps ymm6, ymm7, 9"),
+            (
+                vex(opcode(1, 0, 0x2B), 15, 0, indexed(Gpr(9), RSI, 2, 0), L256, None),
+                "c4 41 7c 2b 3c b1",
+                "vmovntps [r9 + rsi*4], ymm15",
+            ),
         ] {
             assert_eq!(got, expected, "{text}");
         }
@@ -265,6 +270,11 @@ mod tests {
                 evex(store, 31, 0, Rm::At(RSP, 0x80), (6, false), None),
                 "62 61 7c 4e 11 bc 24 80 00 00 00",
                 "vmovups [rsp + 0x80]{k6}, zmm31",
+            ),
+            (
+                evex(opcode(1, 0, 0x2B), 31, 0, indexed(Gpr(9), RSI, 2, 0x40), all, None),
+                "62 41 7c 48 2b bc b1 40 00 00 00",
+                "vmovntps [r9 + rsi*4 + 0x40], zmm31",
             ),
             (
                 evex(opcode(2, 1, 0x64), 3, 4, register(25), (2, false), None),
