@@ -165,6 +165,25 @@ mod tests {
     }
 
     #[test]
+    fn large_results_of_light_loops_go_around_the_caches() {
+        let fences = |params: &str, op: &str, from: u64, wide: Wide| {
+            let body = format!("par %i in 0..N {{ %0 = load %x[%i] %1 = {op} store %y[%i], %1 }}");
+            let [params, body] = [params, &body].map(|text| text.replace('N', "1000000"));
+            let kernel = kernel(&params, &body);
+            let target = Target { wide, non_temporal_from: from };
+            let code = super::code(&kernel, &KernelAbi::of(&kernel), target).expect("it has wide code").code;
+            code.windows(3).filter(|bytes| *bytes == [0x0F, 0xAE, 0xF8]).count()
+        };
+        let known = "%x: f32[N], out %y: f32[N]";
+        for wide in FORMS {
+            assert_eq!(fences(known, "mul %0, 1.5", 8_000_000, wide), 1, "{wide:?}");
+            assert_eq!(fences(known, "mul %0, 1.5", 8_000_001, wide), 0, "too few bytes, {wide:?}");
+            assert_eq!(fences("%x: f32[N], inout %y: f32[N]", "mul %0, 1.5", 0, wide), 0, "read, too, {wide:?}");
+        }
+        assert_eq!(fences(known, "exp %0", 0, Wide::Avx2), 0, "more constants than registers");
+    }
+
+    #[test]
     fn too_many_values_for_the_registers_are_kept_in_memory() {
         let body = |count: usize| {
             let loads: String = (0..count).map(|n| format!("%{n} = add %a, {n}.5 ")).collect();

@@ -20,9 +20,8 @@ const LARGE: i64 = 1 << 18;
 const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
-/// Rows ahead that memory is fetched, two of rows no longer than [`SHORT`] columns: where a thread has only a part of each
+/// Memory is fetched one row ahead, or two of rows of no more columns than these: where a thread has only a part of each
 /// row, the processor does not see by itself where it goes on.
-const AHEAD: i64 = 1;
 const SHORT: i64 = 2048;
 /// What is fetched at once.
 const LINE: i32 = 64;
@@ -151,7 +150,7 @@ impl Lister<'_> {
                 _ => None,
             });
             let Some(step) = step.filter(|_| before % LINE == 0) else { continue };
-            let rows = if step <= SHORT { 2 * AHEAD } else { AHEAD };
+            let rows = if step <= SHORT { 2 } else { 1 };
             let bytes =
                 step.checked_mul(rows * address.dtype.size() as i64).and_then(|bytes| i32::try_from(bytes).ok());
             // A displacement holds which vector of the turn it is, too.
