@@ -163,6 +163,27 @@ fn products_of_many_rows_share_a_packed_operand() {
 }
 
 #[test]
+fn left_operands_whose_rows_or_steps_lie_far_apart_are_copied() {
+    // Rows, of as many columns as are worth it; then steps whose lines compete for the cache, of few columns.
+    check::<f32>(&MatMul::row_major(133, 527, 390), 18, false);
+    check::<f64>(&MatMul::row_major(130, 263, 195), 19, true);
+    for (m, k, n) in [(70, 41, 50), (49, 7, 99), (5, 130, 64), (200, 150, 150)] {
+        for row in [1, 2] {
+            let apart = Strides { row, col: 512, batch: 0 };
+            check_both(&MatMul { a: apart, ..MatMul::row_major(m, k, n) }, 20, true);
+        }
+    }
+    check::<f32>(&MatMul::row_major(527, 70, 100).with_a_transposed(), 21, false);
+}
+
+#[test]
+fn few_columns_of_many_rows_share_a_packed_operand() {
+    check_both(&MatMul::row_major(300, 150, 100), 22, true);
+    // So large that rows are fetched before they are used.
+    check::<f32>(&MatMul::row_major(2050, 515, 9), 23, false);
+}
+
+#[test]
 fn few_rows_by_a_transposed_operand_are_divided_by_columns() {
     for (m, k, n, batch) in [(32, 100, 784, 1), (1, 300, 515, 1), (7, 129, 200, 3), (127, 33, 129, 2)] {
         check_both(&MatMul::row_major(m, k, n).with_b_transposed().with_batch(batch), 17, true);

@@ -19,12 +19,14 @@ const BLOCK_STEPS: usize = 128;
 /// Rows in a block, and the fewest of them where a block shares the cost of packing.
 const BLOCK_ROWS: usize = 256;
 const FEWEST_PACKED_ROWS: usize = 64;
-/// Columns from which on a left operand with its steps far apart is copied for them.
-const MANY_COLUMNS: usize = 384;
+/// Vectors of columns from which on a left operand with its rows far apart is copied for them.
+const VECTORS_FOR_ROWS: usize = 48;
 /// Bytes of the result in a block that an epilogue is to find in the second-level cache.
 const HOT_BYTES: usize = 64 << 10;
 /// Lines further apart than this, in bytes, cost a page of the address cache each and compete for places of the cache.
 const FAR_APART: usize = 2048;
+/// Bytes of a left operand whose rows come from far.
+const LARGE_OPERAND: usize = 4 << 20;
 
 /// Computes the rows and columns of a task.
 ///
@@ -108,12 +110,13 @@ struct Offsets<'a> {
     steps: &'a mut [usize],
 }
 
-/// How a task is cut into blocks, and which operands are copied first.
+/// How a task is cut into blocks, which operands are copied first, and whether rows are fetched before they are used.
 struct Blocking {
     rows: usize,
     steps: usize,
     packs_left: bool,
     packs_right: bool,
+    fetches_rows: bool,
 }
 
 impl Blocking {
@@ -125,9 +128,17 @@ impl Blocking {
         let is_far = |stride: isize| stride.unsigned_abs().saturating_mul(bytes) >= FAR_APART;
         // A panel is read by every tile of its block, a block of the left operand by every panel.
         let is_spread = task.operands.spread.is_some();
-        let packs_left = !is_spread && spec.a.col != 1 && is_far(spec.a.col) && task.columns.len() >= MANY_COLUMNS;
+        let steps = if task.packed.is_some() { task.steps.len() } else { BLOCK_STEPS.min(spec.k) };
+        let vectors = task.columns.len().div_ceil(L::WIDTH);
+        let is_left_costly = match spec.a.col {
+            1 => task.copies_rows && is_far(spec.a.row) && vectors >= VECTORS_FOR_ROWS,
+            step => vectors >= vectors_for_steps(step.unsigned_abs().saturating_mul(bytes), steps),
+        };
+        let packs_left = !is_spread && is_left_costly;
         if task.packed.is_some() {
-            return Blocking { rows, steps: task.steps.len(), packs_left, packs_right: false };
+            let is_large = spec.m.saturating_mul(spec.k).saturating_mul(bytes) >= LARGE_OPERAND;
+            let fetches_rows = !is_spread && !packs_left && spec.a.col == 1 && is_large;
+            return Blocking { rows, steps, packs_left, packs_right: false, fetches_rows };
         }
         // Tiles of spread rows read all lanes of the right operand.
         let has_tail = !task.columns.len().is_multiple_of(L::WIDTH);
@@ -138,7 +149,7 @@ impl Blocking {
         };
         let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::WIDE.rows };
         let rows = hot_rows.clamp(fewest, BLOCK_ROWS).min(rows);
-        Blocking { rows, steps: BLOCK_STEPS.min(spec.k), packs_left, packs_right }
+        Blocking { rows, steps, packs_left, packs_right, fetches_rows: false }
     }
 
     #[inline(always)]
@@ -146,6 +157,21 @@ impl Blocking {
         let left = if self.packs_left { pack::left_elements::<L>(self.rows, self.steps) } else { 0 };
         let right = if self.packs_right { pack::right_elements::<L>(self.steps) } else { 0 };
         left + right
+    }
+}
+
+/// Vectors of columns from which on a left operand of so many steps, so many bytes apart, is copied for them.
+#[inline(always)]
+fn vectors_for_steps(apart: usize, steps: usize) -> usize {
+    if apart.is_multiple_of(1024) && steps > 8 {
+        // The places of the first cache for such lines are few.
+        6
+    } else if apart >= FAR_APART && steps >= 64 {
+        12
+    } else if steps > BLOCK_STEPS {
+        32
+    } else {
+        usize::MAX
     }
 }
 
@@ -215,6 +241,13 @@ impl<T: Float> Block<T> {
                             None if blocking.packs_left => pack::packed_left::<L>(scratch, group, steps.len()),
                             None => self.a.from(rows.start, steps.start),
                         };
+                        if blocking.fetches_rows && group + 1 < groups.count {
+                            // The rows of the next group, a part with each panel.
+                            let part = Pieces::of(steps.len(), steps.len().div_ceil(panels.count)).get(panel_idx);
+                            for row in groups.get(group + 1) {
+                                fetch::<L>(self.a.from(row, steps.start).first, part.clone());
+                            }
+                        }
                         let tile = Tile {
                             k: steps.len(),
                             a: a.first,
@@ -237,6 +270,14 @@ impl<T: Float> Block<T> {
                 }
             }
         }
+    }
+}
+
+/// Fetches the lines of some elements of a row.
+#[inline(always)]
+fn fetch<L: Lanes>(row: *const L::Float, elements: Range<usize>) {
+    for idx in elements.step_by(64 / size_of::<L::Float>()) {
+        L::prefetch(row.wrapping_add(idx));
     }
 }
 

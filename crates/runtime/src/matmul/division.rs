@@ -1,6 +1,7 @@
 //! How a product is divided into tasks. Nothing in here changes a bit of the result.
 
 use super::{Element, How, MatMul, Order};
+use crate::cpu::Path;
 
 /// Multiply-adds that are worth a task: about a microsecond; waking a worker costs half of that.
 const WORTH_A_TASK: usize = 32 * 1024;
@@ -9,13 +10,18 @@ const LARGE_TASK: usize = 1 << 19;
 /// Rows, and multiply-adds of a matrix, from which on it pays to pack the right operand once for all rows.
 const SHARING_ROWS: usize = 128;
 const SHARING_WORK: usize = 1 << 22;
+/// Rows and steps from which on that pays for few columns, too: they lie close, and packing saves partial sums and conflicts.
+const SHARING_ROWS_OF_FEW: usize = 256;
+const SHARING_STEPS_OF_FEW: usize = 129;
 /// Steps along `k` that are packed at a time.
 const PACKED_STEPS: usize = 512;
-/// Bytes of a packed block that a thread finds near. Smaller ones, for a processor whose second cache has 512 KiB, were no
-/// faster there: the left operand is read once more for each block.
+/// Bytes of a packed block that a thread finds near, and threads that have columns of their own in a block, at most: it has
+/// as many times these bytes.
 const NEAR_BYTES: usize = 1 << 20;
-/// Threads that have columns of their own in a packed block, at most: it has as many times [`NEAR_BYTES`].
 const MOST_SHARES: usize = 4;
+/// Bytes of a packed block where rows of the left operand are copied: for each block anew, so blocks are as wide as the
+/// last cache of most processors allows, and all threads use all columns.
+const WIDE_BYTES: usize = 4 << 20;
 /// Columns of a task at least; those of a task that packs for itself are whole panels on all paths.
 const FEWEST_COLUMNS: usize = 128;
 const PANEL_COLUMNS: usize = 64;
@@ -43,6 +49,8 @@ pub(super) struct Blocks {
     /// Columns and rows of a task.
     pub(super) task_columns: usize,
     pub(super) task_rows: usize,
+    /// Whether tasks copy rows of the left operand that lie far apart.
+    pub(super) copies_rows: bool,
 }
 
 impl Division {
@@ -56,7 +64,8 @@ impl Division {
         let is_chain = T::PACKS && spec.order == Order::Chain;
         let of_matrix = spec.m.saturating_mul(spec.k).saturating_mul(spec.n);
         let is_wide = spec.n >= 2 * FEWEST_COLUMNS || spec.b.col != 1;
-        if is_chain && is_wide && spec.m >= SHARING_ROWS && of_matrix >= SHARING_WORK {
+        let is_deep = spec.m >= SHARING_ROWS_OF_FEW && spec.k >= SHARING_STEPS_OF_FEW;
+        if is_chain && (is_wide || is_deep) && spec.m >= SHARING_ROWS && of_matrix >= SHARING_WORK {
             return Division::Shared(Blocks::of::<T>(spec, how));
         }
         if how.threads <= 1 {
@@ -73,15 +82,21 @@ impl Division {
 
 impl Blocks {
     fn of<T: Element>(spec: &MatMul, how: &How) -> Blocks {
-        let near = NEAR_BYTES / size_of::<T>() / PACKED_STEPS;
+        // Machines with larger second caches, and wider vectors, were no faster by copies of rows.
+        let copies_rows = how.path.or_best() == Path::Avx2;
         // A thread packs and uses columns of its own until it helps others; an epilogue wants rows of all columns.
-        let shares = if how.epilogue.is_some() { 1 } else { how.threads.clamp(1, MOST_SHARES) };
-        let columns = spec.n.div_ceil(spec.n.div_ceil(near * shares)).next_multiple_of(16);
+        let (shares, bytes) = match how.epilogue {
+            _ if copies_rows => (1, WIDE_BYTES),
+            Some(_) => (1, NEAR_BYTES),
+            None => (how.threads.clamp(1, MOST_SHARES), NEAR_BYTES),
+        };
+        let most_columns = bytes / size_of::<T>() / PACKED_STEPS * shares;
+        let columns = spec.n.div_ceil(spec.n.div_ceil(most_columns)).next_multiple_of(16);
         let task_columns = columns.div_ceil(shares).next_multiple_of(16).max(FEWEST_COLUMNS).min(columns);
         let steps = spec.k.div_ceil(spec.k.div_ceil(PACKED_STEPS));
         let unit = if spec.a.col == 1 { ROWS_OF_GROUPS } else { ROWS_OF_LINES };
         let task_rows = (LARGE_TASK / (task_columns * steps)).clamp(1, ROWS_OF_LINES).next_multiple_of(unit);
-        Blocks { columns, steps, task_columns, task_rows }
+        Blocks { columns, steps, task_columns, task_rows, copies_rows }
     }
 }
 
@@ -104,15 +119,28 @@ mod tests {
     }
 
     #[test]
+    fn many_rows_and_steps_share_a_packed_operand_even_for_few_columns() {
+        let is_shared = |(m, k, n)| matches!(divide(MatMul::row_major(m, k, n), 2), Division::Shared(_));
+        assert!(is_shared((512, 784, 100)));
+        assert!(is_shared((128, 512, 256)));
+        assert!(!is_shared((160, 784, 100)));
+        assert!(!is_shared((2048, 64, 48)));
+    }
+
+    #[test]
     fn blocks_of_many_rows_fit_into_the_caches() {
         let spec = MatMul::row_major(2048, 2048, 2048);
-        for threads in [1, 2, 16] {
-            let blocks = Blocks::of::<f32>(&spec, &How { threads, ..How::default() });
-            assert!(blocks.task_columns * blocks.steps * 4 <= NEAR_BYTES, "{blocks:?}");
-            assert!(blocks.columns * blocks.steps * 4 <= MOST_SHARES * NEAR_BYTES, "{blocks:?}");
+        for path in Path::ALL {
+            for threads in [1, 2, 16] {
+                let blocks = Blocks::of::<f32>(&spec, &How { path, threads, epilogue: None });
+                let most = if blocks.copies_rows { WIDE_BYTES } else { NEAR_BYTES };
+                assert!(blocks.task_columns * blocks.steps * 4 <= most, "{blocks:?}");
+                assert!(blocks.columns * blocks.steps * 4 <= WIDE_BYTES.max(MOST_SHARES * NEAR_BYTES), "{blocks:?}");
+            }
         }
-        let blocks = Blocks { columns: 1024, steps: 512, task_columns: 512, task_rows: 12 };
-        assert_eq!(divide(spec, 2), Division::Shared(blocks));
-        assert_eq!(divide(spec.with_a_transposed(), 2), Division::Shared(Blocks { task_rows: 48, ..blocks }));
+        let scalar = |spec: MatMul| Division::of::<f32>(&spec, &How { path: Path::Scalar, threads: 2, epilogue: None });
+        let blocks = Blocks { columns: 1024, steps: 512, task_columns: 512, task_rows: 12, copies_rows: false };
+        assert_eq!(scalar(spec), Division::Shared(blocks));
+        assert_eq!(scalar(spec.with_a_transposed()), Division::Shared(Blocks { task_rows: 48, ..blocks }));
     }
 }

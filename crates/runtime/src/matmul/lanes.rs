@@ -54,6 +54,9 @@ pub(super) trait Lanes: Copy {
     fn kept(number: usize) -> usize {
         number
     }
+    /// Fetches the line of an address, which need not be valid.
+    #[inline(always)]
+    fn prefetch(_: *const Self::Float) {}
     /// All lanes +0.0.
     unsafe fn zero() -> Self;
     /// All lanes `x`.

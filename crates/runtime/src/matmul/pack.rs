@@ -6,6 +6,9 @@ use super::lanes::Lanes;
 use super::split::Pieces;
 use super::tile::Shape;
 
+/// Steps that are fetched before they are copied, where they lie too far apart for the processor to see what comes.
+const AHEAD: isize = 16;
+
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy)]
 pub(super) struct View<T> {
@@ -33,9 +36,15 @@ fn left_pitch<L: Lanes>() -> usize {
     L::TALL.rows.max(L::WIDE.rows)
 }
 
+/// From one packed group of so many steps to the next: a line further than the elements need, since groups a power of two
+/// apart would compete for places of the cache, and whole vectors are stored at the end.
+fn group_pitch<L: Lanes>(steps: usize) -> usize {
+    steps * left_pitch::<L>() + 64 / size_of::<L::Float>()
+}
+
 /// Elements of scratch for a left operand of `rows` and `steps`.
 pub(super) fn left_elements<L: Lanes>(rows: usize, steps: usize) -> usize {
-    rows.div_ceil(L::WIDE.rows) * left_pitch::<L>() * steps
+    rows.div_ceil(L::WIDE.rows) * group_pitch::<L>(steps)
 }
 
 /// Elements of scratch for the widest panel of a right operand of `steps`.
@@ -47,15 +56,47 @@ pub(super) fn right_elements<L: Lanes>(steps: usize) -> usize {
 ///
 /// # Safety
 ///
-/// `from` must have these rows and steps, `to` room for [`left_elements`], and a group at most the rows of a tile.
+/// `view` must have these rows and steps, `to` room for [`left_elements`], and a group at most the rows of a tile.
 #[inline(always)]
-pub(super) unsafe fn left<L: Lanes>(from: View<L::Float>, groups: Pieces, steps: usize, to: *mut L::Float) {
-    for step in 0..steps {
+pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps: usize, to: *mut L::Float) {
+    if view.col == 1 {
         for (idx, rows) in groups.iter().enumerate() {
-            // SAFETY: the rows lie in the operand, and their copies in the place of their group and step.
+            // SAFETY: the rows lie in the operand, and their copies in the place of their group.
             unsafe {
-                let line = to.add((idx * steps + step) * left_pitch::<L>());
-                copy_line::<L>(from.from(rows.start, step).first, from.row, rows.len(), line);
+                let group = to.add(idx * group_pitch::<L>(steps));
+                transpose::<L>(view.from(rows.start, 0), rows.len(), steps, group, left_pitch::<L>());
+            }
+        }
+        return;
+    }
+    let (all, length, pitch) = (groups.extent, groups.get(0).len(), group_pitch::<L>(steps));
+    // Whole vectors are read from groups that have as many rows after them.
+    let mut whole = 0;
+    while view.row == 1 && whole * length + length.next_multiple_of(L::WIDTH) <= all {
+        whole += 1;
+    }
+    for step in 0..steps {
+        // SAFETY: the rows lie in the operand, and their copies in the place of their group and step. Lanes after them
+        // are stored where the next step is copied later, or in the line after the last one.
+        unsafe {
+            let (mut from, mut line) = (view.from(0, step).first, to.add(step * left_pitch::<L>()));
+            let mut row = 0;
+            while row < all {
+                L::prefetch(from.wrapping_offset(AHEAD * view.col + row as isize * view.row));
+                row += 64 / size_of::<L::Float>();
+            }
+            for _ in 0..whole {
+                let mut row = 0;
+                while row < length {
+                    L::load(from.add(row)).store(line.add(row));
+                    row += L::WIDTH;
+                }
+                (from, line) = (from.add(length), line.add(pitch));
+            }
+            for rows in whole..groups.count {
+                let rows = groups.get(rows).len();
+                copy_line::<L>(from, view.row, rows, line);
+                (from, line) = (from.wrapping_offset(rows as isize * view.row), line.wrapping_add(pitch));
             }
         }
     }
@@ -69,7 +110,7 @@ pub(super) unsafe fn left<L: Lanes>(from: View<L::Float>, groups: Pieces, steps:
 #[inline(always)]
 pub(super) unsafe fn packed_left<L: Lanes>(copies: *const L::Float, group: usize, steps: usize) -> View<L::Float> {
     // SAFETY: handed on from the caller.
-    let first = unsafe { copies.add(group * steps * left_pitch::<L>()) };
+    let first = unsafe { copies.add(group * group_pitch::<L>(steps)) };
     View { first, row: 1, col: left_pitch::<L>() as isize }
 }
 
@@ -94,6 +135,10 @@ pub(super) unsafe fn right<L: Lanes>(
         if from.col == 1 {
             for step in 0..steps {
                 let to = to.add(step * width);
+                let later = from.first.wrapping_offset((step as isize + AHEAD) * from.row);
+                for vector in 0..vectors {
+                    L::prefetch(later.wrapping_add(vector * L::WIDTH));
+                }
                 // What is left of the last vector is read, too: zeros cost nothing there, as odd numbers might.
                 L::zero().store(to.add(width - L::WIDTH));
                 copy_line::<L>(from.from(step, 0).first, 1, columns, to);
@@ -115,6 +160,33 @@ pub(super) unsafe fn right<L: Lanes>(
                 copy_line::<L>(from.from(step, 0).first, from.col, last + 1, to.add(step * width));
                 step += 1;
             }
+        }
+    }
+}
+
+/// Copies rows, so that their elements of one step are adjacent, and `pitch` elements before those of the next.
+///
+/// # Safety
+///
+/// `from` must have these rows and steps, its steps adjacent, and `to` room for them and a line more.
+#[inline(always)]
+unsafe fn transpose<L: Lanes>(from: View<L::Float>, rows: usize, steps: usize, to: *mut L::Float, pitch: usize) {
+    // SAFETY: rows and steps lie in the operand. The lanes after the last row are in the place of the next step, whose
+    // first rows are stored after them, or in the line after the last one.
+    unsafe {
+        let mut step = 0;
+        while step + 4 <= steps {
+            for row in (0..rows).step_by(L::WIDTH).rev() {
+                let lines = L::load_transposed(from.from(row, step).first, from.row, rows - row - 1);
+                for (idx, line) in lines.into_iter().enumerate() {
+                    line.store(to.add((step + idx) * pitch + row));
+                }
+            }
+            step += 4;
+        }
+        while step < steps {
+            copy_line::<L>(from.from(0, step).first, from.row, rows, to.add(step * pitch));
+            step += 1;
         }
     }
 }

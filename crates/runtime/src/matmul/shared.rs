@@ -85,6 +85,7 @@ impl<T: Element> Block<'_, T> {
             columns,
             steps: self.steps.clone(),
             packed: Some(packed),
+            copies_rows: self.blocks.copies_rows,
             epilogue: self.how.epilogue.as_ref().filter(|_| is_last),
         }
     }

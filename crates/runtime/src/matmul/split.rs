@@ -6,7 +6,7 @@ use std::ops::Range;
 #[derive(Clone, Copy)]
 pub(super) struct Pieces {
     pub(super) count: usize,
-    extent: usize,
+    pub(super) extent: usize,
     length: usize,
     longer: usize,
 }

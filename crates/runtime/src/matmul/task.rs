@@ -91,6 +91,8 @@ pub struct Task<'a, T> {
     pub(super) steps: Range<usize>,
     /// The right operand of these columns and steps if it has been packed; then all rows are of one matrix.
     pub(super) packed: Option<*const T>,
+    /// Whether rows of the left operand that lie far apart are copied first, if there are many columns.
+    pub(super) copies_rows: bool,
     /// What to do with finished rows, if this task finishes them.
     pub(super) epilogue: Option<&'a Epilogue>,
 }
@@ -103,7 +105,7 @@ impl<'a, T> Task<'a, T> {
         rows: Range<usize>,
         epilogue: Option<&'a Epilogue>,
     ) -> Task<'a, T> {
-        Task { spec, operands, rows, columns: 0..spec.n, steps: 0..spec.k, packed: None, epilogue }
+        Task { spec, operands, rows, columns: 0..spec.n, steps: 0..spec.k, packed: None, copies_rows: false, epilogue }
     }
 
     /// Reports finished rows and returns the status of the epilogue.

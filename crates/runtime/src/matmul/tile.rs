@@ -226,34 +226,50 @@ unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usi
             }
         }
         let (mut b, mut steps) = (tile.b, L::kept(tile.k));
-        // A closure would not have the instructions of `L`.
-        macro_rules! next {
-            ($at:expr) => {
-                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, b, tail);
-                b = tile.b.with_addr(L::kept(b.wrapping_offset(tile.b_row).addr()));
+        let size = size_of::<L::Float>();
+        let b_row = L::kept(tile.b_row.cast_unsigned().wrapping_mul(size));
+        // Closures would not have the instructions of `L`.
+        macro_rules! step {
+            ($at:expr, $b:expr) => {
+                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, $b, tail);
+            };
+        }
+        macro_rules! advance {
+            ($rows:expr) => {
+                b = tile.b.with_addr(L::kept(b.addr().wrapping_add(b_row.wrapping_mul($rows))));
             };
         }
         if const { ROWS * VECTORS == L::WIDE.rows * L::WIDE.vectors && ROWS * VECTORS >= 12 } {
-            let size = size_of::<L::Float>();
+            if tile.b_is_whole && !tile.begins {
+                // The partial sums of the next panel.
+                for row in 0..ROWS {
+                    L::prefetch(tile.c.wrapping_add(row.min(last) * tile.c_row + VECTORS * L::WIDTH));
+                }
+            }
+            // Four rows of the right operand by two strides, so that one addition leads to the next four.
+            let three_rows = L::kept(b_row.wrapping_mul(3));
+            macro_rules! round {
+                ($first:expr, $second:expr, $third:expr, $fourth:expr) => {
+                    step!($first, b);
+                    step!($second, b.wrapping_byte_add(b_row));
+                    step!($third, b.wrapping_byte_add(b_row.wrapping_mul(2)));
+                    step!($fourth, b.wrapping_byte_add(three_rows));
+                    advance!(ROUND);
+                    steps -= ROUND;
+                };
+            }
             while steps >= ROUND
                 && let Some(at) = left.next_adjacent::<L>(size)
             {
-                next!(at);
-                next!(at.wrapping_add(size));
-                next!(at.wrapping_add(2 * size));
-                next!(at.wrapping_add(3 * size));
-                steps -= ROUND;
+                round!(at, at.wrapping_add(size), at.wrapping_add(2 * size), at.wrapping_add(3 * size));
             }
             while steps >= ROUND {
-                next!(left.next::<L>());
-                next!(left.next::<L>());
-                next!(left.next::<L>());
-                next!(left.next::<L>());
-                steps -= ROUND;
+                round!(left.next::<L>(), left.next::<L>(), left.next::<L>(), left.next::<L>());
             }
         }
         while steps > 0 {
-            next!(left.next::<L>());
+            step!(left.next::<L>(), b);
+            advance!(1);
             steps -= 1;
         }
         for row in 0..ROWS {

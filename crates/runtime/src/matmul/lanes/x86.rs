@@ -37,6 +37,11 @@ macro_rules! lanes {
                 number
             }
             #[inline(always)]
+            fn prefetch(at: *const $float) {
+                // SAFETY: a hint, which touches nothing.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
+            }
+            #[inline(always)]
             unsafe fn zero() -> Self {
                 // SAFETY: as above.
                 unsafe { $zero() }
