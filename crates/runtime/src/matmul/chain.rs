@@ -201,7 +201,7 @@ impl<T: Float> Block<T> {
             false => Shape::of::<L>(self.rows, vectors),
         };
         let panels = Pieces::of(vectors, shape.vectors);
-        let groups = Pieces::full(self.rows, shape.rows);
+        let groups = Pieces::full(self.rows, shape.rows, tile::FEW);
         // No step at all is one empty block, whose tiles write zeros.
         let blocks = Pieces::of(self.steps.len().max(1), blocking.steps.max(1));
         for steps in blocks.iter() {

@@ -70,9 +70,12 @@ pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps:
         return;
     }
     let (all, length, pitch) = (groups.extent, groups.get(0).len(), group_pitch::<L>(steps));
-    // Whole vectors are read from groups that have as many rows after them.
+    // Whole vectors are read from full groups that have as many rows after them.
     let mut whole = 0;
-    while view.row == 1 && whole * length + length.next_multiple_of(L::WIDTH) <= all {
+    while view.row == 1
+        && groups.get(whole).len() == length
+        && whole * length + length.next_multiple_of(L::WIDTH) <= all
+    {
         whole += 1;
     }
     for step in 0..steps {

@@ -8,7 +8,9 @@ pub(super) struct Pieces {
     pub(super) count: usize,
     pub(super) extent: usize,
     length: usize,
+    /// So many of the first pieces are longer by so much.
     longer: usize,
+    by: usize,
 }
 
 impl Pieces {
@@ -17,19 +19,27 @@ impl Pieces {
     pub(super) fn of(extent: usize, most: usize) -> Pieces {
         let count = extent.div_ceil(most);
         // No pieces, no length: the divisor only has to be there.
-        Pieces { count, extent, length: extent / count.max(1), longer: extent % count.max(1) }
+        Pieces { count, extent, length: extent / count.max(1), longer: extent % count.max(1), by: 1 }
     }
 
-    /// Pieces of `most`, but for the last one.
+    /// Pieces of `most`, but for one or two at the end of at most `few`, where these leave less to spare: tiles that hold
+    /// more than they need compute it all the same.
     #[inline(always)]
-    pub(super) fn full(extent: usize, most: usize) -> Pieces {
-        Pieces { count: extent.div_ceil(most), extent, length: most, longer: 0 }
+    pub(super) fn full(extent: usize, most: usize, few: usize) -> Pieces {
+        let (few, full, rest) = (few.min(most), extent / most, extent % most);
+        // The last full piece and the rest are as much as two small pieces hold, or the rest is as much as one.
+        let longer = match rest {
+            1.. if full > 0 && most + rest <= 2 * few => full - 1,
+            1.. if rest > few => full + 1,
+            _ => full,
+        };
+        Pieces { count: extent.div_ceil(most), extent, length: few, longer, by: most - few }
     }
 
     #[inline(always)]
     pub(super) fn get(self, idx: usize) -> Range<usize> {
-        let start = idx * self.length + idx.min(self.longer);
-        start..self.extent.min(start + self.length + usize::from(idx < self.longer))
+        let start = idx * self.length + idx.min(self.longer) * self.by;
+        start..self.extent.min(start + self.length + if idx < self.longer { self.by } else { 0 })
     }
 
     #[inline(always)]
@@ -52,10 +62,16 @@ mod tests {
     }
 
     #[test]
-    fn all_pieces_but_the_last_are_full() {
-        let fully = |extent, most| Pieces::full(extent, most).iter().collect::<Vec<_>>();
-        assert_eq!(fully(30, 8), [0..8, 8..16, 16..24, 24..30]);
-        assert_eq!(fully(8, 4), [0..4, 4..8]);
-        assert_eq!(fully(0, 3), []);
+    fn pieces_are_full_but_for_few_at_the_end() {
+        let fully = |extent, most, few| Pieces::full(extent, most, few).iter().collect::<Vec<_>>();
+        assert_eq!(fully(30, 8, 4), [0..8, 8..16, 16..24, 24..30]);
+        assert_eq!(fully(8, 4, 4), [0..4, 4..8]);
+        assert_eq!(fully(8, 6, 4), [0..4, 4..8]);
+        assert_eq!(fully(13, 6, 4), [0..6, 6..10, 10..13]);
+        assert_eq!(fully(16, 6, 4), [0..6, 6..12, 12..16]);
+        assert_eq!(fully(11, 6, 4), [0..6, 6..11]);
+        assert_eq!(fully(3, 6, 4), [0..3]);
+        assert_eq!(fully(5, 6, 4), [0..5]);
+        assert_eq!(fully(0, 6, 4), []);
     }
 }

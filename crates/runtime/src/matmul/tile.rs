@@ -99,7 +99,7 @@ pub(super) struct Shape {
 }
 
 /// Rows of the small tiles, for groups of no more; larger groups take a tile of as many as the registers hold.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 impl Shape {
     /// One row and enough independent chains to hide the latency of an addition.
