@@ -1,4 +1,5 @@
-//! What a kernel computes in one loop over a row and keeps for the next ones, because it is dear.
+//! What a kernel computes in one loop over a row and keeps for the next ones, because it is dear: a function of many
+//! instructions, or many cheap ones together.
 
 use super::body::Emit;
 use super::nest::{At, Domain, Group};
@@ -10,6 +11,9 @@ use tracelift_kernel::meaning::ReduceOrder;
 /// Rows that are known to be shorter are computed again: they are a few vectors, and without scratch their kernel can be
 /// the epilogue of a product.
 const SHORT: i64 = 128;
+
+/// Cheap operations that are dear together: a store and a load are less than what else they read and compute.
+const MANY: usize = 5;
 
 /// The values that are kept.
 #[derive(Default)]
@@ -49,10 +53,14 @@ impl Kept {
         let mut kept = Kept { axis, values: vec![] };
         for level in 0..loops.len() - 1 {
             let known: FxHashSet<Value> = kept.values.iter().map(|kept| kept.value).collect();
-            let wanted = |level: usize| dear(domain, group, &loops[level], &known);
+            let rows = Rows { domain, group, known };
+            let dear: Vec<Value> = rows.needed(&loops[level], &[]).into_iter().filter(|v| rows.is_dear(*v)).collect();
+            if dear.is_empty() {
+                continue;
+            }
             let others: Vec<(usize, Vec<Value>)> =
-                (level + 1..loops.len()).map(|other| (other, wanted(other))).collect();
-            for value in wanted(level) {
+                (level + 1..loops.len()).map(|other| (other, rows.needed(&loops[other], &dear))).collect();
+            for value in dear {
                 let wants = others.iter().filter(|(_, values)| values.contains(&value));
                 let later: Vec<usize> = wants.map(|(other, _)| *other).collect();
                 if !later.is_empty() {
@@ -85,21 +93,38 @@ impl Kept {
     }
 }
 
-/// The dear elements that some values need, those behind what is known already left out; in the order of the search.
-fn dear(domain: &Domain<'_>, group: &Group<'_>, roots: &[Value], known: &FxHashSet<Value>) -> Vec<Value> {
-    let mut pending = roots.to_vec();
-    let mut seen: FxHashSet<Value> = FxHashSet::default();
-    let mut found = vec![];
-    while let Some(value) = pending.pop() {
-        let is_element = *group.shape(value) == domain.shape;
-        if !is_element || group.inputs.contains(&value) || known.contains(&value) || !seen.insert(value) {
-            continue;
-        }
-        let node = group.graph.node(value);
-        if matches!(group.lowerings[&value.node], Lowering::Lane(_)) && !node.op.is_cheap_to_recompute() {
+/// The elements of a domain, some of which are kept already.
+struct Rows<'a, 'g> {
+    domain: &'a Domain<'g>,
+    group: &'a Group<'g>,
+    known: FxHashSet<Value>,
+}
+
+impl Rows<'_, '_> {
+    /// The elements that some values need, in the order of the search, which goes neither behind what is known nor behind
+    /// `ends`.
+    fn needed(&self, roots: &[Value], ends: &[Value]) -> Vec<Value> {
+        let mut pending = roots.to_vec();
+        let mut seen: FxHashSet<Value> = FxHashSet::default();
+        let mut found = vec![];
+        while let Some(value) = pending.pop() {
+            let is_element = *self.group.shape(value) == self.domain.shape;
+            if !is_element || self.group.inputs.contains(&value) || self.known.contains(&value) || !seen.insert(value) {
+                continue;
+            }
             found.push(value);
+            if !ends.contains(&value) {
+                pending.extend(&self.group.graph.node(value).operands);
+            }
         }
-        pending.extend(&node.operands);
+        found
     }
-    found
+
+    /// Whether it takes more to compute a value again than to store and load it.
+    fn is_dear(&self, value: Value) -> bool {
+        let is_lane = |value: &Value| matches!(self.group.lowerings[&value.node], Lowering::Lane(_));
+        is_lane(&value)
+            && (!self.group.graph.node(value).op.is_cheap_to_recompute()
+                || self.needed(&[value], &[]).iter().filter(|value| is_lane(value)).count() >= MANY)
+    }
 }
