@@ -2,6 +2,7 @@
 
 use std::f64::consts::{FRAC_PI_2, FRAC_PI_4, PI};
 use tracelift_kernel::lane::{LaneOp, Scalar, eval_scalar};
+use tracelift_kernel::meaning::Subnormals;
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -106,6 +107,28 @@ fn subnormals_and_the_ends_of_the_range() {
     assert_eq!((run(LaneOp::Expm1, 88.72283), run(LaneOp::Expm1, 1e30)), (run(LaneOp::Exp, 88.72283), f32::INFINITY));
     assert_eq!((run(LaneOp::Tanh, 1e30), run(LaneOp::Erf, -1e30)), (1.0, -1.0));
     assert_eq!(run(LaneOp::Rsqrt, tiny), 2.671_373_8e22);
+}
+
+#[test]
+fn the_logarithm_of_sums_from_one_to_two_has_the_bits_of_the_general_one() {
+    let bits = |rule: Subnormals, op, x| rule.eval(op, &[x]).expect("logarithms of floats do not fail").bits();
+    let assert_equal = |x: Scalar| {
+        assert_eq!(bits(Subnormals::Keep, LaneOp::Ln1pUnit, x), bits(Subnormals::Keep, LaneOp::Ln1p, x), "{x:?}");
+        // Where subnormals are flushed, there are none to take a logarithm of.
+        let x = x.flushed();
+        assert_eq!(bits(Subnormals::Flush, LaneOp::Ln1pUnit, x), bits(Subnormals::Flush, LaneOp::Ln1p, x), "{x:?}");
+    };
+    // Some exponents of tiny numbers, then densely, the ends among them.
+    let narrow = (0..=1.0_f32.to_bits()).step_by(4099).chain([1, 0x0080_0000, 1.0_f32.to_bits()]);
+    narrow.for_each(|bits| assert_equal(Scalar::F32(f32::from_bits(bits))));
+    let steps = 1.0_f64.to_bits() / 200_003;
+    let wide = (0..=200_003).map(|step| step * steps).chain([1, 1.0_f64.to_bits()]);
+    let near_one = (0..100_000).map(|step| (f64::from(step) / 1e5).to_bits());
+    wide.chain(near_one).for_each(|bits| assert_equal(Scalar::F64(f64::from_bits(bits))));
+    for x in [Scalar::F32(f32::NAN), Scalar::F64(f64::NAN)] {
+        let y = eval_scalar(LaneOp::Ln1pUnit, &[x]).expect("logarithms of floats do not fail");
+        assert!(matches!(y, Scalar::F32(y) if y.is_nan()) || matches!(y, Scalar::F64(y) if y.is_nan()));
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The body of a kernel: values of a group's nodes on demand, each once per scope and index.
 
 use super::nest::{At, Group, Nest};
+use super::signs::narrower;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use tracelift_ir::{AxisMap, Lowering, Op, Value};
@@ -137,7 +138,7 @@ impl<'a, 'g> Emit<'a, 'g> {
             .map(|(v, at)| self.known(*v, at).expect("operands are emitted before their users"))
             .collect();
         match &group.lowerings[&value.node] {
-            Lowering::Lane(op) => self.b.lane(*op, &args),
+            Lowering::Lane(op) => self.b.lane(narrower(group, value, *op), &args),
             Lowering::View | Lowering::Index(_) => args[0],
             Lowering::Const => {
                 let Op::Constant(constant) = &group.graph.node(value).op else {

@@ -11,6 +11,7 @@ mod nest;
 mod body;
 mod kept;
 mod program;
+mod signs;
 mod stack;
 
 pub(crate) use matmul::is_only_read_by_products;
