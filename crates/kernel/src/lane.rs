@@ -75,6 +75,8 @@ lane_ops! {
     Expm1 "expm1" 1;
     /// The natural logarithm.
     Ln "ln" 1;
+    /// `ln` where x is in [1, 2], or NaN: the same bits in fewer steps. Of other x it is any number.
+    LnOctave "ln_octave" 1;
     /// ln(1 + x), accurate near zero.
     Ln1p "ln_1p" 1;
     /// `ln_1p` where x is in [0, 1], but not −0, or NaN: the same bits in fewer steps. Of other x it is any number.
@@ -244,7 +246,7 @@ impl LaneOp {
     fn class(self) -> Class {
         use LaneOp::*;
         match self {
-            Exp | Expm1 | Ln | Ln1p | Ln1pUnit | Sqrt | Rsqrt | Logistic | Erf | ErfInv => FLOAT,
+            Exp | Expm1 | Ln | LnOctave | Ln1p | Ln1pUnit | Sqrt | Rsqrt | Logistic | Erf | ErfInv => FLOAT,
             Sin | Cos | Tan | Asin | Acos | Atan | Atan2 => FLOAT,
             Sinh | Cosh | Tanh | Asinh | Acosh | Atanh => FLOAT,
             Floor | Ceil | Round | IsNan | IsFinite | Div => FLOAT,

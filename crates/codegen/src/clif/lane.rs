@@ -194,7 +194,7 @@ fn divide(b: &mut FunctionBuilder<'_>, op: LaneOp, x: Value, divisor: Value) -> 
 pub(crate) fn cost(op: LaneOp, dtype: DType) -> usize {
     use LaneOp::*;
     match op {
-        Exp | Logistic | Ln1pUnit => 22,
+        Exp | Logistic | LnOctave | Ln1pUnit => 22,
         Sin | Cos | Atan => 25,
         Expm1 | Ln | Ln1p | Tan | Asin | Acos | Atan2 => 30,
         Sinh | Cosh | Tanh | Erf => 30,

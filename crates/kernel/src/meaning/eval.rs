@@ -6,7 +6,9 @@ use super::ops::{Cmp, Ops, Width};
 use super::scalar::{Scalar32, Scalar64};
 use super::value::{Fault, Scalar};
 use super::{acos, acosh, asin, asinh, atan, atan2, atanh, cos, cosh, sin, sinh, tan, tanh};
-use super::{definitions, erf, erf_inv, exp, expm1, is_finite, is_nan, is_near, ln, ln_1p, ln_1p_unit, logistic};
+use super::{
+    definitions, erf, erf_inv, exp, expm1, is_finite, is_nan, is_near, ln, ln_1p, ln_1p_unit, ln_octave, logistic,
+};
 use super::{maximum, maximum_i, minimum, minimum_i, pow, powi, powi_i, rsqrt, sign};
 use crate::lane::LaneOp;
 use tracelift_tensor::DType::{self, Bool, F32, F64, I32, I64, U8};
@@ -142,6 +144,7 @@ fn unary_f<O: Ops>(o: &mut O, op: LaneOp, x: O::F) -> O::F {
         LaneOp::Exp => exp(o, x),
         LaneOp::Expm1 => expm1(o, x),
         LaneOp::Ln => ln(o, x),
+        LaneOp::LnOctave => ln_octave(o, x),
         LaneOp::Ln1p => ln_1p(o, x),
         LaneOp::Ln1pUnit => ln_1p_unit(o, x),
         LaneOp::Sqrt => o.sqrt(x),

@@ -146,18 +146,40 @@ pub fn ln_1p<O: Ops>(o: &mut O, x: O::F) -> O::F {
     o.select_f(is_tiny, x, y)
 }
 
+/// A number from 1 to 2 as 2ᵏ (1 + f), where k is 0 or 1.
+struct Octave<O: Ops> {
+    f: O::F,
+    /// Whether k is 1.
+    is_upper: O::M,
+}
+
+#[inline(always)]
+fn octave<O: Ops>(o: &mut O, x: O::F) -> Octave<O> {
+    let (half, one) = (o.f(0.5), o.f(1.0));
+    let root_two = O::WIDTH.pick(f64::from(f32::from_bits(0x3fb5_04f3)), f64::from_bits(0x3ff6_a09e_667f_3bcd));
+    let is_upper = compare(o, Cmp::Ge, x, root_two);
+    let half_x = o.mul(half, x);
+    let m = o.select_f(is_upper, half_x, x);
+    Octave { f: o.sub(m, one), is_upper }
+}
+
+/// ln x of x in [1, 2] or NaN: the bits of [`ln`]. Of other x it is any number.
+#[inline(always)]
+pub fn ln_octave<O: Ops>(o: &mut O, x: O::F) -> O::F {
+    let Octave { f, is_upper } = octave(o, x);
+    let (zero, one) = (o.f(0.0), o.f(1.0));
+    let k = o.select_f(is_upper, one, zero);
+    from_parts(o, k, f)
+}
+
 /// ln(1 + x) of x in [0, 1], but not −0, or NaN: the bits of [`ln_1p`]. Of other x it is any number.
 ///
-/// Then 2ᵏ is 1 or 2, nothing is outside the domain, and a tiny x, being all that its sum with 1 lost, comes out as it is.
+/// Nothing is outside the domain, and a tiny x, being all that its sum with 1 lost, comes out as it is.
 #[inline(always)]
 pub fn ln_1p_unit<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let (zero, half, one) = (o.f(0.0), o.f(0.5), o.f(1.0));
     let u = o.add(one, x);
-    let root_two = O::WIDTH.pick(f64::from(f32::from_bits(0x3fb5_04f3)), f64::from_bits(0x3ff6_a09e_667f_3bcd));
-    let is_upper = compare(o, Cmp::Ge, u, root_two);
-    let half_u = o.mul(half, u);
-    let m = o.select_f(is_upper, half_u, u);
-    let f = o.sub(m, one);
+    let Octave { f, is_upper } = octave(o, u);
     let kept = o.sub(u, one);
     let lost = o.sub(x, kept);
     let scale = o.select_f(is_upper, half, one);

@@ -42,7 +42,7 @@ pub use flush::{Flush32, Flush64, Subnormals};
 pub use fold::{BLOCK, Best, Fold, LANES, combine_blocks, fold, join_lanes};
 pub use hyperbolic::{acosh, asinh, atanh, cosh, sinh, tanh};
 pub use inverse::{acos, asin, atan, atan2};
-pub use log::{ln, ln_1p, ln_1p_unit};
+pub use log::{ln, ln_1p, ln_1p_unit, ln_octave};
 pub use ops::{Cmp, Ops, Width};
 pub use order::{ReduceKind, ReduceOrder};
 pub use pow::pow;

@@ -110,24 +110,31 @@ fn subnormals_and_the_ends_of_the_range() {
 }
 
 #[test]
-fn the_logarithm_of_sums_from_one_to_two_has_the_bits_of_the_general_one() {
+fn logarithms_from_one_to_two_have_the_bits_of_the_general_ones() {
     let bits = |rule: Subnormals, op, x| rule.eval(op, &[x]).expect("logarithms of floats do not fail").bits();
-    let assert_equal = |x: Scalar| {
-        assert_eq!(bits(Subnormals::Keep, LaneOp::Ln1pUnit, x), bits(Subnormals::Keep, LaneOp::Ln1p, x), "{x:?}");
+    let assert_equal = |narrow, general, x: Scalar| {
+        assert_eq!(bits(Subnormals::Keep, narrow, x), bits(Subnormals::Keep, general, x), "{narrow} {x:?}");
         // Where subnormals are flushed, there are none to take a logarithm of.
         let x = x.flushed();
-        assert_eq!(bits(Subnormals::Flush, LaneOp::Ln1pUnit, x), bits(Subnormals::Flush, LaneOp::Ln1p, x), "{x:?}");
+        assert_eq!(bits(Subnormals::Flush, narrow, x), bits(Subnormals::Flush, general, x), "{narrow} {x:?}");
     };
-    // Some exponents of tiny numbers, then densely, the ends among them.
+    // All exponents of small numbers, then densely, the ends among them.
     let narrow = (0..=1.0_f32.to_bits()).step_by(4099).chain([1, 0x0080_0000, 1.0_f32.to_bits()]);
-    narrow.for_each(|bits| assert_equal(Scalar::F32(f32::from_bits(bits))));
-    let steps = 1.0_f64.to_bits() / 200_003;
-    let wide = (0..=200_003).map(|step| step * steps).chain([1, 1.0_f64.to_bits()]);
-    let near_one = (0..100_000).map(|step| (f64::from(step) / 1e5).to_bits());
-    wide.chain(near_one).for_each(|bits| assert_equal(Scalar::F64(f64::from_bits(bits))));
-    for x in [Scalar::F32(f32::NAN), Scalar::F64(f64::NAN)] {
-        let y = eval_scalar(LaneOp::Ln1pUnit, &[x]).expect("logarithms of floats do not fail");
-        assert!(matches!(y, Scalar::F32(y) if y.is_nan()) || matches!(y, Scalar::F64(y) if y.is_nan()));
+    for x in narrow.map(f32::from_bits) {
+        assert_equal(LaneOp::Ln1pUnit, LaneOp::Ln1p, Scalar::F32(x));
+        assert_equal(LaneOp::LnOctave, LaneOp::Ln, Scalar::F32(1.0 + x));
+    }
+    let step = 1.0_f64.to_bits() / 200_003;
+    let wide = (0..=200_003).map(|idx| f64::from_bits(idx * step)).chain([f64::from_bits(1), 1.0]);
+    let near_one = (0..100_000).map(|idx| f64::from(idx) / 1e5);
+    for x in wide.chain(near_one) {
+        assert_equal(LaneOp::Ln1pUnit, LaneOp::Ln1p, Scalar::F64(x));
+        assert_equal(LaneOp::LnOctave, LaneOp::Ln, Scalar::F64(1.0 + x));
+    }
+    let root_two = [f32::from_bits(0x3fb5_04f2), f32::from_bits(0x3fb5_04f3), f32::from_bits(0x3fb5_04f4)];
+    root_two.map(|x| assert_equal(LaneOp::LnOctave, LaneOp::Ln, Scalar::F32(x)));
+    for op in [LaneOp::LnOctave, LaneOp::Ln1pUnit] {
+        assert!(unary(op, NAN).into_iter().all(f64::is_nan), "{op}");
     }
 }
 

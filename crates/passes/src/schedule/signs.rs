@@ -9,14 +9,27 @@ const DEPTH: usize = 6;
 
 /// The operation of a value, or one that has the same bits for the operands there can be.
 pub(super) fn narrower(group: &Group<'_>, value: Value, op: LaneOp) -> LaneOp {
-    let operand = |value: Value| group.graph.node(value).operands.first().copied();
+    let operands = |value: Value| &group.graph.node(value).operands;
     match op {
-        // ln(1 + e^y), y ≤ 0, as in softplus: e^y is in [0, 1].
-        LaneOp::Ln1p => match operand(value).map(|x| (lane(group, x), operand(x))) {
-            Some((Some(LaneOp::Exp), Some(y))) if is_beside_zero(group, y, Side::Below, DEPTH) => LaneOp::Ln1pUnit,
-            _ => op,
-        },
+        // ln(1 + e^y), y ≤ 0, as in softplus, or as it is often written.
+        LaneOp::Ln1p if is_unit(group, operands(value)[0]) => LaneOp::Ln1pUnit,
+        LaneOp::Ln if lane(group, operands(value)[0]) == Some(LaneOp::Add) => {
+            let x = operands(operands(value)[0]);
+            let is_octave = [(x[0], x[1]), (x[1], x[0])]
+                .into_iter()
+                .any(|(one, x)| constant(group, one) == Some(1.0) && is_unit(group, x));
+            if is_octave { LaneOp::LnOctave } else { op }
+        }
         _ => op,
+    }
+}
+
+/// Whether all elements are in [0, 1] and not −0, or NaN, as far as it is certain.
+fn is_unit(group: &Group<'_>, value: Value) -> bool {
+    match lane(group, value) {
+        Some(LaneOp::Exp) => is_beside_zero(group, group.graph.node(value).operands[0], Side::Below, DEPTH),
+        Some(LaneOp::Logistic) => true,
+        _ => false,
     }
 }
 

@@ -110,7 +110,7 @@ fn extent(dim: &Dim, sizes: &Binding) -> u64 {
 fn weight(op: LaneOp) -> u64 {
     use LaneOp::*;
     match op {
-        Exp | Expm1 | Ln | Ln1p | Ln1pUnit | Sin | Cos | Tanh | Logistic | Erf => 16,
+        Exp | Expm1 | Ln | LnOctave | Ln1p | Ln1pUnit | Sin | Cos | Tanh | Logistic | Erf => 16,
         Pow | RandomBits | RandomUniform(_) | RandomNormal(_) => 40,
         Div | Sqrt | Rsqrt | FloorDiv | Rem | Powi(_) => 4,
         _ => 1,
