@@ -65,7 +65,7 @@ impl Backward {
             results.push(match (n.checked_sub(carried.len()), dx) {
                 (None, Some(dx)) => dx,
                 (None, None) => zeros(&mut b, sources[n])?,
-                (Some(sum), Some(dx)) => b.add(sums[sum], dx)?,
+                (Some(sum), Some(dx)) => add_up(&mut b, sums[sum], dx)?,
                 (Some(sum), None) => sums[sum],
             });
         }
@@ -77,6 +77,32 @@ impl Backward {
         let kept = forward.keep(&graph, trips);
         Ok(Backward { graph, kept, cotangents })
     }
+}
+
+/// A sum, which began with zeros, and what an iteration adds to it.
+///
+/// A few rows are added where they belong rather than as an array of zeros with them in it, so that an iteration takes time
+/// for rows.
+fn add_up(b: &mut Builder, sum: Value, dx: Value) -> Result<Value> {
+    let node = b.node(dx);
+    match (&node.op, &node.operands[..]) {
+        (Op::ScatterAdd(scatter), &[into, indices, rows]) if b.is_zeros(into) => {
+            let scatter = *scatter;
+            b.push(scatter, &[sum, indices, rows])
+        }
+        // What came along several ways, of which the last may be none for rows.
+        (Op::Add(_), &[first, second]) if is_rows(b, first) || is_rows(b, second) => {
+            let sum = add_up(b, sum, first)?;
+            add_up(b, sum, second)
+        }
+        _ => b.add(sum, dx),
+    }
+}
+
+/// Whether a value is rows among zeros.
+fn is_rows(b: &Builder, value: Value) -> bool {
+    let node = b.node(value);
+    matches!(node.op, Op::ScatterAdd(_)) && b.is_zeros(node.operands[0])
 }
 
 /// An item that the body pops of a stack that it was given.

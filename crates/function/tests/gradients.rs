@@ -1,7 +1,8 @@
 //! Gradients of closures, by tensors and by variables, at once and inside traces.
 
 use tracelift_function::{
-    ErrorKind, Function, Result, Tensor, Variable, cond, grad, select, tensor, value_and_grad, value_and_gradients,
+    ErrorKind, Function, Result, Tensor, Variable, cond, for_range, grad, select, tensor, value_and_grad,
+    value_and_gradients,
 };
 
 fn f(w1: &Tensor, w2: &Tensor) -> Tensor {
@@ -112,4 +113,22 @@ fn using_a_missing_gradient_is_an_error() {
         dv + dw
     });
     assert_eq!(f(&tensor(1.0)).error().unwrap().kind, ErrorKind::Unconnected);
+}
+
+#[test]
+fn rows_that_a_loop_picks_have_their_gradients_added_where_they_belong() -> Result {
+    let step = |h: &Tensor, x: &Tensor, i: &Tensor| h * x.gather(i) + x.gather(&tensor(0));
+    let picks = move |x: &Tensor| for_range(4, Tensor::ones([2]), |i, h| step(&h, x, i)).sum(..);
+    let x = Tensor::range(12).reshape([6, 2]).cast(tracelift_function::F32) * 0.5;
+    let f = Function::new(move |x: &Tensor| grad(picks)(x));
+    // No iteration makes an array of zeros as large as all rows, or adds one.
+    let text = f.concrete(&x)?.graph().to_string();
+    let all_rows = |op: &str| {
+        let makes = |line: &&str| line.contains(&format!("= {op} ")) && line.ends_with(": f32[6, 2]");
+        text.lines().filter(makes).count()
+    };
+    assert_eq!(["scatter_add", "broadcast", "add"].map(all_rows), [2, 1, 0], "{text}");
+    let in_a_row = move |x: &Tensor| (0..4).fold(Tensor::ones([2]), |h, i| step(&h, x, &tensor(i))).sum(..);
+    assert_eq!(f(&x).to_vec::<f32>()?, grad(in_a_row)(&x).to_vec::<f32>()?);
+    Ok(())
 }

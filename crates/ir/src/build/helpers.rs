@@ -76,6 +76,17 @@ impl Builder {
         self.push(ops::Select, &[condition, x, y])
     }
 
+    /// Whether a value is known to be +0 everywhere: a constant, perhaps broadcast.
+    pub fn is_zeros(&self, mut value: Value) -> bool {
+        while let Op::Broadcast(_) = self.node(value).op {
+            value = self.node(value).operands[0];
+        }
+        self.constant_of(value).is_some_and(|array| {
+            let is_zero = |n: usize| array.get_f64(n) == 0.0 && array.get_f64(n).is_sign_positive();
+            array.rank() == 0 && is_zero(0)
+        })
+    }
+
     /// The array of a constant node.
     pub fn constant_of(&self, value: Value) -> Option<&Array> {
         match &self.node(value).op {

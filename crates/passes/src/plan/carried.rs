@@ -12,22 +12,22 @@ use tracelift_kernel::program::{BufferId, Program, ResultPlace, Role, Step};
 
 /// Leaves out the copies of carried buffers that are only made to be changed.
 pub(super) fn change_in_place(program: &mut Program) {
-    let mut steps = std::mem::take(&mut program.steps);
-    let mut renamed: FxHashMap<BufferId, BufferId> = FxHashMap::default();
-    let mut pending: Vec<&mut Vec<Step>> = vec![&mut steps];
-    while let Some(block) = pending.pop() {
-        for step in block {
-            match step {
-                Step::If { then, otherwise, .. } => pending.extend([&mut then.steps, &mut otherwise.steps]),
-                Step::Loop(inner) => {
-                    in_body(program, &mut inner.body.steps, &mut renamed);
-                    pending.extend([&mut inner.condition.steps, &mut inner.body.steps]);
-                }
-                _ => {}
-            }
-        }
-    }
-    begin_in_place(program, &mut steps, &mut renamed);
+    // Several updates, one after the other, are one copy that is changed several times.
+    rename(program, |program, steps, renamed| {
+        for_each_body(steps, &mut |body| begin_in_place(program, body, true, renamed));
+    });
+    rename(program, |program, steps, renamed| {
+        for_each_body(steps, &mut |body| in_body(program, body, renamed));
+        begin_in_place(program, steps, false, renamed);
+    });
+}
+
+type Renamed = FxHashMap<BufferId, BufferId>;
+
+/// Leaves out steps and uses other buffers in the stead of some.
+fn rename(program: &mut Program, find: impl FnOnce(&Program, &mut Vec<Step>, &mut Renamed)) {
+    let (mut steps, mut renamed) = (std::mem::take(&mut program.steps), Renamed::default());
+    find(program, &mut steps, &mut renamed);
     program.steps = steps;
     if !renamed.is_empty() {
         program.for_each_buffer_mut(&mut |id| {
@@ -39,8 +39,24 @@ pub(super) fn change_in_place(program: &mut Program) {
     }
 }
 
-/// Leaves out copies of what nobody reads but they.
-fn begin_in_place(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHashMap<BufferId, BufferId>) {
+fn for_each_body(steps: &mut Vec<Step>, visit: &mut dyn FnMut(&mut Vec<Step>)) {
+    let mut pending: Vec<&mut Vec<Step>> = vec![steps];
+    while let Some(block) = pending.pop() {
+        for step in block {
+            match step {
+                Step::If { then, otherwise, .. } => pending.extend([&mut then.steps, &mut otherwise.steps]),
+                Step::Loop(inner) => {
+                    visit(&mut inner.body.steps);
+                    pending.extend([&mut inner.condition.steps, &mut inner.body.steps]);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Leaves out copies of what nobody reads but they. What the body of a loop copies has to be made there, in each iteration.
+fn begin_in_place(program: &Program, steps: &mut Vec<Step>, is_body: bool, renamed: &mut Renamed) {
     if !steps.iter().any(|step| matches!(step, Step::Copy { .. })) {
         return;
     }
@@ -50,8 +66,9 @@ fn begin_in_place(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHash
         let Step::Copy { from, to } = step else { continue };
         let [made, copied] = [from, to].map(|id| uses[id.0 as usize].as_slice());
         let moves = made.last().is_some_and(|last| last.step == n) && copied.first().is_some_and(|u| u.step == n);
+        let is_made = !is_body || made.first().is_some_and(|first| first.step < n && first.writes && !first.reads);
         let is_result = program.results.contains(&ResultPlace::Buffer(*from));
-        if moves && from < to && alike(program, *from, *to) && !is_result && !exchanged.contains_key(from) {
+        if moves && is_made && from < to && alike(program, *from, *to) && !is_result && !exchanged.contains_key(from) {
             // The first of both is declared before its views.
             renamed.insert(*to, *from);
             gone[n] = true;
@@ -62,7 +79,7 @@ fn begin_in_place(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHash
 }
 
 /// Makes the changed copy and the carried buffer one, wherever a body exchanges the two at its end.
-fn in_body(program: &Program, steps: &mut Vec<Step>, renamed: &mut FxHashMap<BufferId, BufferId>) {
+fn in_body(program: &Program, steps: &mut Vec<Step>, renamed: &mut Renamed) {
     if !steps.iter().any(|step| matches!(step, Step::Copy { .. })) {
         return;
     }
