@@ -63,15 +63,18 @@ mod tests {
 
     #[test]
     fn pieces_are_full_but_for_few_at_the_end() {
-        let fully = |extent, most, few| Pieces::full(extent, most, few).iter().collect::<Vec<_>>();
-        assert_eq!(fully(30, 8, 4), [0..8, 8..16, 16..24, 24..30]);
-        assert_eq!(fully(8, 4, 4), [0..4, 4..8]);
-        assert_eq!(fully(8, 6, 4), [0..4, 4..8]);
-        assert_eq!(fully(13, 6, 4), [0..6, 6..10, 10..13]);
-        assert_eq!(fully(16, 6, 4), [0..6, 6..12, 12..16]);
-        assert_eq!(fully(11, 6, 4), [0..6, 6..11]);
-        assert_eq!(fully(3, 6, 4), [0..3]);
-        assert_eq!(fully(5, 6, 4), [0..5]);
-        assert_eq!(fully(0, 6, 4), []);
+        let lengths =
+            |extent, most, few| Pieces::full(extent, most, few).iter().map(|piece| piece.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(30, 8, 4), [8, 8, 8, 6]);
+        assert_eq!(lengths(8, 4, 4), [4, 4]);
+        assert_eq!(lengths(8, 6, 4), [4, 4]);
+        assert_eq!(lengths(13, 6, 4), [6, 4, 3]);
+        assert_eq!(lengths(16, 6, 4), [6, 6, 4]);
+        assert_eq!(lengths(11, 6, 4), [6, 5]);
+        assert_eq!(lengths(3, 6, 4), [3]);
+        assert_eq!(lengths(1, 1, 4), [1]);
+        assert_eq!(lengths(0, 6, 4), []);
+        let pieces: Vec<_> = Pieces::full(13, 6, 4).iter().collect();
+        assert_eq!(pieces, [0..6, 6..10, 10..13]);
     }
 }
