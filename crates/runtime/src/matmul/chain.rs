@@ -5,6 +5,10 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::lanes::{Float, Lanes};
+use super::limits::{
+    BLOCK_ROWS, BLOCK_STEPS, FAR_APART, FEWEST_PACKED_ROWS, HOT_BYTES, LARGE_OPERAND, VECTORS_FOR_ROWS,
+    vectors_for_steps,
+};
 use super::pack::{self, View};
 use super::scratch::Scratch;
 use super::split::Pieces;
@@ -13,20 +17,6 @@ use super::task::Task;
 use super::tile::{self, Even, Shape, Tile};
 use std::ops::Range;
 use std::ptr;
-
-/// Steps along `k` in a block: a panel of the right operand this deep stays near the processor.
-const BLOCK_STEPS: usize = 128;
-/// Rows in a block, and the fewest of them where a block shares the cost of packing.
-const BLOCK_ROWS: usize = 256;
-const FEWEST_PACKED_ROWS: usize = 64;
-/// Vectors of columns from which on a left operand with its rows far apart is copied for them.
-const VECTORS_FOR_ROWS: usize = 48;
-/// Bytes of the result in a block that an epilogue is to find in the second-level cache.
-const HOT_BYTES: usize = 64 << 10;
-/// Lines further apart than this, in bytes, cost a page of the address cache each and compete for places of the cache.
-const FAR_APART: usize = 2048;
-/// Bytes of a left operand whose rows come from far.
-const LARGE_OPERAND: usize = 4 << 20;
 
 /// Computes the rows and columns of a task.
 ///
@@ -157,21 +147,6 @@ impl Blocking {
         let left = if self.packs_left { pack::left_elements::<L>(self.rows, self.steps) } else { 0 };
         let right = if self.packs_right { pack::right_elements::<L>(self.steps) } else { 0 };
         left + right
-    }
-}
-
-/// Vectors of columns from which on a left operand of so many steps, so many bytes apart, is copied for them.
-#[inline(always)]
-fn vectors_for_steps(apart: usize, steps: usize) -> usize {
-    if apart.is_multiple_of(1024) && steps > 8 {
-        // The places of the first cache for such lines are few.
-        6
-    } else if apart >= FAR_APART && steps >= 64 {
-        12
-    } else if steps > BLOCK_STEPS {
-        32
-    } else {
-        usize::MAX
     }
 }
 

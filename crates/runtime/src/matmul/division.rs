@@ -1,33 +1,11 @@
 //! How a product is divided into tasks. Nothing in here changes a bit of the result.
 
+use super::limits::{
+    FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROWS_OF_GROUPS, ROWS_OF_LINES,
+    SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, WIDE_BYTES, WORTH_A_TASK,
+};
 use super::{Element, How, MatMul, Order};
 use crate::cpu::Path;
-
-/// Multiply-adds that are worth a task: about a microsecond; waking a worker costs half of that.
-const WORTH_A_TASK: usize = 32 * 1024;
-/// Multiply-adds beyond which claiming a task costs nothing; smaller tasks leave less to wait for at the end.
-const LARGE_TASK: usize = 1 << 19;
-/// Rows, and multiply-adds of a matrix, from which on it pays to pack the right operand once for all rows.
-const SHARING_ROWS: usize = 128;
-const SHARING_WORK: usize = 1 << 22;
-/// Rows and steps from which on that pays for few columns, too: they lie close, and packing saves partial sums and conflicts.
-const SHARING_ROWS_OF_FEW: usize = 256;
-const SHARING_STEPS_OF_FEW: usize = 129;
-/// Steps along `k` that are packed at a time.
-const PACKED_STEPS: usize = 512;
-/// Bytes of a packed block that a thread finds near, and threads that have columns of their own in a block, at most: it has
-/// as many times these bytes.
-const NEAR_BYTES: usize = 1 << 20;
-const MOST_SHARES: usize = 4;
-/// Bytes of a packed block where rows of the left operand are copied: for each block anew, so blocks are as wide as the
-/// last cache of most processors allows, and all threads use all columns.
-const WIDE_BYTES: usize = 4 << 20;
-/// Columns of a task at least; those of a task that packs for itself are whole panels on all paths.
-const FEWEST_COLUMNS: usize = 128;
-const PANEL_COLUMNS: usize = 64;
-/// Rows of a task are whole groups of the widest tiles, and whole cache lines of a left operand whose rows are adjacent.
-const ROWS_OF_GROUPS: usize = 12;
-const ROWS_OF_LINES: usize = 48;
 
 /// What is divided among the threads.
 #[derive(Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod element;
 mod integer;
 mod lane_order;
 mod lanes;
+mod limits;
 mod pack;
 mod scratch;
 mod shared;

@@ -3,11 +3,9 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::lanes::Lanes;
+use super::limits::AHEAD;
 use super::split::Pieces;
 use super::tile::Shape;
-
-/// Steps that are fetched before they are copied, where they lie too far apart for the processor to see what comes.
-const AHEAD: isize = 16;
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy)]

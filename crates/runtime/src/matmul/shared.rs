@@ -6,14 +6,12 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::division::Blocks;
+use super::limits::STEPS_TO_PACK;
 use super::scratch::Scratch;
 use super::split::Pieces;
 use super::task::{How, Operands, Task};
 use super::{Element, MatMul, first_fault, in_parallel};
 use std::ops::Range;
-
-/// Steps that a task packs.
-const PACKED_STEPS: usize = 64;
 
 /// Computes a product.
 ///
@@ -92,7 +90,7 @@ impl<T: Element> Block<'_, T> {
 
     unsafe fn pack(&self, room: &Room<T>) {
         let path = self.how.path.or_best();
-        let pieces = Pieces::of(self.steps.len(), PACKED_STEPS);
+        let pieces = Pieces::of(self.steps.len(), STEPS_TO_PACK);
         in_parallel(self.how.threads, self.shares() * pieces.count, &|idx| {
             let (columns, packed) = self.share(idx / pieces.count, room);
             let piece = pieces.get(idx % pieces.count);
