@@ -57,6 +57,29 @@ fn a_list_that_grows_by_one() {
 }
 
 #[test]
+fn what_is_relaxed_is_carried_without_a_trace_as_in_one() {
+    // One loop after the other, the first of no rounds for some, and beside it the same tensor, which is not relaxed.
+    let grown = |n: &Tensor| {
+        let x = n.cast(F32).reshape([1]) * 0.5;
+        let (list, kept) = for_range(n, (relax(&x, spec!(f32[None])), x.clone()), |i, (list, kept)| {
+            (concat(&[&list, &(&kept + i.cast(F32))], 0), kept)
+        });
+        let doubled = for_range(2, list, |_, list| concat(&[&list, &list], 0));
+        vec![doubled, kept]
+    };
+    let answered = check(grown, &[tensor(2), tensor(0), tensor(-1)]);
+    assert_eq!(answered[0][0].to_vec::<f32>().unwrap(), [1., 1., 2., 1., 1., 2., 1., 1., 2., 1., 1., 2.]);
+    assert_eq!(shapes(&answered[1]), ["[4]", "[1]"]);
+    let tape = GradientTape::new();
+    let x = tensor([2.0, 3.0]);
+    tape.watch(&x);
+    let y = for_range(3, relax(&x, spec!(f32[None])), |_, list| concat(&[&list, &x], 0)).square().sum(..);
+    assert_eq!(tape.gradient(&y, &x).to_vec::<f32>().unwrap(), [16.0, 24.0]);
+    let narrower = for_range(2, relax(tensor([1.0]), spec!(f32[1])), |_, list| concat(&[&list, &list], 0));
+    assert!(narrower.error().unwrap().to_string().contains("cannot become"), "{narrower:?}");
+}
+
+#[test]
 fn one_trace_serves_all_lengths() {
     let f = Function::new(|n: &Tensor| counted(n).1);
     for n in [3, 0, 100, 1] {

@@ -8,7 +8,7 @@ use std::{
 use tracelift_ir::{TensorType, Value};
 use tracelift_tensor::{Array, DType, Element, Error, Origin, Result, Shape};
 
-use crate::{scope, trace, variable::VariableData};
+use crate::{TensorSpec, scope, trace, variable::VariableData};
 
 /// A handle to numbers; immutable and cheap to clone.
 ///
@@ -47,7 +47,7 @@ pub(crate) enum Handle {
     Live(Arc<VariableData>),
     /// The error that kept it from being made.
     Failed(Arc<Poison>),
-    /// Holds its data, which gradient tapes have seen being computed.
+    /// Holds its data, which gradient tapes have seen being computed, or which loops may carry in other shapes.
     Recorded(Arc<Recorded>),
 }
 
@@ -57,6 +57,8 @@ pub(crate) struct Recorded {
     pub(crate) record: u64,
     pub(crate) value: Value,
     pub(crate) array: Array,
+    /// As what loops carry it, if it was relaxed.
+    pub(crate) relaxed: Option<TensorSpec>,
 }
 
 /// A value of the graph that a trace builds.

@@ -19,6 +19,7 @@ use crate::{
 pub(crate) use node::{push_call, push_cond, push_while};
 pub use options::{ShapeInvariant, ShapeInvariants, WhileLoop, switch_case};
 pub use range::{IntoTensorRange, TensorRange, range_t};
+use relaxed::Marks;
 pub use relaxed::relax;
 pub(crate) use relaxed::{CarriedTypes, begins_otherwise};
 pub use scan::{map_fn, scan, scan_reverse};
@@ -49,12 +50,13 @@ fn loop_with<S: Tree>(
     body: impl FnOnce(S) -> S,
 ) -> S {
     let origin = scope::origin();
-    in_trace("while_loop", || {
+    let marks = Marks::of(&init, specs);
+    marks.on(in_trace("while_loop", || {
         push_loop(specs, &init, condition, body, &origin).unwrap_or_else(|error| {
             trace::record(&error);
             poisoned(&init, &error)
         })
-    })
+    }))
 }
 
 /// `for i in 0..n { state = body(i, state) }` as a loop of the graph; `n` is a number or an integer tensor.

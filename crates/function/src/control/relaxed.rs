@@ -1,18 +1,19 @@
 //! What a loop carries as which type: by default as it is given, else with sizes that may change from round to round.
 
-use tracelift_ir::{TensorType, Value, ops};
+use tracelift_ir::{NodeIndex, TensorType, Value, ops};
 use tracelift_tensor::{Dim, Error, Origin, Result, Shape, Sym};
 
 use crate::{
-    IntoTensor, Tensor, TensorSpec, scope,
-    tensor::Handle,
+    IntoTensor, Tensor, TensorSpec, scope, tape,
+    tensor::{Handle, Recorded},
     trace::{self, Region},
+    tree::{Leaves, Tree, with_tensors},
 };
 
 /// A tensor that loops of the graph may carry in other shapes, where the spec says `None`.
 ///
 /// A loop carries values of fixed shape, unless they begin as such a tensor. What comes out of the loop has the shape of
-/// the last round, and may be carried by another one in the same way. While nothing is traced it is just the tensor.
+/// the last round, and may be carried by another one in the same way. All else takes it as just the tensor.
 ///
 /// ```
 /// use tracelift_function::{Function, Tensor, concat, for_range, relax, spec, tensor};
@@ -42,13 +43,51 @@ pub fn relax(tensor: impl IntoTensor, spec: TensorSpec) -> Tensor {
         let frame = stack.top_frame();
         // A value of its own, so that others that are the same are carried as they were.
         let value = frame.builder.at(origin.clone()).push(ops::Identity, &[value])?;
-        frame.relaxed.insert(value, spec);
+        frame.relaxed.insert(value, spec.clone());
         Ok(frame.tensor(value))
     });
     match marked {
         Some(Ok(marked)) => marked,
         Some(Err(error)) => trace::fail(error, Some(&tensor)),
-        None => tensor,
+        None => carried_by(&tensor, spec),
+    }
+}
+
+/// A tensor with data that loops may carry by a spec; others as they are.
+fn carried_by(tensor: &Tensor, spec: TensorSpec) -> Tensor {
+    let (record, value, array) = match tensor.snapshot().handle {
+        Handle::Eager(array) => (tape::no_record(), Value { node: NodeIndex(0), result: 0 }, array),
+        Handle::Recorded(recorded) => (recorded.record, recorded.value, recorded.array.clone()),
+        _ => return tensor.clone(),
+    };
+    Tensor::recorded(Recorded { record, value, array, relaxed: Some(spec) })
+}
+
+/// The specs of what a loop begins with, of those that have data: what comes out of it is carried in the same way.
+pub(super) struct Marks(Vec<Option<TensorSpec>>);
+
+impl Marks {
+    /// Of the tensors of a state; `specs` are those that the loop was given, for some of them.
+    pub(super) fn of<S: Tree>(init: &S, specs: &[Option<TensorSpec>]) -> Marks {
+        if trace::is_active() {
+            return Marks(vec![]);
+        }
+        let tensors = Leaves::of(init).into_tensors();
+        let spec = |(n, tensor): (usize, &Tensor)| specs.get(n).cloned().flatten().or_else(|| spec_of(tensor));
+        Marks(tensors.iter().enumerate().map(spec).collect())
+    }
+
+    /// The state after the loop.
+    pub(super) fn on<S: Tree>(self, last: S) -> S {
+        if self.0.iter().all(Option::is_none) {
+            return last;
+        }
+        let tensors = Leaves::of(&last).into_tensors();
+        let marked = |(tensor, spec): (&Tensor, Option<TensorSpec>)| match spec {
+            Some(spec) => carried_by(tensor, spec),
+            None => tensor.clone(),
+        };
+        with_tensors(&last, tensors.iter().zip(self.0).map(marked))
     }
 }
 
@@ -60,6 +99,7 @@ fn spec_of(tensor: &Tensor) -> Option<TensorSpec> {
         Handle::Traced(traced) => {
             trace::with_frame(traced.trace, |frame| frame.relaxed.get(&traced.value).cloned()).flatten()
         }
+        Handle::Recorded(recorded) => recorded.relaxed.clone(),
         _ => None,
     }
 }

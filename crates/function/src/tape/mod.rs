@@ -16,7 +16,7 @@ mod rows;
 
 pub use gradient_tape::{GradientTape, PersistentTape, TapeGradient, Unconnected};
 pub use jacobian::{hessian, jacobian, jvp};
-pub(crate) use record::{evaluate, is_recording, knows, leaf, note, note_call, read, unrecorded, watches};
+pub(crate) use record::{evaluate, is_recording, knows, leaf, no_record, note, note_call, read, unrecorded, watches};
 pub use sources::{AsSource, Sources, Targets};
 
 #[cfg(test)]

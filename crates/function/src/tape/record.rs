@@ -34,6 +34,11 @@ thread_local! {
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// The number of a record that there will never be.
+pub(crate) fn no_record() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Where an array lies: what tells apart two tensors that no operation of the record made.
 #[derive(PartialEq, Eq, Hash)]
 struct Place(usize, DType, Dims);
@@ -308,7 +313,7 @@ impl Record {
     }
 
     fn tensor(&self, value: Value, array: Array) -> Tensor {
-        Tensor::recorded(Recorded { record: self.id, value, array })
+        Tensor::recorded(Recorded { record: self.id, value, array, relaxed: None })
     }
 
     fn lift_recorded(&mut self, recorded: &Recorded) -> Value {
