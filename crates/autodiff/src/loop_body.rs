@@ -82,27 +82,31 @@ impl Backward {
 /// A sum, which began with zeros, and what an iteration adds to it.
 ///
 /// A few rows are added where they belong rather than as an array of zeros with them in it, so that an iteration takes time
-/// for rows.
-fn add_up(b: &mut Builder, sum: Value, dx: Value) -> Result<Value> {
-    let node = b.node(dx);
-    match (&node.op, &node.operands[..]) {
-        (Op::ScatterAdd(scatter), &[into, indices, rows]) if b.is_zeros(into) => {
-            let scatter = *scatter;
-            b.push(scatter, &[sum, indices, rows])
-        }
-        // What came along several ways, of which the last may be none for rows.
-        (Op::Add(_), &[first, second]) if is_rows(b, first) || is_rows(b, second) => {
-            let sum = add_up(b, sum, first)?;
-            add_up(b, sum, second)
-        }
-        _ => b.add(sum, dx),
+/// for rows. What came along several ways is added in their order.
+fn add_up(b: &mut Builder, mut sum: Value, dx: Value) -> Result<Value> {
+    let mut pending = vec![dx];
+    while let Some(dx) = pending.pop() {
+        let node = b.node(dx);
+        sum = match (&node.op, &node.operands[..]) {
+            (Op::ScatterAdd(scatter), &[_, indices, rows]) if is_rows(b, dx) => {
+                let scatter = *scatter;
+                b.push(scatter, &[sum, indices, rows])?
+            }
+            (Op::Add(_), &[first, second]) if is_rows(b, first) || is_rows(b, second) => {
+                pending.extend([second, first]);
+                sum
+            }
+            _ => b.add(sum, dx)?,
+        };
     }
+    Ok(sum)
 }
 
 /// Whether a value is rows among zeros.
 fn is_rows(b: &Builder, value: Value) -> bool {
     let node = b.node(value);
-    matches!(node.op, Op::ScatterAdd(_)) && b.is_zeros(node.operands[0])
+    let is_zeros = |x: Value| b.number_of(x).is_some_and(|x| x == 0.0 && x.is_sign_positive());
+    matches!(node.op, Op::ScatterAdd(_)) && is_zeros(node.operands[0])
 }
 
 /// An item that the body pops of a stack that it was given.

@@ -76,15 +76,16 @@ impl Builder {
         self.push(ops::Select, &[condition, x, y])
     }
 
-    /// Whether a value is known to be +0 everywhere: a constant, perhaps broadcast.
-    pub fn is_zeros(&self, mut value: Value) -> bool {
+    /// The one number that a value is everywhere, if that is known: a rank-0 constant, perhaps broadcast.
+    ///
+    /// A whole number too large for an f64 is none: a neighbour must not pass for it.
+    pub fn number_of(&self, mut value: Value) -> Option<f64> {
         while let Op::Broadcast(_) = self.node(value).op {
             value = self.node(value).operands[0];
         }
-        self.constant_of(value).is_some_and(|array| {
-            let is_zero = |n: usize| array.get_f64(n) == 0.0 && array.get_f64(n).is_sign_positive();
-            array.rank() == 0 && is_zero(0)
-        })
+        let array = self.constant_of(value)?;
+        let exact = || array.dtype() != DType::I64 || array.get_f64(0) as i128 == i128::from(array.get_i64(0));
+        (array.rank() == 0 && exact()).then(|| array.get_f64(0))
     }
 
     /// The array of a constant node.

@@ -2,7 +2,7 @@
 
 use super::rules::RULES;
 use tracelift_ir::{Builder, Laws, Op, Type, Value};
-use tracelift_tensor::{Array, DType, Result};
+use tracelift_tensor::{DType, Result};
 
 /// One equation.
 pub struct Rule {
@@ -69,28 +69,11 @@ impl Site<'_> {
 
     /// The one number that an operand is everywhere, if that is known: a rank-0 constant, perhaps broadcast.
     pub fn number(&self, n: usize) -> Option<f64> {
-        self.number_of(self.x[n])
-    }
-
-    fn number_of(&self, mut value: Value) -> Option<f64> {
-        loop {
-            let node = self.b.node(value);
-            match &node.op {
-                Op::Broadcast(_) => value = node.operands[0],
-                Op::Constant(constant) => return single(constant.value()),
-                _ => return None,
-            }
-        }
+        self.b.number_of(self.x[n])
     }
 
     /// Whether an operand is that very number everywhere; the two zeros are different.
     pub fn is(&self, n: usize, number: f64) -> bool {
         self.number(n).is_some_and(|known| known == number && known.is_sign_negative() == number.is_sign_negative())
     }
-}
-
-/// A whole number too large for an f64 is none: a neighbour must not pass for it.
-fn single(array: &Array) -> Option<f64> {
-    let exact = || array.dtype() != DType::I64 || array.get_f64(0) as i128 == i128::from(array.get_i64(0));
-    (array.rank() == 0 && exact()).then(|| array.get_f64(0))
 }
