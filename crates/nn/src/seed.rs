@@ -11,7 +11,7 @@ use tracelift_function::Result;
 #[derive(Default)]
 struct State {
     seed: u64,
-    /// How many root modules there were since the seed was set.
+    /// The number of the next root module.
     roots: u64,
     /// How many layers had each base name.
     names: IndexMap<String, usize>,
@@ -23,9 +23,13 @@ type Shared = Arc<Mutex<State>>;
 static LATEST: Mutex<Option<Shared>> = Mutex::new(None);
 
 thread_local! {
-    /// What the thread uses since it has set a seed: no other thread's seed changes what it makes.
+    /// What the thread uses since it has set a seed: no seed and no module of another thread changes what it makes.
     static OWN: RefCell<Option<Shared>> = const { RefCell::new(None) };
 }
+
+/// Where the numbers of root modules begin in threads that use another's seed: no module of theirs has the first values
+/// of one of that thread.
+const OF_OTHERS: u64 = 1 << 32;
 
 fn with<R>(change: impl FnOnce(&mut State) -> R) -> R {
     let own = OWN.with_borrow(Clone::clone);
@@ -38,7 +42,8 @@ fn with<R>(change: impl FnOnce(&mut State) -> R) -> R {
 
 /// Begins anew: random streams, first values of weights, shuffling and display names depend on the seed only.
 ///
-/// It holds for this thread, and for all threads that have not set a seed themselves.
+/// It holds for this thread, and for all threads that have not set a seed themselves: those make modules with other
+/// first values than this thread does, and do not change what it makes.
 ///
 /// ```
 /// use tracelift_nn::{Dense, Layer, Module, Tensor, random};
@@ -54,9 +59,9 @@ fn with<R>(change: impl FnOnce(&mut State) -> R) -> R {
 /// ```
 pub fn set_seed(seed: u64) -> Result {
     tracelift_function::random::set_seed(seed)?;
-    let state = Arc::new(Mutex::new(State { seed, ..State::default() }));
-    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
-    OWN.set(Some(state));
+    let state = |roots: u64| Some(Arc::new(Mutex::new(State { seed, roots, ..State::default() })));
+    *LATEST.lock().unwrap_or_else(PoisonError::into_inner) = state(OF_OTHERS);
+    OWN.set(state(0));
     Ok(())
 }
 
@@ -85,6 +90,15 @@ pub(crate) fn next_name(base: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_without_a_seed_do_not_count_for_those_with_one() {
+        set_seed(5).unwrap();
+        assert_eq!((next_root(), next_name("dense")), (0, "dense".to_owned()));
+        // Other tests set seeds, too, but count in threads of their own.
+        std::thread::spawn(|| assert!(next_root() >= OF_OTHERS && !next_name("dense").is_empty())).join().unwrap();
+        assert_eq!((next_root(), next_name("dense")), (1, "dense_1".to_owned()));
+    }
 
     #[test]
     fn threads_that_set_a_seed_count_for_themselves() {
