@@ -192,56 +192,71 @@ impl<T: Float> Block<T> {
                     pack::left::<L>(self.a.from(0, steps.start), groups, steps.len(), scratch);
                     panel_scratch = scratch.add(pack::left_elements::<L>(blocking.rows, blocking.steps));
                 }
-                // What was packed for all is read again and again from the second-level cache;
-                // what is packed here, or lies where it is, is used while it is near.
-                let (outer, inner) =
-                    if self.packed.is_some() { (groups.count, panels.count) } else { (panels.count, groups.count) };
-                for outer_idx in 0..outer {
-                    for inner_idx in 0..inner {
-                        let (panel_idx, group) =
-                            if self.packed.is_some() { (inner_idx, outer_idx) } else { (outer_idx, inner_idx) };
-                        let (rows, panel) = (groups.get(group), Panel::new::<L>(panels.get(panel_idx), self.columns));
+                // What was packed for all is read again and again from the second-level cache by a few rows after the
+                // other; what is packed here, or lies where it is, is used by all of them while it is near.
+                let is_shared = self.packed.is_some();
+                let mut first = 0;
+                while first < groups.count {
+                    let end = if is_shared { first + 1 } else { groups.count };
+                    let mut panel_idx = 0;
+                    while panel_idx < panels.count {
+                        let panel = Panel::new::<L>(panels.get(panel_idx), self.columns);
                         let packed_row = (panel.vectors * L::WIDTH) as isize;
                         let mut b = self.b.from(steps.start, panel.column);
                         if let Some(packed) = self.packed {
                             b = View { first: packed.add(panel.column * steps.len()), row: packed_row, col: 1 };
                         } else if blocking.packs_right {
-                            if inner_idx == 0 {
-                                pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
-                            }
+                            pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
                             b = View { first: panel_scratch, row: packed_row, col: 1 };
                         }
-                        let a = match &offsets {
-                            Some(_) => self.a,
-                            None if blocking.packs_left => pack::packed_left::<L>(scratch, group, steps.len()),
-                            None => self.a.from(rows.start, steps.start),
-                        };
-                        if blocking.fetches_rows && group + 1 < groups.count {
-                            // The rows of the next group, a part with each panel.
-                            let part = Pieces::of(steps.len(), steps.len().div_ceil(panels.count)).get(panel_idx);
-                            for row in groups.get(group + 1) {
-                                fetch::<L>(self.a.from(row, steps.start).first, part.clone());
-                            }
-                        }
-                        let tile = Tile {
-                            k: steps.len(),
-                            a: a.first,
-                            b: b.first,
-                            b_row: b.row,
-                            b_is_whole: self.packed.is_some() || blocking.packs_right,
-                            c: self.c.add(rows.start * self.c_row + panel.column),
-                            c_row: self.c_row,
-                            begins: steps.start == 0,
-                        };
                         let (vectors, tail_lanes) = (panel.vectors, panel.tail_lanes::<L>());
-                        match &offsets {
-                            Some(Offsets { rows: from, steps, .. }) => {
-                                let left = Table::of(&from[rows.clone()], steps);
-                                tile::compute::<L, _>(&tile, left, rows.len(), vectors, tail_lanes);
+                        let to_the_right = match is_shared && !blocking.fetches_rows && tail_lanes == L::WIDTH {
+                            true => panels.alike(panel_idx, self.columns / L::WIDTH / vectors),
+                            false => 1,
+                        };
+                        let mut group = first;
+                        while group < end {
+                            let rows = groups.get(group);
+                            let (a, below) = match &offsets {
+                                Some(_) => (self.a, 0),
+                                None if blocking.packs_left => pack::packed_left::<L>(scratch, group, steps.len()),
+                                None => (self.a.from(rows.start, steps.start), rows.len() as isize * self.a.row),
+                            };
+                            if blocking.fetches_rows && group + 1 < groups.count {
+                                // The rows of the next group, a part with each panel.
+                                let part = Pieces::of(steps.len(), steps.len().div_ceil(panels.count)).get(panel_idx);
+                                for row in groups.get(group + 1) {
+                                    fetch::<L>(self.a.from(row, steps.start).first, part.clone());
+                                }
                             }
-                            None => tile::compute::<L, _>(&tile, Even::of(&a), rows.len(), vectors, tail_lanes),
+                            let downwards = groups.alike(group, end);
+                            let tile = Tile {
+                                count: downwards.max(to_the_right),
+                                goes_right: to_the_right > 1,
+                                k: steps.len(),
+                                a: a.first,
+                                b: b.first,
+                                b_row: b.row,
+                                b_is_whole: is_shared || blocking.packs_right,
+                                c: self.c.add(rows.start * self.c_row + panel.column),
+                                c_row: self.c_row,
+                                begins: steps.start == 0,
+                            };
+                            match &offsets {
+                                Some(Offsets { rows: from, steps, .. }) => {
+                                    let left = Table::of(&from[rows.start..], steps);
+                                    tile::compute::<L, _>(&tile, left, rows.len(), vectors, tail_lanes);
+                                }
+                                None => {
+                                    let left = Even::of(&a, below);
+                                    tile::compute::<L, _>(&tile, left, rows.len(), vectors, tail_lanes);
+                                }
+                            }
+                            group += downwards;
                         }
+                        panel_idx += to_the_right;
                     }
+                    first = end;
                 }
             }
         }

@@ -54,7 +54,19 @@ impl Division {
         if is_chain && how.epilogue.is_none() && spec.b.col != 1 && spec.n >= 2 * PANEL_COLUMNS {
             return Division::Columns(spec.n.div_ceil(tasks).next_multiple_of(PANEL_COLUMNS));
         }
-        Division::Rows(rows.div_ceil(tasks).next_multiple_of(8).max(WORTH_A_TASK.div_ceil(per_row)))
+        Division::Rows(rows_of_task(spec, tasks).max(WORTH_A_TASK.div_ceil(per_row)))
+    }
+}
+
+/// Rows of a task, if there are to be so many tasks or somewhat more: whole matrices, or what leaves no tile half empty.
+fn rows_of_task(spec: &MatMul, tasks: usize) -> usize {
+    let rows = spec.rows().div_ceil(tasks);
+    if spec.batch > 1 && rows >= spec.m {
+        rows.next_multiple_of(spec.m.max(1))
+    } else if rows >= ROWS_OF_LINES {
+        rows - rows % ROWS_OF_LINES
+    } else {
+        rows.next_multiple_of(8)
     }
 }
 
@@ -93,6 +105,8 @@ mod tests {
         assert_eq!(divide(MatMul::row_major(32, 784, 100), 1), Division::Rows(32));
         assert_eq!(divide(MatMul::row_major(32, 100, 784).with_b_transposed(), 2), Division::Columns(128));
         assert_eq!(divide(MatMul::row_major(0, 0, 0), 2), Division::Rows(0));
+        assert_eq!(divide(MatMul::row_major(784, 32, 100).with_a_transposed(), 2), Division::Rows(96));
+        assert_eq!(divide(MatMul::row_major(60, 64, 48).with_batch(20), 2), Division::Rows(180));
         assert_eq!(Division::of::<i32>(&MatMul::row_major(999, 999, 999), &How::default()), Division::Rows(999));
     }
 

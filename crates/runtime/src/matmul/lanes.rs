@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::tile::Shape;
+use super::tile::{self, Left, Shape, Tile};
 use std::ops::Add;
 
 /// A float type that vectors are made of.
@@ -57,6 +57,17 @@ pub(super) trait Lanes: Copy {
     /// Fetches the line of an address, which need not be valid.
     #[inline(always)]
     fn prefetch(_: *const Self::Float) {}
+    /// [`tile::compute_sized`] as a function of its own: no register and no address of what calls it is in its way.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+        tile: &Tile<Self::Float>,
+        left: A,
+        rows: usize,
+        tail_lanes: usize,
+    );
     /// All lanes +0.0.
     unsafe fn zero() -> Self;
     /// All lanes `x`.
@@ -94,6 +105,16 @@ impl<T: Float> Lanes for Portable<T> {
     const WIDE: Shape = Shape { rows: 4, vectors: 2 };
     const TAILS_COST: bool = false;
 
+    #[inline(never)]
+    unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+        tile: &Tile<T>,
+        left: A,
+        rows: usize,
+        tail_lanes: usize,
+    ) {
+        // SAFETY: handed on from the caller.
+        unsafe { tile::compute_sized::<Self, A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+    }
     #[inline(always)]
     unsafe fn tail(lanes: usize) -> usize {
         lanes

@@ -103,16 +103,21 @@ pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps:
     }
 }
 
-/// The copy of a group of rows that [`left`] has made.
+/// The copy of a group of rows that [`left`] has made, and how far after it that of the next one is.
 ///
 /// # Safety
 ///
 /// It must have made one of this group and so many steps.
 #[inline(always)]
-pub(super) unsafe fn packed_left<L: Lanes>(copies: *const L::Float, group: usize, steps: usize) -> View<L::Float> {
+pub(super) unsafe fn packed_left<L: Lanes>(
+    copies: *const L::Float,
+    group: usize,
+    steps: usize,
+) -> (View<L::Float>, isize) {
+    let pitch = group_pitch::<L>(steps);
     // SAFETY: handed on from the caller.
-    let first = unsafe { copies.add(group * group_pitch::<L>(steps)) };
-    View { first, row: 1, col: left_pitch::<L>() as isize }
+    let first = unsafe { copies.add(group * pitch) };
+    (View { first, row: 1, col: left_pitch::<L>() as isize }, pitch as isize)
 }
 
 /// Copies a panel of the right operand, `steps` by `columns`, into rows of `vectors`.

@@ -42,6 +42,15 @@ impl Pieces {
         start..self.extent.min(start + self.length + if idx < self.longer { self.by } else { 0 })
     }
 
+    /// How many pieces are as long as this one, from it on and before another one.
+    #[inline(always)]
+    pub(super) fn alike(self, idx: usize, end: usize) -> usize {
+        let alike = if idx < self.longer { end.min(self.longer) } else { end };
+        // The last piece may be cut.
+        let is_cut = alike == self.count && self.get(alike - 1).len() < self.get(idx).len();
+        alike - idx - usize::from(is_cut)
+    }
+
     #[inline(always)]
     pub(super) fn iter(self) -> impl Iterator<Item = Range<usize>> {
         (0..self.count).map(move |idx| self.get(idx))
@@ -76,5 +85,18 @@ mod tests {
         assert_eq!(lengths(0, 6, 4), []);
         let pieces: Vec<_> = Pieces::full(13, 6, 4).iter().collect();
         assert_eq!(pieces, [0..6, 6..10, 10..13]);
+    }
+
+    #[test]
+    fn neighbours_of_one_length_are_counted() {
+        for pieces in [Pieces::full(30, 8, 4), Pieces::full(21, 6, 4), Pieces::full(16, 6, 4), Pieces::of(30, 8)] {
+            for end in 1..=pieces.count {
+                for idx in 0..end {
+                    let length = |idx| pieces.get(idx).len();
+                    let expected = (idx..end).take_while(|at| length(*at) == length(idx)).count();
+                    assert_eq!(pieces.alike(idx, end), expected);
+                }
+            }
+        }
     }
 }

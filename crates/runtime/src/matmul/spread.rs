@@ -87,6 +87,11 @@ impl Left for Table<'_> {
     const IS_SPREAD: bool = true;
 
     #[inline(always)]
+    fn go_down(&mut self, rows: usize) {
+        self.rows = &self.rows[rows.min(self.rows.len())..];
+    }
+
+    #[inline(always)]
     fn row(&self, row: usize) -> usize {
         self.rows[row]
     }

@@ -1,4 +1,4 @@
-//! The innermost piece of a product: a tile of the result held in registers while `k` runs.
+//! The innermost piece of a product: tiles of the result, each held in registers while `k` runs.
 
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 #![expect(clippy::needless_range_loop, reason = "iterators are functions of their own in each of hundreds of tiles")]
@@ -6,9 +6,14 @@
 use super::lanes::Lanes;
 use super::pack::View;
 
-/// A tile: some rows of the left operand times some vectors of columns of the right one.
+/// A tile: some rows of the left operand times some vectors of columns of the right one; and tiles of the same size below
+/// it or beside it, since what a tile takes to begin and to end is as much as several steps.
 #[derive(Clone, Copy)]
 pub(super) struct Tile<T> {
+    /// How many there are, at least one.
+    pub count: usize,
+    /// Whether they have the same rows, and panels one behind the other; else the same columns.
+    pub goes_right: bool,
     /// Steps along `k`.
     pub k: usize,
     /// What the elements of the left operand are counted from.
@@ -34,6 +39,9 @@ pub(super) trait Left: Copy {
     /// Where a row is.
     fn row(&self, row: usize) -> usize;
 
+    /// Goes on to the tile below one of so many rows, at its first step.
+    fn go_down(&mut self, rows: usize);
+
     /// Where a step is in every row, and goes on to the next one.
     ///
     /// # Safety
@@ -49,20 +57,22 @@ pub(super) trait Left: Copy {
 /// another thread shares.
 const ROUND: usize = 4;
 
-/// Rows and steps are evenly spaced.
+/// Rows and steps are evenly spaced, and so are tiles.
 #[derive(Clone, Copy)]
 pub(super) struct Even {
     row: isize,
     step: usize,
+    tile: usize,
     at: usize,
 }
 
 impl Even {
-    /// The rows and columns of a matrix.
+    /// The rows and columns of a matrix, with the rows of one tile so many elements after those of the one above.
     #[inline(always)]
-    pub(super) fn of<T>(view: &View<T>) -> Even {
+    pub(super) fn of<T>(view: &View<T>, tile: isize) -> Even {
         let bytes = |elements: isize| elements.wrapping_mul(size_of::<T>() as isize);
-        Even { row: bytes(view.row), step: bytes(view.col).cast_unsigned(), at: 0 }
+        let [step, tile] = [view.col, tile].map(|elements| bytes(elements).cast_unsigned());
+        Even { row: bytes(view.row), step, tile, at: 0 }
     }
 }
 
@@ -72,6 +82,11 @@ impl Left for Even {
     #[inline(always)]
     fn row(&self, row: usize) -> usize {
         self.row.wrapping_mul(row as isize).cast_unsigned()
+    }
+
+    #[inline(always)]
+    fn go_down(&mut self, _: usize) {
+        self.at = self.at.wrapping_add(self.tile);
     }
 
     #[inline(always)]
@@ -153,7 +168,7 @@ impl Shape {
     }
 }
 
-/// Computes a tile of `rows × vectors`, of which the last vector has `tail_lanes`, at least one.
+/// Computes tiles of `rows × vectors`, of which the last vector has `tail_lanes`, at least one.
 ///
 /// # Safety
 ///
@@ -172,7 +187,7 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
             match (Shape::rows_for::<L, A>(rows, vectors), vectors) {
                 // SAFETY: handed on from the caller.
                 $($(($rows, $vectors) => unsafe {
-                    compute_sized::<L, A, $rows, $vectors, $whole>(tile, left, rows, tail_lanes);
+                    L::tile::<A, $rows, $vectors, $whole>(tile, left, rows, tail_lanes);
                 },)*)*
                 _ => unreachable!("no tile has {rows} rows of {vectors} vectors"),
             }
@@ -197,8 +212,12 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
 /// `WHOLE` says that all lanes of the right operand are read: a mask would take the time of a multiply-add.
 ///
 /// Rows beyond the last are the last once more, so few shapes serve all numbers of rows.
+///
+/// # Safety
+///
+/// As for [`compute`].
 #[inline(always)]
-unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
     tile: &Tile<L::Float>,
     mut left: A,
     rows: usize,
@@ -214,66 +233,84 @@ unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usi
     let is_full = tail_lanes == L::WIDTH;
     let last = rows - 1;
     // SAFETY: every address below is one of an element that the caller vouches for:
-    // row < rows, column < VECTORS * WIDTH within the tail, step < k.
+    // row < rows, column < VECTORS * WIDTH within the tail, step < k, of a tile that there is.
     unsafe {
         let tail = L::tail(tail_lanes);
-        let mut acc = [[L::zero(); VECTORS]; ROWS];
-        let mut first = [tile.a; ROWS];
-        for row in 0..ROWS {
-            first[row] = tile.a.with_addr(L::kept(tile.a.wrapping_byte_add(left.row(row.min(last))).addr()));
-            if !tile.begins {
-                acc[row] = load_row::<L, VECTORS>(tile.c.add(row.min(last) * tile.c_row), tail, is_full);
-            }
-        }
-        let (mut b, mut steps) = (tile.b, L::kept(tile.k));
         let size = size_of::<L::Float>();
         let b_row = L::kept(tile.b_row.cast_unsigned().wrapping_mul(size));
-        // Closures would not have the instructions of `L`.
-        macro_rules! step {
-            ($at:expr, $b:expr) => {
-                step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, $b, tail);
+        let mut first = [tile.a; ROWS];
+        let (mut panel, mut top) = (tile.b, tile.c);
+        // From one row of the result to the next, of which the last is its own next.
+        macro_rules! for_each_row {
+            (|$row:ident, $c:ident| $do:expr) => {
+                let mut $c = top;
+                for $row in 0..ROWS {
+                    $do;
+                    $c = $c.wrapping_add(if $row < last { tile.c_row } else { 0 });
+                }
             };
         }
-        macro_rules! advance {
-            ($rows:expr) => {
-                b = tile.b.with_addr(L::kept(b.addr().wrapping_add(b_row.wrapping_mul($rows))));
-            };
-        }
-        if const { ROWS * VECTORS == L::WIDE.rows * L::WIDE.vectors && ROWS * VECTORS >= 12 } {
-            if tile.b_is_whole && !tile.begins {
-                // The partial sums of the next panel.
+        for count in 0..tile.count {
+            if A::IS_SPREAD || count == 0 {
                 for row in 0..ROWS {
-                    L::prefetch(tile.c.wrapping_add(row.min(last) * tile.c_row + VECTORS * L::WIDTH));
+                    first[row] = tile.a.with_addr(L::kept(tile.a.wrapping_byte_add(left.row(row.min(last))).addr()));
                 }
             }
-            // Four rows of the right operand by two strides, so that one addition leads to the next four.
-            let three_rows = L::kept(b_row.wrapping_mul(3));
-            macro_rules! round {
-                ($first:expr, $second:expr, $third:expr, $fourth:expr) => {
-                    step!($first, b);
-                    step!($second, b.wrapping_byte_add(b_row));
-                    step!($third, b.wrapping_byte_add(b_row.wrapping_mul(2)));
-                    step!($fourth, b.wrapping_byte_add(three_rows));
-                    advance!(ROUND);
-                    steps -= ROUND;
+            let mut acc = [[L::zero(); VECTORS]; ROWS];
+            if !tile.begins {
+                for_each_row!(|row, c| acc[row] = load_row::<L, VECTORS>(c, tail, is_full));
+            }
+            let (mut at, mut b, mut steps) = (left, panel, L::kept(tile.k));
+            // Closures would not have the instructions of `L`.
+            macro_rules! step {
+                ($at:expr, $b:expr) => {
+                    step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, $b, tail);
                 };
             }
-            while steps >= ROUND
-                && let Some(at) = left.next_adjacent::<L>(size)
-            {
-                round!(at, at.wrapping_add(size), at.wrapping_add(2 * size), at.wrapping_add(3 * size));
+            macro_rules! advance {
+                ($rows:expr) => {
+                    b = tile.b.with_addr(L::kept(b.addr().wrapping_add(b_row.wrapping_mul($rows))));
+                };
             }
-            while steps >= ROUND {
-                round!(left.next::<L>(), left.next::<L>(), left.next::<L>(), left.next::<L>());
+            if const { ROWS * VECTORS == L::WIDE.rows * L::WIDE.vectors && ROWS * VECTORS >= 12 } {
+                if tile.b_is_whole && !tile.begins {
+                    // The partial sums of the next panel.
+                    for_each_row!(|row, c| L::prefetch(c.wrapping_add(VECTORS * L::WIDTH)));
+                }
+                // Four rows of the right operand by two strides, so that one addition leads to the next four.
+                let three_rows = L::kept(b_row.wrapping_mul(3));
+                macro_rules! round {
+                    ($first:expr, $second:expr, $third:expr, $fourth:expr) => {
+                        step!($first, b);
+                        step!($second, b.wrapping_byte_add(b_row));
+                        step!($third, b.wrapping_byte_add(b_row.wrapping_mul(2)));
+                        step!($fourth, b.wrapping_byte_add(three_rows));
+                        advance!(ROUND);
+                        steps -= ROUND;
+                    };
+                }
+                while steps >= ROUND
+                    && let Some(at) = at.next_adjacent::<L>(size)
+                {
+                    round!(at, at.wrapping_add(size), at.wrapping_add(2 * size), at.wrapping_add(3 * size));
+                }
+                while steps >= ROUND {
+                    round!(at.next::<L>(), at.next::<L>(), at.next::<L>(), at.next::<L>());
+                }
             }
-        }
-        while steps > 0 {
-            step!(left.next::<L>(), b);
-            advance!(1);
-            steps -= 1;
-        }
-        for row in 0..ROWS {
-            store_row::<L, VECTORS>(acc[row], tile.c.add(row.min(last) * tile.c_row), tail, is_full);
+            while steps > 0 {
+                step!(at.next::<L>(), b);
+                advance!(1);
+                steps -= 1;
+            }
+            for_each_row!(|row, c| store_row::<L, VECTORS>(acc[row], c, tail, is_full));
+            if tile.goes_right {
+                panel = panel.wrapping_add(tile.k * VECTORS * L::WIDTH);
+                top = top.wrapping_add(VECTORS * L::WIDTH);
+            } else {
+                left.go_down(rows);
+                top = top.wrapping_add(rows * tile.c_row);
+            }
         }
     }
 }

@@ -2,14 +2,14 @@
 
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 
-use super::{Lanes, Shape};
+use super::{Lanes, Left, Shape, Tile, tile};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
 /// One vector type: the instructions that it has and, where it takes more than one, how to say it.
 macro_rules! lanes {
     (
-        $vector:ty: $width:literal of $float:ty, tiles of $tall_rows:literal x $tall_vectors:literal and $wide_rows:literal x $wide_vectors:literal;
+        $features:literal $vector:ty: $width:literal of $float:ty, tiles of $tall_rows:literal x $tall_vectors:literal and $wide_rows:literal x $wide_vectors:literal;
         $zero:ident $splat:ident $load:ident $store:ident $mul_add:ident $add:ident;
         tail($lanes:ident) -> $tail:ty = $make_tail:expr;
         load_tail($from:ident, $load_mask:ident) = $load_tail:expr;
@@ -25,6 +25,26 @@ macro_rules! lanes {
             const TALL: Shape = Shape { rows: $tall_rows, vectors: $tall_vectors };
             const WIDE: Shape = Shape { rows: $wide_rows, vectors: $wide_vectors };
 
+            unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+                tile: &Tile<$float>,
+                left: A,
+                rows: usize,
+                tail_lanes: usize,
+            ) {
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                unsafe fn compute<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+                    tile: &Tile<$float>,
+                    left: A,
+                    rows: usize,
+                    tail_lanes: usize,
+                ) {
+                    // SAFETY: handed on from the caller.
+                    unsafe { tile::compute_sized::<$vector, A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+                }
+                // SAFETY: as above; the caller's path has the instructions.
+                unsafe { compute::<A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+            }
             #[inline(always)]
             unsafe fn tail($lanes: usize) -> $tail {
                 // SAFETY: the caller's path has the instructions.
@@ -102,7 +122,7 @@ macro_rules! lanes {
 }
 
 lanes! {
-    __m512: 16 of f32, tiles of 8 x 3 and 6 x 4;
+    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512: 16 of f32, tiles of 8 x 3 and 6 x 4;
     _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps _mm512_add_ps;
     tail(lanes) -> __mmask16 = _cvtu32_mask16((1 << lanes) - 1);
     load_tail(from, tail) = _mm512_maskz_loadu_ps(tail, from);
@@ -112,7 +132,7 @@ lanes! {
     load_transposed = transposed_f32x16;
 }
 lanes! {
-    __m512d: 8 of f64, tiles of 8 x 3 and 6 x 4;
+    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512d: 8 of f64, tiles of 8 x 3 and 6 x 4;
     _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd _mm512_add_pd;
     tail(lanes) -> __mmask8 = _cvtu32_mask8((1 << lanes) - 1);
     load_tail(from, tail) = _mm512_maskz_loadu_pd(tail, from);
@@ -122,7 +142,7 @@ lanes! {
     load_transposed = transposed_f64x8;
 }
 lanes! {
-    __m256: 8 of f32, tiles of 6 x 2 and 6 x 2;
+    "avx2,fma" __m256: 8 of f32, tiles of 6 x 2 and 6 x 2;
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps _mm256_add_ps;
     tail(lanes) -> Some256 = Some256 {
         mask: _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
@@ -135,7 +155,7 @@ lanes! {
     load_transposed = transposed_f32x8;
 }
 lanes! {
-    __m256d: 4 of f64, tiles of 6 x 2 and 6 x 2;
+    "avx2,fma" __m256d: 4 of f64, tiles of 6 x 2 and 6 x 2;
     _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd _mm256_add_pd;
     tail(lanes) -> Some256 = Some256 {
         mask: _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
