@@ -17,7 +17,7 @@ use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -229,11 +229,16 @@ impl Pool {
 impl Lease {
     fn run(self, threads: usize, tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
         let pool = self.0;
+        let mut workers = match pool.workers.try_lock() {
+            Ok(workers) => workers,
+            Err(TryLockError::Poisoned(workers)) => workers.into_inner(),
+            // Only who owns the pool locks them, so this is a child that was forked while another thread did.
+            Err(TryLockError::WouldBlock) => return run_alone(tiles, tile),
+        };
         // SAFETY: only the lifetime is forgotten. The pointer is used by claimed tiles alone,
         // and this function does not return before all of them are finished.
         let tile =
             unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(tile) };
-        let mut workers = lock(&pool.workers);
         start_workers(&mut workers, threads - 1);
         for first in (0..tiles).step_by(MAX_TILES) {
             let round = MAX_TILES.min(tiles - first);

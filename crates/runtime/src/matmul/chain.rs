@@ -195,6 +195,7 @@ impl<T: Float> Block<T> {
                 // What was packed for all is read again and again from the second-level cache by a few rows after the
                 // other; what is packed here, or lies where it is, is used by all of them while it is near.
                 let is_shared = self.packed.is_some();
+                let full_panels = panels.count - usize::from(!self.columns.is_multiple_of(L::WIDTH));
                 let mut first = 0;
                 while first < groups.count {
                     let end = if is_shared { first + 1 } else { groups.count };
@@ -211,7 +212,7 @@ impl<T: Float> Block<T> {
                         }
                         let (vectors, tail_lanes) = (panel.vectors, panel.tail_lanes::<L>());
                         let to_the_right = match is_shared && !blocking.fetches_rows && tail_lanes == L::WIDTH {
-                            true => panels.alike(panel_idx, self.columns / L::WIDTH / vectors),
+                            true => panels.alike(panel_idx, full_panels),
                             false => 1,
                         };
                         let mut group = first;
@@ -290,5 +291,59 @@ impl Panel {
     #[inline(always)]
     fn tail_lanes<L: Lanes>(&self) -> usize {
         self.columns - (self.vectors - 1) * L::WIDTH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lanes::{Portable, Shapes};
+    use super::super::{MatMul, Operands};
+    use super::*;
+
+    /// The tiles of 512-bit vectors, for all machines.
+    #[derive(Clone, Copy)]
+    struct ManyRegisters;
+
+    impl Shapes for ManyRegisters {
+        const TALL: Shape = Shape { rows: 8, vectors: 3 };
+        const WIDE: Shape = Shape { rows: 6, vectors: 4 };
+        const TAILS_COST: bool = true;
+    }
+
+    type Vectors = Portable<f32, ManyRegisters>;
+
+    /// A product whose right operand is packed first, for all rows at once, or not.
+    fn multiplied(spec: &MatMul, a: &[f32], b: &[f32], packs: bool) -> Vec<f32> {
+        let mut c = vec![f32::NAN; spec.m * spec.n];
+        let operands = Operands { a: a.as_ptr(), b: b.as_ptr(), c: c.as_mut_ptr(), spread: None };
+        let mut task = Task::of_rows(spec, operands, 0..spec.m, None);
+        let mut packed = vec![f32::NAN; spec.k * spec.n.next_multiple_of(Vectors::WIDTH)];
+        // SAFETY: the slices have the rows and columns of the product, and `packed` has those of whole vectors.
+        unsafe {
+            if packs {
+                pack_right::<Vectors>(&task, 0..spec.k, packed.as_mut_ptr());
+                task.packed = Some(packed.as_ptr());
+            }
+            assert_eq!(product::<Vectors>(&task), 0);
+        }
+        c
+    }
+
+    #[test]
+    fn wide_and_tall_tiles_of_all_sizes_give_the_same_chains() {
+        let numbers = |count: usize| (0..count).map(|i| (i * 37 % 101) as f32 / 16.0 - 3.0).collect::<Vec<_>>();
+        for (m, k) in [(1, 3), (2, 1), (5, 9), (6, 4), (7, 8), (13, 5), (16, 6), (25, 7), (32, 12)] {
+            for n in (1..90).chain([127, 128]) {
+                let (a, b) = (numbers(m * k), numbers(k * n));
+                let chain =
+                    |i: usize, j: usize| (0..k).fold(0.0f32, |acc, step| a[i * k + step].mul_add(b[step * n + j], acc));
+                let expected: Vec<f32> =
+                    (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| chain(i, j)).collect();
+                let spec = MatMul::row_major(m, k, n);
+                for packs in [false, true] {
+                    assert_eq!(multiplied(&spec, &a, &b, packs), expected, "{m} x {k} x {n}, packed: {packs}");
+                }
+            }
+        }
     }
 }

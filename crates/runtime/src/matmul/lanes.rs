@@ -6,6 +6,7 @@
 mod x86;
 
 use super::tile::{self, Left, Shape, Tile};
+use std::marker::PhantomData;
 use std::ops::Add;
 
 /// A float type that vectors are made of.
@@ -93,17 +94,34 @@ pub(super) trait Lanes: Copy {
     unsafe fn load_transposed(from: *const Self::Float, column: isize, last: usize) -> [Self; 4];
 }
 
-/// Four lanes in plain Rust.
+/// Four lanes in plain Rust, in tiles of the shapes of `S`.
 #[derive(Clone, Copy)]
-pub(super) struct Portable<T>([T; 4]);
+pub(super) struct Portable<T, S = FewRegisters>([T; 4], PhantomData<S>);
 
-impl<T: Float> Lanes for Portable<T> {
-    type Float = T;
-    type Tail = usize;
-    const WIDTH: usize = 4;
+/// The tiles that lanes in plain Rust are used in.
+pub(super) trait Shapes: Copy {
+    const TALL: Shape;
+    const WIDE: Shape;
+    const TAILS_COST: bool;
+}
+
+/// Tiles for machines with sixteen registers of 128 bits.
+#[derive(Clone, Copy)]
+pub(super) struct FewRegisters;
+
+impl Shapes for FewRegisters {
     const TALL: Shape = Shape { rows: 4, vectors: 2 };
     const WIDE: Shape = Shape { rows: 4, vectors: 2 };
     const TAILS_COST: bool = false;
+}
+
+impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
+    type Float = T;
+    type Tail = usize;
+    const WIDTH: usize = 4;
+    const TALL: Shape = S::TALL;
+    const WIDE: Shape = S::WIDE;
+    const TAILS_COST: bool = S::TAILS_COST;
 
     #[inline(never)]
     unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
@@ -121,16 +139,16 @@ impl<T: Float> Lanes for Portable<T> {
     }
     #[inline(always)]
     unsafe fn zero() -> Self {
-        Portable([T::default(); 4])
+        Portable([T::default(); 4], PhantomData)
     }
     #[inline(always)]
     unsafe fn splat(x: T) -> Self {
-        Portable([x; 4])
+        Portable([x; 4], PhantomData)
     }
     #[inline(always)]
     unsafe fn load(from: *const T) -> Self {
         // SAFETY: the caller vouches for four lanes.
-        Portable(unsafe { from.cast::<[T; 4]>().read() })
+        Portable(unsafe { from.cast::<[T; 4]>().read() }, PhantomData)
     }
     // Where there are no vectors size counts: a call is less than a loop in each of many tiles.
     #[inline(never)]
@@ -140,7 +158,7 @@ impl<T: Float> Lanes for Portable<T> {
             // SAFETY: the caller vouches for the lanes of the tail.
             *lane = unsafe { from.add(idx).read() };
         }
-        Portable(lanes)
+        Portable(lanes, PhantomData)
     }
     #[inline(always)]
     unsafe fn store(self, to: *mut T) {
@@ -160,7 +178,7 @@ impl<T: Float> Lanes for Portable<T> {
         for (lane, (a, b)) in lanes.iter_mut().zip(self.0.into_iter().zip(b.0)) {
             *lane = a.mul_add(b, *lane);
         }
-        Portable(lanes)
+        Portable(lanes, PhantomData)
     }
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
@@ -168,7 +186,7 @@ impl<T: Float> Lanes for Portable<T> {
         for (lane, b) in lanes.iter_mut().zip(b.0) {
             *lane = *lane + b;
         }
-        Portable(lanes)
+        Portable(lanes, PhantomData)
     }
     #[inline(always)]
     unsafe fn blend(self, rest: Self, tail: usize) -> Self {
@@ -176,7 +194,7 @@ impl<T: Float> Lanes for Portable<T> {
         for (lane, x) in lanes.iter_mut().zip(self.0).take(tail) {
             *lane = x;
         }
-        Portable(lanes)
+        Portable(lanes, PhantomData)
     }
     #[inline(always)]
     unsafe fn fold(self) -> T {
@@ -192,6 +210,6 @@ impl<T: Float> Lanes for Portable<T> {
                 row[lane] = unsafe { from.offset(lane.min(last) as isize * column).add(idx).read() };
             }
         }
-        rows.map(Portable)
+        rows.map(|row| Portable(row, PhantomData))
     }
 }
