@@ -6,16 +6,55 @@ use super::limits::{
 };
 use super::{Element, How, MatMul, Order};
 use crate::cpu::Path;
+use std::ops::Range;
 
 /// What is divided among the threads.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Division {
-    /// So many rows are a task, with all columns and steps.
-    Rows(usize),
+    /// Some rows are a task, with all columns and steps.
+    Rows(Rows),
     /// So many columns are a task, with all rows and steps of one matrix.
     Columns(usize),
     /// Blocks of the right operand are packed by all threads for all rows.
     Shared(Blocks),
+}
+
+/// All rows in so many tasks, whose borders are multiples of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) all: usize,
+    pub(super) tasks: usize,
+    pub(super) unit: usize,
+}
+
+impl Rows {
+    /// One task.
+    fn undivided(all: usize) -> Rows {
+        Rows { all, tasks: 1, unit: 1 }
+    }
+
+    /// Tasks for some threads: as many for each, so that threads find what they had before, of whole matrices or of rows
+    /// that leave no tile half empty.
+    fn divided(spec: &MatMul, threads: usize, work: usize) -> Rows {
+        let all = spec.rows();
+        let tasks = threads.saturating_mul(4).min(work / WORTH_A_TASK);
+        let tasks = if tasks > threads { tasks - tasks % threads } else { tasks };
+        let rows = all.div_ceil(tasks);
+        let unit = if spec.batch > 1 && rows >= spec.m {
+            spec.m
+        } else if rows >= ROWS_OF_LINES {
+            ROWS_OF_GROUPS
+        } else {
+            8
+        };
+        Rows { all, tasks: tasks.min(all.div_ceil(unit)), unit }
+    }
+
+    /// The rows of a task.
+    pub(super) fn of(self, task: usize) -> Range<usize> {
+        let border = |task: usize| self.all.min(self.all.div_ceil(self.unit) * task / self.tasks * self.unit);
+        border(task)..border(task + 1)
+    }
 }
 
 /// The blocks of a product whose right operand is packed once.
@@ -37,7 +76,7 @@ impl Division {
         let per_row = spec.k.saturating_mul(spec.n).max(1);
         let work = rows.saturating_mul(per_row);
         if work < 4 * WORTH_A_TASK {
-            return Division::Rows(rows);
+            return Division::Rows(Rows::undivided(rows));
         }
         let is_chain = T::PACKS && spec.order == Order::Chain;
         let of_matrix = spec.m.saturating_mul(spec.k).saturating_mul(spec.n);
@@ -47,26 +86,14 @@ impl Division {
             return Division::Shared(Blocks::of::<T>(spec, how));
         }
         if how.threads <= 1 {
-            return Division::Rows(rows);
+            return Division::Rows(Rows::undivided(rows));
         }
         let tasks = how.threads.saturating_mul(4);
         // Each task packs the columns that it has; tasks of rows would all pack the same.
         if is_chain && how.epilogue.is_none() && spec.b.col != 1 && spec.n >= 2 * PANEL_COLUMNS {
             return Division::Columns(spec.n.div_ceil(tasks).next_multiple_of(PANEL_COLUMNS));
         }
-        Division::Rows(rows_of_task(spec, tasks).max(WORTH_A_TASK.div_ceil(per_row)))
-    }
-}
-
-/// Rows of a task, if there are to be so many tasks or somewhat more: whole matrices, or what leaves no tile half empty.
-fn rows_of_task(spec: &MatMul, tasks: usize) -> usize {
-    let rows = spec.rows().div_ceil(tasks);
-    if spec.batch > 1 && rows >= spec.m {
-        rows.next_multiple_of(spec.m.max(1))
-    } else if rows >= ROWS_OF_LINES {
-        rows - rows % ROWS_OF_LINES
-    } else {
-        rows.next_multiple_of(8)
+        Division::Rows(Rows::divided(spec, how.threads, work))
     }
 }
 
@@ -100,14 +127,21 @@ mod tests {
 
     #[test]
     fn small_products_are_one_task_and_few_rows_are_divided_as_they_are_stored() {
-        assert_eq!(divide(MatMul::row_major(32, 8, 30), 2), Division::Rows(32));
-        assert_eq!(divide(MatMul::row_major(32, 784, 100), 2), Division::Rows(8));
-        assert_eq!(divide(MatMul::row_major(32, 784, 100), 1), Division::Rows(32));
+        let rows = |spec, threads| -> Vec<usize> {
+            let Division::Rows(rows) = divide(spec, threads) else { panic!("it is not divided by rows") };
+            (0..rows.tasks).map(|task| rows.of(task).len()).collect()
+        };
+        assert_eq!(rows(MatMul::row_major(32, 8, 30), 2), [32]);
+        assert_eq!(rows(MatMul::row_major(32, 784, 100), 2), [8, 8, 8, 8]);
+        assert_eq!(rows(MatMul::row_major(32, 784, 100), 1), [32]);
+        assert_eq!(rows(MatMul::row_major(0, 0, 0), 2), [0]);
+        let backward = MatMul::row_major(784, 32, 100).with_a_transposed();
+        assert_eq!(rows(backward, 2), [96, 96, 96, 108, 96, 96, 96, 100]);
+        assert_eq!(rows(MatMul::row_major(60, 64, 48).with_batch(20), 2), [120, 180, 120, 180, 120, 180, 120, 180]);
+        assert_eq!(rows(MatMul::row_major(50, 64, 48), 2), [8, 16, 16, 10]);
         assert_eq!(divide(MatMul::row_major(32, 100, 784).with_b_transposed(), 2), Division::Columns(128));
-        assert_eq!(divide(MatMul::row_major(0, 0, 0), 2), Division::Rows(0));
-        assert_eq!(divide(MatMul::row_major(784, 32, 100).with_a_transposed(), 2), Division::Rows(96));
-        assert_eq!(divide(MatMul::row_major(60, 64, 48).with_batch(20), 2), Division::Rows(180));
-        assert_eq!(Division::of::<i32>(&MatMul::row_major(999, 999, 999), &How::default()), Division::Rows(999));
+        let undivided = Division::Rows(Rows::undivided(999));
+        assert_eq!(Division::of::<i32>(&MatMul::row_major(999, 999, 999), &How::default()), undivided);
     }
 
     #[test]

@@ -91,17 +91,13 @@ pub fn matmul_spread<T: Element>(
 pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<'_, T>, how: &How) -> i32 {
     let path = how.path.or_best();
     match Division::of::<T>(spec, how) {
-        Division::Rows(most) => {
-            let rows = spec.rows();
-            let run = |rows| {
-                let task = Task::of_rows(spec, operands, rows, how.epilogue.as_ref());
+        Division::Rows(rows) => {
+            let run = |idx| {
+                let task = Task::of_rows(spec, operands, rows.of(idx), how.epilogue.as_ref());
                 // SAFETY: handed on from the caller; the path is available, and rows of different tasks are disjoint.
                 unsafe { T::product(path, &task) }
             };
-            if most >= rows {
-                return run(0..rows);
-            }
-            first_fault(how.threads, rows.div_ceil(most), &|idx| run(idx * most..rows.min((idx + 1) * most)))
+            if rows.tasks == 1 { run(0) } else { first_fault(how.threads, rows.tasks, &run) }
         }
         Division::Columns(most) => {
             let pieces = spec.n.div_ceil(most);
