@@ -290,14 +290,16 @@ impl OpDef for OverlapAdd {
     fn lowering(&self, x: &[Type], y: &[Type]) -> Lowering {
         let mut k = KernelWriter::update("overlap_add", x, y, 0);
         let shape = x[1].shape();
-        let order = self.windows.order_of_sum(shape.rank());
         let map = self.windows.map(x[0].rank());
-        let turns: Shape = order.iter().map(|axis| shape[*axis].clone()).collect();
         let front = self.windows.front();
-        // Axes in front of the windows are outermost, so that threads can have them; what they hold stays near.
-        k.for_each_with_order(&turns, front..front + self.windows.axes.len(), |k, turn| {
-            let mut index = vec![Affine::default(); order.len()];
-            order.iter().zip(turn).for_each(|(axis, i)| index[*axis] = i.clone());
+        // Axes in front of the windows are outermost, so that threads can have them. Of the windows the last comes first,
+        // each read as it lies: an element that several have gets them in the order of its places within them.
+        let places = front..self.windows.last().map_or(front, |last| last + 1);
+        k.for_each_with_order(shape, places, |k, turn| {
+            let mut index = turn.to_vec();
+            for WindowAxis { axis, .. } in &self.windows.axes {
+                index[*axis] = turn[*axis].strided(&(&shape[*axis] - &Dim::from(1usize)), -1);
+            }
             let to: Vec<Affine> = map.iter().map(|axis| axis.at(&index)).collect();
             let item = k.operand(1, &index);
             let sum = k.operand(0, &to);
