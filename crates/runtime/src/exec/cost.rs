@@ -14,6 +14,12 @@ pub(super) const MOST_PARTIAL_RESULTS: usize = 64;
 /// No tile has less work than this.
 const TILE_WORK: u64 = 1 << 14;
 
+/// Columns of a piece of a matrix that is summed down: eight vectors of 256 bits, whose additions take turns.
+const FEWEST_COLUMNS: u64 = 64;
+
+/// The work on an element that is done while an addition waits for the one before it.
+const PLAIN_WORK: u64 = 4;
+
 /// How many tiles a launch is cut into on `threads` threads; 1 if splitting does not pay.
 ///
 /// Tiles are ranges of the outermost `par` loop, or runs of blocks of a reduction; a kernel without either is never cut.
@@ -36,10 +42,16 @@ pub(super) fn tiles(kernel: &Kernel, sizes: &Binding, threads: usize) -> usize {
     if !kernel.results.is_empty() {
         return 1;
     }
-    // What goes down columns reads a piece of every row: the wider the pieces, the fewer pages.
-    let per_thread = if goes_down_columns(kernel) { 1 } else { 4 };
-    let most = (work / TILE_WORK).min(threads as u64 * per_thread);
-    most.min(extent(&range, sizes)).max(1) as usize
+    let columns = extent(&range, sizes);
+    let most = if goes_down_columns(kernel) {
+        // It reads a piece of every row: the wider the pieces, the fewer pages; and narrow ones wait for their additions,
+        // if that is most of what they do.
+        let is_plain = work <= elements_reduced(kernel, sizes).saturating_mul(PLAIN_WORK);
+        (threads as u64).min(if is_plain { columns / FEWEST_COLUMNS } else { columns })
+    } else {
+        (threads as u64 * 4).min(columns)
+    };
+    most.min(work / TILE_WORK).max(1) as usize
 }
 
 /// Whether a kernel's outermost loop runs along rows, and reductions inside of it down the columns.
@@ -79,6 +91,14 @@ pub(super) fn operations(kernel: &Kernel, sizes: &Binding) -> u64 {
             (kinds.len() as u64).saturating_mul(trips(axes, sizes))
         }
         Stmt::Loop(_) | Stmt::Load { .. } | Stmt::Store { .. } | Stmt::Index { .. } => 0,
+    })
+}
+
+/// The number of elements that reductions go through.
+fn elements_reduced(kernel: &Kernel, sizes: &Binding) -> u64 {
+    sum(kernel, sizes, |stmt| match stmt {
+        Stmt::Loop(Loop { kind: LoopKind::Reduce { .. }, axes, .. }) => trips(axes, sizes),
+        _ => 0,
     })
 }
 
@@ -161,6 +181,22 @@ mod tests {
         assert_eq!(tiles_for(3, 1_000_000, 2), 3);
         assert_eq!(tiles_for(64, 64, 8), 4, "no tile has less than its share");
         assert_eq!(tiles_for(0, 1000, 2), 1);
+    }
+
+    #[test]
+    fn sums_down_few_columns_are_cut_only_if_there_is_more_to_do_than_to_add() {
+        let down = |body: &str| {
+            let text = format!(
+                "kernel @k(%x: f32[B, N], out %y: f32[N]) {{ par %j in 0..N {{
+                    %s = reduce sum chain %i in 0..B {{ %0 = load %x[%i, %j] {body} }} store %y[%j], %s
+                }} }}"
+            );
+            Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"))
+        };
+        let (plain, dear) = (down("yield %0"), down("%1 = exp %0 yield %1"));
+        let tiles_for = |module: &Module, n| tiles(&module.kernels[0], &sizes(20_000, n), 2);
+        assert_eq!((tiles_for(&plain, 32), tiles_for(&plain, 127), tiles_for(&plain, 128)), (1, 1, 2));
+        assert_eq!((tiles_for(&dear, 1), tiles_for(&dear, 32), tiles_for(&dear, 1000)), (1, 2, 2));
     }
 
     #[test]
