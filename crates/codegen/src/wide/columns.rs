@@ -65,7 +65,10 @@ impl Lister<'_> {
         let most = (self.effort.0 / kinds.max().unwrap_or(1).max(1)).max(1);
         let lanes = self.l.wide.lanes();
         let fits = |vectors: &usize| *vectors <= most && known.is_none_or(|n| n >= (lanes * vectors) as i64);
-        let many: SmallVec<[usize; 2]> = self.l.wide.columns().into_iter().filter(fits).collect();
+        let mut many: SmallVec<[usize; 3]> = self.l.wide.columns().into_iter().filter(fits).collect();
+        // Two of what is left go together, if it is known that they are there.
+        let left = known.map_or(0, |n| many.iter().fold(n as usize / lanes, |left, vectors| left % vectors));
+        many.extend(Some(2).filter(|two| left >= *two && two <= &most));
         self.l.items.push(Item::BeginWide(range));
         for vectors in many.into_iter().chain([1]) {
             self.column_turns(body, var, vectors)?;
