@@ -192,20 +192,24 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
                 _ => unreachable!("no tile has {rows} rows of {vectors} vectors"),
             }
         };
-        ($whole:literal) => {
-            choose! {
-                $whole:
-                1 x [1 2 3 4 5 6 7 8]
-                4 x [1 2 3 4]
-                6 x [1 2 3 4]
-                8 x [1 2 3]
-            }
-        };
     }
-    if L::TAILS_COST && (A::IS_SPREAD || tile.b_is_whole || tail_lanes == L::WIDTH) {
-        choose!(true);
+    // A lone row waits for memory anyhow.
+    let is_lone = !A::IS_SPREAD && rows == 1;
+    if L::TAILS_COST && !is_lone && (A::IS_SPREAD || tile.b_is_whole || tail_lanes == L::WIDTH) {
+        choose! {
+            true:
+            4 x [1 2 3 4]
+            6 x [1 2 3 4]
+            8 x [1 2 3]
+        }
     } else {
-        choose!(false);
+        choose! {
+            false:
+            1 x [1 2 3 4 5 6 7 8]
+            4 x [1 2 3 4]
+            6 x [1 2 3 4]
+            8 x [1 2 3]
+        }
     }
 }
 
