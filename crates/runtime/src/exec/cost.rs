@@ -42,16 +42,13 @@ pub(super) fn tiles(kernel: &Kernel, sizes: &Binding, threads: usize) -> usize {
     if !kernel.results.is_empty() {
         return 1;
     }
-    let columns = extent(&range, sizes);
-    let most = if goes_down_columns(kernel) {
-        // It reads a piece of every row: the wider the pieces, the fewer pages; and narrow ones wait for their additions,
-        // if that is most of what they do.
-        let is_plain = work <= elements_reduced(kernel, sizes).saturating_mul(PLAIN_WORK);
-        (threads as u64).min(if is_plain { columns / FEWEST_COLUMNS } else { columns })
-    } else {
-        (threads as u64 * 4).min(columns)
-    };
-    most.min(work / TILE_WORK).max(1) as usize
+    // What goes down columns reads a piece of every row: the wider the pieces, the fewer pages; and narrow ones wait for
+    // their additions, if that is most of what they do.
+    let per_thread = if goes_down_columns(kernel) { 1 } else { 4 };
+    let waits = cuts_columns(kernel) && work <= elements_reduced(kernel, sizes).saturating_mul(PLAIN_WORK);
+    let fewest = if waits { FEWEST_COLUMNS } else { 1 };
+    let most = (work / TILE_WORK).min(threads as u64 * per_thread);
+    most.min(extent(&range, sizes) / fewest).max(1) as usize
 }
 
 /// Whether a kernel's outermost loop runs along rows, and reductions inside of it down the columns.
@@ -61,6 +58,13 @@ fn goes_down_columns(kernel: &Kernel) -> bool {
         chains |= matches!(stmt, Stmt::Loop(Loop { kind: LoopKind::Reduce { order: ReduceOrder::Chain, .. }, .. }));
     });
     chains
+}
+
+/// Whether it is columns that a kernel's outermost loop numbers, rather than matrices of columns.
+fn cuts_columns(kernel: &Kernel) -> bool {
+    let chain =
+        |stmt: &Stmt| matches!(stmt, Stmt::Loop(Loop { kind: LoopKind::Reduce { order: ReduceOrder::Chain, .. }, .. }));
+    kernel.outer_par().is_some_and(|outer| outer.axes.len() == 1 && outer.body.stmts.iter().any(chain))
 }
 
 /// How many elements a run of blocks has, if a reduction of `extent` elements is cut into at most `tiles` runs: each is
@@ -143,8 +147,11 @@ mod tests {
     use tracelift_kernel::text::{Module, Source};
 
     fn kernel(body: &str) -> Module {
-        let text = format!("kernel @k(%x: f32[B, N], out %y: f32[B, N]) {{ {body} }}");
-        Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"))
+        kernel_of(&format!("kernel @k(%x: f32[B, N], out %y: f32[B, N]) {{ {body} }}"))
+    }
+
+    fn kernel_of(text: &str) -> Module {
+        Module::parse(Source::new("test", text)).unwrap_or_else(|mistake| panic!("{mistake}"))
     }
 
     fn sizes(b: i64, n: i64) -> Binding {
@@ -191,12 +198,16 @@ mod tests {
                     %s = reduce sum chain %i in 0..B {{ %0 = load %x[%i, %j] {body} }} store %y[%j], %s
                 }} }}"
             );
-            Module::parse(Source::new("test", &text)).unwrap_or_else(|mistake| panic!("{mistake}"))
+            kernel_of(&text)
         };
         let (plain, dear) = (down("yield %0"), down("%1 = exp %0 yield %1"));
         let tiles_for = |module: &Module, n| tiles(&module.kernels[0], &sizes(20_000, n), 2);
         assert_eq!((tiles_for(&plain, 32), tiles_for(&plain, 127), tiles_for(&plain, 128)), (1, 1, 2));
         assert_eq!((tiles_for(&dear, 1), tiles_for(&dear, 32), tiles_for(&dear, 1000)), (1, 2, 2));
+        let matrices = "kernel @k(%x: f32[N, B, 8], out %y: f32[N, 8]) { par %n in 0..N { par %j in 0..8 {
+            %s = reduce sum chain %i in 0..B { %0 = load %x[%n, %i, %j] yield %0 } store %y[%n, %j], %s
+        } } }";
+        assert_eq!(tiles_for(&kernel_of(matrices), 6), 2, "matrices are cut apart");
     }
 
     #[test]
