@@ -172,8 +172,8 @@ impl Shape {
 ///
 /// # Safety
 ///
-/// The addresses of all its tiles must be valid for these rows and columns, `rows` and `vectors` at most those of a shape of `L`
-/// or of [`Shape::LONE_ROW`], at least one row, and the machine must have the instructions of `L`.
+/// The addresses of all its tiles must be valid for these rows and columns, `rows` and `vectors` at most those of a shape
+/// of `L` or of [`Shape::LONE_ROW`], at least one row, and the machine must have the instructions of `L`.
 #[inline(always)]
 pub(super) unsafe fn compute<L: Lanes, A: Left>(
     tile: &Tile<L::Float>,
