@@ -77,7 +77,7 @@ pub use tensor::Tensor;
 pub use tensor_array::TensorArray;
 pub use trace::{eagerly, is_tracing};
 pub use tracelift_codegen::live_code_bytes;
-pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, print_line};
+pub use tracelift_runtime::{Engine, Options, PrintSink, StopToken, num_threads, print_line, set_num_threads};
 pub use tracelift_tensor::{
     Array, Bool, DType, Dim, Element, Error, ErrorKind, F32, F64, I32, I64, Origin, Result, Shape, U8, memory,
 };

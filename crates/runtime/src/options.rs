@@ -2,6 +2,7 @@
 
 use crate::cpu::Path;
 use crate::float_mode::FloatMode;
+use crate::threads::num_threads;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,7 +51,7 @@ impl Engine {
 pub struct Options {
     /// Which way graphs are evaluated.
     pub engine: Engine,
-    /// How many threads a call may use; 0 means as many as the machine has.
+    /// How many threads a call may use; 0 means the number of the process, [`num_threads`].
     pub threads: usize,
     /// Treat subnormal numbers as zeros of their sign.
     pub flush_subnormals: bool,
@@ -107,10 +108,10 @@ impl Options {
         Options { flush_subnormals: true, ..Options::default() }
     }
 
-    /// The number of threads, with 0 replaced by what the machine has.
+    /// The number of threads, with 0 replaced by the number of the process, [`num_threads`].
     pub fn thread_count(&self) -> usize {
         match self.threads {
-            0 => machine_threads(),
+            0 => num_threads(),
             n => n,
         }
     }
@@ -119,12 +120,6 @@ impl Options {
     pub fn float_mode(&self) -> FloatMode {
         if self.flush_subnormals { FloatMode::Flush } else { FloatMode::Keep }
     }
-}
-
-/// Asking the system takes longer than a small call.
-fn machine_threads() -> usize {
-    static THREADS: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *THREADS.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
 /// A switch that stops running calls at the next turn of a loop; they answer `Cancelled` and change no variable.

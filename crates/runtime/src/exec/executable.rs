@@ -128,7 +128,7 @@ impl Executable {
         self.check_count(inputs)?;
         let states: Vec<Option<Array>> = states.iter().cloned().map(Some).collect();
         let key = self.key(inputs, &states)?;
-        self.plans.find(&key, || self.make_plan(key.clone()))
+        self.find_plan(key, self.options.thread_count())
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -270,16 +270,14 @@ impl Executable {
         times: Option<&Times>,
         taker: &mut Taker<'_>,
     ) -> Result<(), CallError> {
+        let threads = self.options.thread_count();
         // Taken out, so that the lease can be written while the plan is read.
         let (plan, settled) = match lease.planned.take() {
-            Some(plan) if self.has_sizes(&plan.key, inputs, held.values)? => {
+            Some(plan) if plan.threads == threads && self.has_sizes(&plan.key, inputs, held.values)? => {
                 let settled = lease.recall_arena(&plan)? && !self.moves;
                 (plan, settled)
             }
-            _ => {
-                let key = self.key(inputs, held.values)?;
-                (self.plans.find(&key, || self.make_plan(key.clone()))?, false)
-            }
+            _ => (self.find_plan(self.key(inputs, held.values)?, threads)?, false),
         };
         self.check_arguments(inputs, held.values, &plan)?;
         let native = match &self.machine {
@@ -371,8 +369,10 @@ impl Executable {
         Ok(*size as i64)
     }
 
-    fn make_plan(&self, key: Key) -> Result<Plan, CallError> {
-        Plan::new(&self.program, &self.layout, &self.lifetimes, key, &self.options)
+    fn find_plan(&self, key: Key, threads: usize) -> Result<Arc<Plan>, CallError> {
+        let (program, layout, lifetimes) = (&*self.program, &self.layout, &self.lifetimes);
+        let make = || Plan::new(program, layout, lifetimes, key.clone(), threads, self.options.max_bytes);
+        self.plans.find(&key, threads, make)
     }
 
     fn check_count(&self, inputs: &[&Array]) -> Result {

@@ -162,11 +162,8 @@ impl Host<'_> {
             let place = &call.layout.launches[launch];
             EpilogueCall { kernel: call.kernel(place), args: self.args(place.first_slot), place }
         });
-        let mut how = How {
-            path: call.options.path.unwrap_or_else(Path::best),
-            threads: call.options.thread_count(),
-            epilogue: None,
-        };
+        let mut how =
+            How { path: call.options.path.unwrap_or_else(Path::best), threads: call.plan.threads, epilogue: None };
         if let Some(epilogue) = &epilogue {
             // Scratch rows are there once.
             if !epilogue.place.scratch_rows.is_empty() {
@@ -196,7 +193,7 @@ impl Host<'_> {
         // SAFETY: the result is a buffer of so many i32, aligned to 64, that nothing else refers to: the verifier has shown
         // that it does not share memory with the operand.
         let places = unsafe { slice::from_raw_parts_mut(places, count) };
-        let threads = call.options.thread_count();
+        let threads = call.plan.threads;
         let sorted = match call.program.buffer(x).dtype {
             DType::F32 => argsort_rows(self.elements::<f32>(x), n, descending, places, threads),
             DType::F64 => argsort_rows(self.elements::<f64>(x), n, descending, places, threads),

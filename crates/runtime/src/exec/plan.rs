@@ -4,7 +4,6 @@ use super::cost::tiles;
 use super::lifetimes::Lifetime;
 use super::place::{Request, align, live_bytes, place};
 use crate::matmul::{Axis, MatMul, Order, Spread, Strides};
-use crate::options::Options;
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, PoisonError};
 use tracelift_codegen::driver::{Layout, LibraryPlace};
@@ -45,6 +44,8 @@ impl From<CallError> for Error {
 pub struct Plan {
     /// The values of the unknowns.
     pub key: Key,
+    /// How many threads its work is divided among at most.
+    pub threads: usize,
     /// The value of each of [`Layout::sizes`].
     pub sizes: Vec<i64>,
     /// The shape of each buffer.
@@ -98,7 +99,8 @@ impl Plan {
         layout: &Layout,
         lifetimes: &[Option<Lifetime>],
         key: Key,
-        options: &Options,
+        threads: usize,
+        max_bytes: Option<usize>,
     ) -> Result<Plan, CallError> {
         let unknowns = program.unknowns.iter().map(|unknown| unknown.sym.clone());
         let binding: Binding = unknowns.zip(key.iter().copied()).collect();
@@ -110,9 +112,8 @@ impl Plan {
         let shapes = program.buffers.iter().map(|buffer| buffer.shape.eval(&binding)).collect::<Result<Vec<Dims>>>()?;
         let bytes = buffer_bytes(program, &shapes)?;
         let sizes = layout.sizes.iter().map(|dim| dim.eval(&binding)).collect::<Result<Vec<i64>>>()?;
-        let threads = options.thread_count();
         let cut = layout.launches.iter().map(|launch| tiles(program.kernel(launch.kernel), &binding, threads));
-        let mut plan = Plan { key, sizes, shapes, bytes, tiles: cut.collect(), ..Plan::empty() };
+        let mut plan = Plan { key, threads, sizes, shapes, bytes, tiles: cut.collect(), ..Plan::empty() };
         // An epilogue is run by its library call, which splits by itself.
         for epilogue in layout.libraries.iter().filter_map(|library| library.epilogue) {
             plan.tiles[epilogue] = 1;
@@ -142,7 +143,7 @@ impl Plan {
         if cfg!(debug_assertions) {
             verify_plan(program, &plan.offsets, &binding)?;
         }
-        match options.max_bytes {
+        match max_bytes {
             Some(limit) if plan.peak_bytes > limit => Err(CallError::Failed(
                 Error::out_of_memory(format!(
                     "`{}` needs {} bytes for this call, more than the limit of {limit}",
@@ -157,6 +158,7 @@ impl Plan {
     fn empty() -> Plan {
         Plan {
             key: Key::new(),
+            threads: 1,
             sizes: vec![],
             shapes: vec![],
             bytes: vec![],
@@ -256,9 +258,14 @@ impl PlanTable {
     /// How many plans are kept.
     pub const CAPACITY: usize = 4;
 
-    /// The plan for a key: a kept one, or a new one.
-    pub fn find(&self, key: &[i64], make: impl FnOnce() -> Result<Plan, CallError>) -> Result<Arc<Plan>, CallError> {
-        if let Some(plan) = self.kept(key) {
+    /// The plan for a key and a number of threads: a kept one, or a new one.
+    pub fn find(
+        &self,
+        key: &[i64],
+        threads: usize,
+        make: impl FnOnce() -> Result<Plan, CallError>,
+    ) -> Result<Arc<Plan>, CallError> {
+        if let Some(plan) = self.kept(key, threads) {
             return Ok(plan);
         }
         let plan = Arc::new(make()?);
@@ -268,9 +275,9 @@ impl PlanTable {
         Ok(plan)
     }
 
-    fn kept(&self, key: &[i64]) -> Option<Arc<Plan>> {
+    fn kept(&self, key: &[i64], threads: usize) -> Option<Arc<Plan>> {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = recent.iter().position(|plan| plan.key.as_slice() == key)?;
+        let at = recent.iter().position(|plan| plan.threads == threads && plan.key.as_slice() == key)?;
         recent[..=at].rotate_right(1);
         Some(Arc::clone(&recent[0]))
     }
@@ -287,7 +294,7 @@ mod tests {
         let program = &module.programs[0];
         let layout = Layout::of(program);
         let lifetimes = lifetimes(program, &layout);
-        let plan = |n: &i64| Plan::new(program, &layout, &lifetimes, Key::from_slice(&[*n]), &Options::default());
+        let plan = |n: &i64| Plan::new(program, &layout, &lifetimes, Key::from_slice(&[*n]), 1, None);
         sizes.iter().map(|n| plan(n).unwrap()).collect()
     }
 
@@ -320,13 +327,15 @@ mod tests {
         let plan = &plans_for("program @p { unknown B = input 0 axis 0 buffer $x : f32[B] input 0 }", &[1])[0];
         let table = PlanTable::default();
         let made = std::cell::Cell::new(0);
-        let find = |n: i64| {
+        let find_for = |threads: usize, n: i64| {
             let make = || {
                 made.set(made.get() + 1);
-                Ok(Plan { key: Key::from_slice(&[n]), ..plan.clone() })
+                Ok(Plan { key: Key::from_slice(&[n]), threads, ..plan.clone() })
             };
-            assert_eq!(table.find(&[n], make).unwrap().key.as_slice(), [n]);
+            let found = table.find(&[n], threads, make).unwrap();
+            assert_eq!((found.key.as_slice(), found.threads), (&[n][..], threads));
         };
+        let find = |n| find_for(1, n);
         (1..=4).for_each(find);
         (1..=4).for_each(find);
         assert_eq!(made.get(), 4);
@@ -337,6 +346,9 @@ mod tests {
         assert_eq!(made.get(), 5);
         find(2);
         assert_eq!(made.get(), 6);
+        find_for(2, 2); // another plan: work is divided otherwise
+        find(2);
+        assert_eq!(made.get(), 7);
     }
 
     #[test]
@@ -345,6 +357,6 @@ mod tests {
         let module = Module::parse(Source::new("test", text)).unwrap();
         let layout = Layout::of(&module.programs[0]);
         let key = Key::from_slice(&[i64::MAX / 2]);
-        assert!(Plan::new(&module.programs[0], &layout, &[None], key, &Options::default()).is_err());
+        assert!(Plan::new(&module.programs[0], &layout, &[None], key, 1, None).is_err());
     }
 }
