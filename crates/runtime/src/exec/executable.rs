@@ -369,6 +369,7 @@ impl Executable {
         Ok(*size as i64)
     }
 
+    #[cold]
     fn find_plan(&self, key: Key, threads: usize) -> Result<Arc<Plan>, CallError> {
         let (program, layout, lifetimes) = (&*self.program, &self.layout, &self.lifetimes);
         let make = || Plan::new(program, layout, lifetimes, key.clone(), threads, self.options.max_bytes);
