@@ -61,6 +61,7 @@ impl Lister<'_> {
         if let Some(done) = self.tiled(body, var, &range, known) {
             return done.then_some(());
         }
+        self.l.has_columns = true;
         let kinds = body.stmts.iter().map(|stmt| if let Stmt::Loop(inner) = stmt { inner.results.len() } else { 0 });
         let most = (self.effort.0 / kinds.max().unwrap_or(1).max(1)).max(1);
         let lanes = self.l.wide.lanes();

@@ -430,11 +430,13 @@ pub(super) struct Listing {
     pub cells: usize,
     /// Vectors in the frame.
     pub slots: usize,
+    /// Whether it would be another one if turns had fewer vectors.
+    pub has_columns: bool,
 }
 
 impl Listing {
     pub(super) fn new(wide: Wide) -> Self {
-        Listing { wide, items: vec![], classes: vec![], cells: 0, slots: 0 }
+        Listing { wide, items: vec![], classes: vec![], cells: 0, slots: 0, has_columns: false }
     }
 
     /// Reserves numbers of the frame; answers the first.

@@ -56,14 +56,25 @@ pub(crate) fn wide_unit(kernel: &Kernel, abi: &KernelAbi, options: &CodegenOptio
 /// The code of a kernel, as any machine would write it: with many vectors at once if they fit the registers, with fewer
 /// if not, and at last with some of them in memory. What short rows want again is kept, if there is room.
 fn code(kernel: &Kernel, abi: &KernelAbi, target: Target) -> Option<Written> {
+    let efforts = target.wide.efforts();
+    let mut listed = None;
     for keeps in [true, false] {
-        for (effort, most_slots) in target.wide.efforts() {
-            let mut listing = list::list(kernel, abi, target, effort)?;
+        for (effort, most_slots) in efforts {
+            let mut listing = match listed.take() {
+                Some((of, listing)) if of == effort => listing,
+                _ => list::list(kernel, abi, target, effort)?,
+            };
             if keeps && !reuse::reuse(&mut listing) {
+                listed = Some((effort, listing));
                 break;
             }
+            // Without columns less effort is the same list, so the last one's memory may be used at once.
+            let most_slots = if listing.has_columns { most_slots } else { efforts[efforts.len() - 1].1 };
             if let Some(homes) = allocate::allocate(&listing, most_slots) {
                 return write::write(&listing, &homes);
+            }
+            if !listing.has_columns {
+                break;
             }
         }
     }

@@ -46,12 +46,17 @@ pub(super) fn reuse(l: &mut Listing) -> bool {
             }
             continue;
         }
-        let around = open.iter().rev().find_map(|(_, at)| match &l.items[*at] {
-            Item::Turns(turns) => Some((turns.streams.clone(), once[*at])),
-            Item::Chain { walks, .. } => Some((walks.iter().map(|walk| walk.address.clone()).collect(), None)),
+        let stream = match &l.items[at] {
+            Item::Load { stream, .. } | Item::Store { stream, .. } => {
+                open.iter().rev().find_map(|(_, at)| match &l.items[*at] {
+                    Item::Turns(turns) => Some((turns.streams[*stream].clone(), once[*at])),
+                    Item::Chain { walks, .. } => Some((walks[*stream].address.clone(), None)),
+                    _ => None,
+                })
+            }
             _ => None,
-        });
-        found |= pass.entry(&mut l.items[at], &l.classes, around);
+        };
+        found |= pass.entry(&mut l.items[at], &l.classes, stream);
     }
     if found {
         drop_unread(l, &pass.is_variable);
@@ -68,9 +73,9 @@ struct Reuse {
 }
 
 impl Reuse {
-    /// Looks at one entry; whether its value is known already. `around` are the streams of the turn it stands in, and
-    /// how many elements that has, if it runs once.
-    fn entry(&mut self, item: &mut Item, classes: &[Class], around: Option<(Vec<Address>, Option<i64>)>) -> bool {
+    /// Looks at one entry; whether its value is known already. `stream` is what it loads from or stores to, and how many
+    /// elements the turn around it has, if that runs once.
+    fn entry(&mut self, item: &mut Item, classes: &[Class], stream: Option<(Address, Option<i64>)>) -> bool {
         let number = |id: &mut Id, numbers: &FxHashMap<Id, Id>| {
             // Masks are few, and cheap to make again: each reader keeps its own.
             if classes[id.0 as usize] == Class::Vector {
@@ -91,13 +96,13 @@ impl Reuse {
                 };
                 (Key::Op(*code, args.iter().map(canonical).collect()), *dst)
             }
-            Item::Load { dst, stream, part } => match &around {
-                Some((streams, Some(elements))) => (Key::Load(streams[*stream].clone(), *part, *elements), *dst),
+            Item::Load { dst, part, .. } => match stream {
+                Some((address, Some(elements))) => (Key::Load(address, *part, elements), *dst),
                 _ => return false,
             },
             Item::LoadOne { dst, from } => (Key::LoadOne(from.clone()), *dst),
-            Item::Store { stream, .. } => {
-                let root = around.map(|(streams, _)| streams[*stream].root);
+            Item::Store { .. } => {
+                let root = stream.map(|(address, _)| address.root);
                 self.forget(|other| Some(other) == root);
                 return false;
             }
