@@ -42,6 +42,20 @@ impl Op {
             _ => Vec::new(),
         }
     }
+
+    /// Whether its attributes or its regions speak of one of these sizes.
+    pub fn uses_size(&self, sizes: &[Sym]) -> bool {
+        let uses = |dim: &Dim| uses(dim, sizes);
+        self.attributes().iter().any(|(_, value)| match value {
+            Attr::Dim(dim) => uses(dim),
+            Attr::List(dims) => dims.iter().any(uses),
+            // A callee has sizes of its own.
+            Attr::Region(region) if !matches!(self, Op::Call(_)) => {
+                region.nodes().any(|(_, node)| node.uses_size(sizes))
+            }
+            _ => false,
+        })
+    }
 }
 
 impl Node {
@@ -64,15 +78,7 @@ impl Node {
     pub fn uses_size(&self, sizes: &[Sym]) -> bool {
         let uses = |dim: &Dim| uses(dim, sizes);
         self.types.iter().any(|ty| ty.held().is_some_and(|tensor| tensor.shape.iter().any(uses)))
-            || self.op.attributes().iter().any(|(_, value)| match value {
-                Attr::Dim(dim) => uses(dim),
-                Attr::List(dims) => dims.iter().any(uses),
-                // A callee has sizes of its own.
-                Attr::Region(region) if !matches!(self.op, Op::Call(_)) => {
-                    region.nodes().any(|(_, node)| node.uses_size(sizes))
-                }
-                _ => false,
-            })
+            || self.op.uses_size(sizes)
     }
 }
 

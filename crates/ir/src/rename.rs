@@ -25,7 +25,8 @@ impl Type {
 impl Op {
     /// The op with unknown sizes replaced, in its regions, too; what a callee calls has unknowns of its own.
     pub fn with_sizes(&self, sizes: &[(Sym, Dim)]) -> Result<Op> {
-        if sizes.is_empty() {
+        let unknowns: Vec<Sym> = sizes.iter().map(|(sym, _)| sym.clone()).collect();
+        if !self.uses_size(&unknowns) {
             return Ok(self.clone());
         }
         let mut attrs = Attrs::new();

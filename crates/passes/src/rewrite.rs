@@ -16,7 +16,7 @@ pub(crate) struct Rewrite<'g> {
 
 impl<'g> Rewrite<'g> {
     pub(crate) fn new(graph: &'g Graph) -> Self {
-        let mut b = Builder::new(graph.name());
+        let mut b = Builder::with_capacity(graph.name(), graph.len());
         // First, so that they stay as they were said.
         for (guard, origin) in graph.guards_with_origins() {
             b.at(origin.clone()).assume(guard.clone());
@@ -50,12 +50,8 @@ impl<'g> Rewrite<'g> {
         let node = self.graph.node(id);
         let operands = self.operands(id);
         let made = match map_regions(&node.op, region)? {
-            None => self.b.push_like(node, &operands)?,
-            Some(op) => {
-                let mut changed = node.clone();
-                changed.op = op;
-                self.b.push_like(&changed, &operands)?
-            }
+            None => self.b.push_copy(self.graph, id, &operands)?,
+            Some(op) => self.b.push_as(op, node, &operands)?,
         };
         for (n, value) in made.into_iter().enumerate() {
             self.made.insert(id.result(n), value);

@@ -13,7 +13,7 @@ pub fn sizes(graph: &Graph) -> Result<Graph> {
     if names.is_empty() || graph.finds_sizes() {
         return Ok(graph.clone());
     }
-    let mut b = Builder::new(graph.name());
+    let mut b = Builder::with_capacity(graph.name(), graph.len());
     let mut arguments = vec![];
     for (param, role) in graph.params().iter().zip(graph.roles()) {
         b.at(graph.node(*param).origin.clone());

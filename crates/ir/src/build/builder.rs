@@ -5,7 +5,7 @@ use crate::infer::Infer;
 use crate::op::{Op, OpDef};
 use crate::ops::{Parameter, While, used_twice};
 use crate::types::{Type, Types};
-use crate::value::{NodeIndex, Value, ValueMap};
+use crate::value::{NodeIndex, Value};
 use crate::verify::verify_region;
 use indexmap::IndexMap;
 use petgraph::graph::DiGraph;
@@ -43,8 +43,8 @@ pub struct Builder {
     roles: Vec<ParamRole>,
     states: IndexMap<usize, Value, FxBuildHasher>,
     guards: IndexMap<Guard, Origin, FxBuildHasher>,
-    origin: Origin,
-    name_next: Option<Arc<str>>,
+    pub(super) origin: Origin,
+    pub(super) name_next: Option<Arc<str>>,
     depth: u32,
     has_stacks: bool,
 }
@@ -53,6 +53,11 @@ impl Builder {
     /// An empty graph with the name of its function.
     pub fn new(name: impl Into<Arc<str>>) -> Builder {
         Builder { name: name.into(), ..Builder::default() }
+    }
+
+    /// An empty graph for about so many nodes.
+    pub fn with_capacity(name: impl Into<Arc<str>>, nodes: usize) -> Builder {
+        Builder { nodes: DiGraph::with_capacity(nodes, 2 * nodes), ..Builder::new(name) }
     }
 
     /// Says where the user wrote what is pushed from now on.
@@ -98,57 +103,15 @@ impl Builder {
 
     /// Adds an operation; answers all its results.
     pub fn push_multi(&mut self, op: impl Into<Op>, operands: &[Value]) -> Result<SmallVec<[Value; 2]>> {
-        self.push_op(op.into(), operands)
+        let index = self.push_node(op.into(), operands)?;
+        Ok(self.results_of(index))
     }
 
-    fn push_op(&mut self, op: Op, operands: &[Value]) -> Result<SmallVec<[Value; 2]>> {
-        let index = self.push_node(op, operands)?;
-        Ok((0..self.node(index).types.len()).map(|n| index.result(n)).collect())
+    pub(super) fn results_of(&self, index: NodeIndex) -> SmallVec<[Value; 2]> {
+        (0..self.node(index).types.len()).map(|n| index.result(n)).collect()
     }
 
-    /// Adds a copy of another graph's node on other operands: with its op, origin and names.
-    pub fn push_like(&mut self, node: &Node, operands: &[Value]) -> Result<SmallVec<[Value; 2]>> {
-        let origin = std::mem::replace(&mut self.origin, node.origin.clone());
-        let pushed = self.push_multi(node.op.clone(), operands);
-        self.origin = origin;
-        let values = pushed?;
-        for (value, name) in values.iter().zip(&node.names) {
-            if let Some(name) = name {
-                self.set_name(*value, name.clone());
-            }
-        }
-        Ok(values)
-    }
-
-    /// Adds the nodes of a graph with `arguments` in the place of its parameters; answers where each value went.
-    ///
-    /// Results, states and guards of the graph are for the caller to follow up.
-    pub fn splice(&mut self, graph: &Graph, arguments: &[Value]) -> Result<ValueMap<Value>> {
-        self.splice_with(graph, arguments, |op| Ok(op.clone()))
-    }
-
-    /// [`Builder::splice`] with each op put through `change`.
-    pub fn splice_with(
-        &mut self,
-        graph: &Graph,
-        arguments: &[Value],
-        change: impl Fn(&Op) -> Result<Op>,
-    ) -> Result<ValueMap<Value>> {
-        let mut made = ValueMap::with_capacity(graph.len());
-        for (param, argument) in graph.params().iter().zip(arguments) {
-            made.insert(*param, *argument);
-        }
-        for (index, node) in graph.nodes().filter(|(_, node)| !matches!(node.op, Op::Parameter(_))) {
-            let operands: Operands = node.operands.iter().map(|x| made[*x]).collect();
-            let changed = Node { op: change(&node.op)?, ..node.clone() };
-            for (n, value) in self.push_like(&changed, &operands)?.into_iter().enumerate() {
-                made.insert(index.result(n), value);
-            }
-        }
-        Ok(made)
-    }
-
-    fn push_node(&mut self, op: Op, operands: &[Value]) -> Result<NodeIndex> {
+    pub(super) fn push_node(&mut self, op: Op, operands: &[Value]) -> Result<NodeIndex> {
         let name = self.name_next.take();
         let mut types: SmallVec<[Type; 2]> = SmallVec::with_capacity(operands.len());
         for operand in operands {
@@ -179,7 +142,7 @@ impl Builder {
         Ok(index)
     }
 
-    fn check_depth(&mut self, op: &Op) -> Result {
+    pub(super) fn check_depth(&mut self, op: &Op) -> Result {
         let inner = op.regions().iter().map(|region| region.depth() + 1).max().unwrap_or(0);
         if inner > MAX_DEPTH {
             return Err(Error::invalid(format!("nests loops, branches and calls more than {MAX_DEPTH} deep")));
@@ -188,10 +151,10 @@ impl Builder {
         Ok(())
     }
 
-    fn append(&mut self, op: Op, operands: &[Value], types: Types) -> NodeIndex {
-        let operands = Operands::from_slice(operands);
+    pub(super) fn append(&mut self, op: Op, operands: &[Value], types: Types) -> NodeIndex {
         self.has_stacks |= types.iter().any(Type::is_stack);
-        let node = Node { op, operands: operands.clone(), types, names: SmallVec::new(), origin: self.origin.clone() };
+        let (names, origin) = (SmallVec::new(), self.origin.clone());
+        let node = Node { op, operands: Operands::from_slice(operands), types, names, origin };
         let index = self.nodes.add_node(node);
         for (position, operand) in operands.iter().enumerate() {
             self.nodes.add_edge(operand.node.0.into(), index, position as u32);
@@ -253,7 +216,7 @@ impl Builder {
         &self.node(value).types[value.result as usize]
     }
 
-    fn get_type(&self, value: Value) -> Option<&Type> {
+    pub(super) fn get_type(&self, value: Value) -> Option<&Type> {
         self.nodes.raw_nodes().get(value.node.index())?.weight.types.get(value.result as usize)
     }
 

@@ -1,6 +1,7 @@
 //! Making graphs: the builder, its helpers, and expressions over it.
 
 mod builder;
+mod copy;
 mod expr;
 mod helpers;
 

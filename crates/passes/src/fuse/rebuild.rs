@@ -7,7 +7,7 @@ use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracelift_ir::ops::Fusion;
-use tracelift_ir::{Builder, Graph, Node, NodeIndex, Op, ParamRole, Value, ValueMap};
+use tracelift_ir::{Builder, Graph, NodeIndex, Op, ParamRole, Value, ValueMap};
 use tracelift_tensor::Result;
 
 /// The graph with its groups as `fusion` nodes, in the order of the old graph as far as what they read allows.
@@ -16,7 +16,7 @@ pub(super) fn rebuild(graph: &Graph, groups: &Groups) -> Result<Graph> {
         graph,
         groups,
         members: groups.members(),
-        b: Builder::new(graph.name()),
+        b: Builder::with_capacity(graph.name(), graph.len()),
         made: ValueMap::with_capacity(graph.len()),
         results: graph.results().iter().copied().collect(),
     };
@@ -91,8 +91,8 @@ impl Rebuild<'_> {
         // What loops and branches run is fused for itself; what is fused already stays.
         let fused = if matches!(node.op, Op::Fusion(_)) { None } else { map_regions(&node.op, &mut super::fuse)? };
         let made = match fused {
-            Some(op) => self.b.push_like(&Node { op, ..node.clone() }, &operands)?,
-            None => self.b.push_like(node, &operands)?,
+            Some(op) => self.b.push_as(op, node, &operands)?,
+            None => self.b.push_copy(self.graph, id, &operands)?,
         };
         for (n, value) in made.into_iter().enumerate() {
             self.made.insert(id.result(n), value);

@@ -2,7 +2,8 @@
 
 use super::nest::{At, Group, Nest};
 use super::signs::narrower;
-use rustc_hash::FxHashMap;
+use indexmap::IndexSet;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 use tracelift_ir::{AxisMap, Lowering, Op, Value};
 use tracelift_kernel::lane::LaneOp;
@@ -18,7 +19,9 @@ pub(super) struct Emit<'a, 'g> {
     flat: bool,
     reads: Vec<usize>,
     scalars: Vec<usize>,
-    pub(super) scopes: Vec<FxHashMap<(Value, At), Operand>>,
+    /// Every index that was asked for; values are known by its number.
+    indices: IndexSet<At, FxBuildHasher>,
+    scopes: Vec<FxHashMap<(Value, usize), Operand>>,
     outputs: FxHashMap<Value, Base>,
 }
 
@@ -39,6 +42,7 @@ impl<'a, 'g> Emit<'a, 'g> {
             flat,
             reads: vec![],
             scalars: vec![],
+            indices: IndexSet::default(),
             scopes: vec![FxHashMap::default()],
             outputs: FxHashMap::default(),
         };
@@ -72,13 +76,34 @@ impl<'a, 'g> Emit<'a, 'g> {
         }
     }
 
+    /// What is remembered from here on is forgotten at [`Emit::close`].
+    pub(super) fn open(&mut self) {
+        self.scopes.push(FxHashMap::default());
+    }
+
+    pub(super) fn close(&mut self) {
+        self.scopes.pop();
+    }
+
     pub(super) fn known(&self, value: Value, at: &At) -> Option<Operand> {
-        let key = (value, at.clone());
-        self.scopes.iter().rev().find_map(|scope| scope.get(&key)).copied()
+        self.known_at(value, self.indices.get_index_of(at)?)
     }
 
     pub(super) fn remember(&mut self, value: Value, at: At, operand: Operand) {
+        let at = self.number(at);
+        self.remember_at(value, at, operand);
+    }
+
+    fn known_at(&self, value: Value, at: usize) -> Option<Operand> {
+        self.scopes.iter().rev().find_map(|scope| scope.get(&(value, at))).copied()
+    }
+
+    fn remember_at(&mut self, value: Value, at: usize, operand: Operand) {
         self.scopes.last_mut().expect("there is always a scope").insert((value, at), operand);
+    }
+
+    fn number(&mut self, at: At) -> usize {
+        self.indices.insert_full(at).0
     }
 
     pub(super) fn store(&mut self, value: Value, at: At) {
@@ -89,32 +114,38 @@ impl<'a, 'g> Emit<'a, 'g> {
 
     /// The value at an index, emitted with everything it needs. Iterative: bodies may be long chains.
     pub(super) fn value(&mut self, value: Value, at: At) -> Operand {
-        let mut pending = vec![(value, at.clone())];
-        while let Some((v, at)) = pending.last().cloned() {
-            if self.known(v, &at).is_none() {
-                let needs = self.needs(v, &at);
-                let missing: Vec<_> = needs.into_iter().filter(|(v, at)| self.known(*v, at).is_none()).collect();
-                if !missing.is_empty() {
-                    pending.extend(missing.into_iter().rev());
+        let wanted = (value, self.number(at));
+        let mut pending = vec![wanted];
+        while let Some(&(value, at)) = pending.last() {
+            if self.known_at(value, at).is_none() {
+                let needs = self.needs(value, at);
+                let before = pending.len();
+                pending.extend(needs.iter().rev().filter(|(value, at)| self.known_at(*value, *at).is_none()));
+                if pending.len() > before {
                     continue;
                 }
-                let operand = self.emit(v, &at);
-                self.remember(v, at, operand);
+                let operand = self.emit(value, at, &needs);
+                self.remember_at(value, at, operand);
             }
             pending.pop();
         }
-        self.known(value, &at).expect("just emitted")
+        self.known_at(wanted.0, wanted.1).expect("just emitted")
     }
 
-    /// The operands of a value, each with the index at which it is needed.
-    fn needs(&self, value: Value, at: &At) -> SmallVec<[(Value, At); 3]> {
+    /// The operands of a value, each with the number of the index at which it is needed.
+    fn needs(&mut self, value: Value, at: usize) -> SmallVec<[(Value, usize); 3]> {
         if self.inputs.contains_key(&value) {
             return SmallVec::new();
         }
-        let node = self.group.graph.node(value);
-        match &self.group.lowerings[&value.node] {
-            Lowering::Lane(_) | Lowering::View => node.operands.iter().map(|x| (*x, at.clone())).collect(),
-            Lowering::Index(map) => SmallVec::from_iter([(node.operands[0], self.mapped(map, node.operands[0], at))]),
+        let group = self.group;
+        let node = group.graph.node(value);
+        match &group.lowerings[&value.node] {
+            Lowering::Lane(_) | Lowering::View => node.operands.iter().map(|x| (*x, at)).collect(),
+            Lowering::Index(map) => {
+                let operand = node.operands[0];
+                let mapped = self.mapped(map, operand, &self.indices[at]);
+                SmallVec::from_iter([(operand, self.number(mapped))])
+            }
             _ => SmallVec::new(),
         }
     }
@@ -123,7 +154,8 @@ impl<'a, 'g> Emit<'a, 'g> {
         if self.group.shape(operand).rank() == 0 { At::new() } else { operand_index(map, at) }
     }
 
-    fn emit(&mut self, value: Value, at: &At) -> Operand {
+    fn emit(&mut self, value: Value, at: usize, needs: &[(Value, usize)]) -> Operand {
+        let at = &self.indices[at];
         if let Some(&n) = self.inputs.get(&value) {
             return match self.sources[n].expect("every input was declared") {
                 Source::Scalar(operand) => operand,
@@ -132,11 +164,9 @@ impl<'a, 'g> Emit<'a, 'g> {
         }
         let group = self.group;
         let dtype = group.graph.ty(value).dtype();
-        let args: SmallVec<[Operand; 3]> = self
-            .needs(value, at)
-            .iter()
-            .map(|(v, at)| self.known(*v, at).expect("operands are emitted before their users"))
-            .collect();
+        let known = |(value, at): &(Value, usize)| self.known_at(*value, *at);
+        let args: SmallVec<[Operand; 3]> =
+            needs.iter().map(|need| known(need).expect("operands are emitted before their users")).collect();
         match &group.lowerings[&value.node] {
             Lowering::Lane(op) => self.b.lane(narrower(group, value, *op), &args),
             Lowering::View | Lowering::Index(_) => args[0],

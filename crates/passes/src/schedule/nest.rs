@@ -179,12 +179,12 @@ impl<'a> Domain<'a> {
             } else {
                 self.open(emit, &self.reduced, &mut at)
             };
-            emit.scopes.push(FxHashMap::default());
+            emit.open();
             kept.load(emit, loops, &at);
             for &output in &elements {
                 emit.store(output, at.clone());
             }
-            emit.scopes.pop();
+            emit.close();
             (0..inner).for_each(|_| emit.b.end());
         }
         (0..opened).for_each(|_| emit.b.end());
@@ -250,7 +250,7 @@ impl<'a> Domain<'a> {
                 let turning = self.reduced.iter().zip(&vars).filter(|(axis, _)| !self.shape[**axis].is_one());
                 turning.for_each(|(&axis, &var)| inner[axis] = Affine::var(var));
             }
-            emit.scopes.push(FxHashMap::default());
+            emit.open();
             kept.load(emit, level, &inner);
             let graph = emit.group.graph;
             let values: Vec<Operand> =
@@ -259,7 +259,7 @@ impl<'a> Domain<'a> {
             if in_passing {
                 elements.iter().for_each(|output| emit.store(*output, inner.clone()));
             }
-            emit.scopes.pop();
+            emit.close();
             let reduced = emit.b.end_reduce(&values);
             for ((id, _), operand) in now.iter().zip(reduced) {
                 let value = id.value();
