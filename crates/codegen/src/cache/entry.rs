@@ -2,7 +2,7 @@
 //!
 //! The key stands in the file and is compared whole; a checksum at the end finds what was cut off or changed.
 
-use crate::clif::helper;
+use crate::clif::{helper, routine};
 use crate::unit::{Import, Unit, UnitReloc};
 use crate::wide;
 use cranelift_codegen::binemit::Reloc;
@@ -12,7 +12,8 @@ const MAGIC: &[u8] = b"tracelift code 1\n";
 
 /// The functions that code may call, by name: their addresses differ from process to process.
 fn import(name: &str) -> Option<Import> {
-    [helper::import(), wide::import()].into_iter().find(|import| import.name == name)
+    let known = [helper::import(), wide::import()].into_iter().find(|import| import.name == name);
+    known.or_else(|| routine::named(name))
 }
 
 /// FNV-1a: of two texts that differ in one place, never the same number.

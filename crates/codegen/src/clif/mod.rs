@@ -6,6 +6,7 @@ mod cast;
 mod lane;
 mod near;
 pub(crate) mod helper;
+pub(crate) mod routine;
 
 pub(crate) use cast::masks;
 pub(crate) use form::*;

@@ -3,7 +3,7 @@
 use super::abi::{Context, FaultCode, Helpers};
 use super::emit::{Emitter, Report, host_memory};
 use super::layout::{Series, Work};
-use crate::clif::{constant, load_scalar, scalar_op, scalar_type, store_scalar};
+use crate::clif::{constant, load_scalar, routine, scalar_op, scalar_type, store_scalar};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::*;
 use std::mem::offset_of;
@@ -164,7 +164,15 @@ impl Emitter<'_, '_> {
             let code = FaultCode::DivideByZero;
             self.fault_if(bad, Report { code, site, position: None, index: None, bound: None });
         }
-        let value = scalar_op(&mut self.builder, &mut self.imports, self.conv, op, &dtypes, &values)?;
+        let value = match routine::for_op(op, dtypes[0]) {
+            Some(routine) => {
+                let types = vec![scalar_type(dtypes[0]); dtypes.len()];
+                let function = self.imports.func(&mut self.builder, self.conv, routine, &types, &types[..1]);
+                let call = self.builder.ins().call(function, &values);
+                self.builder.inst_results(call)[0]
+            }
+            None => scalar_op(&mut self.builder, &mut self.imports, self.conv, op, &dtypes, &values)?,
+        };
         self.set(dst, value);
         Ok(())
     }
