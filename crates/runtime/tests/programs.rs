@@ -418,3 +418,31 @@ fn checks_name_the_first_element_that_fails() {
     assert_eq!(call(i, j, [true, false, false], true), Err("`assert` all of them".into()));
     assert_eq!(call(i, j, c, false), Err("`assert` just this".into()));
 }
+
+#[test]
+fn powers_of_numbers_are_those_of_the_definition() {
+    for dtype in ["f32", "f64"] {
+        let text = format!(
+            "program @power {{
+               buffer $x : {dtype}[] input 0
+               buffer $y : {dtype}[] input 1
+               %x = read $x
+               %y = read $y
+               %z = scalar pow %x, %y
+               %w = scalar pow %z, %y
+               result %z, %w
+             }}"
+        );
+        let numbers = [0.0, -0.0, 1.0, -1.0, 0.96, 2.0, -2.5, 3.0, 1e-30, 1e30, f64::INFINITY, f64::NAN];
+        let number = |x: f64| if dtype == "f32" { Array::scalar(x as f32) } else { Array::scalar(x) };
+        for flush_subnormals in [false, true] {
+            let power = compile_with(&text, Options { flush_subnormals, ..Options::default() });
+            for (x, y) in numbers.iter().flat_map(|x| numbers.map(|y| (*x, y))) {
+                let powers = power.call(&[number(x), number(y)], &[]).unwrap();
+                if (x, y) == (2.0, 3.0) {
+                    assert!(powers[0].bit_eq(&number(8.0)) && powers[1].bit_eq(&number(512.0)));
+                }
+            }
+        }
+    }
+}
