@@ -13,6 +13,7 @@
 mod form;
 mod assembler;
 mod encode;
+mod code;
 mod ir;
 mod record;
 mod list;
