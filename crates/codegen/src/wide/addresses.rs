@@ -28,6 +28,8 @@ impl Writer<'_> {
                 self.a.immediate(*end as i32);
             }
             Range::Block(blocks) => self.block_range(*blocks),
+            Range::ByTurns(blocks) => self.blocks_by_turns(*blocks),
+            Range::Piece { blocks, block, piece } => self.piece(*blocks, *block, *piece),
             Range::Tile(Tile(begin)) => {
                 self.a.load_cell(RSI, *begin);
                 self.a.load_cell(RDX, begin + 1);

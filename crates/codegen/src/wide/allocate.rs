@@ -174,7 +174,7 @@ fn defined(item: &Item) -> Option<Id> {
         | Item::LoadSlot { dst, .. }
         | Item::Number { dst, .. }
         | Item::Lanes { dst, .. }
-        | Item::LoadLevel { dst, .. }
+        | Item::LoadKept { dst, .. }
         | Item::SumOfNothing { dst, .. }
         | Item::Assign { dst, .. } => Some(*dst),
         _ => None,
@@ -197,7 +197,7 @@ pub(super) fn for_each_arg(item: &Item, visit: &mut dyn FnMut(Arg)) {
         | Item::StoreOne { value, .. }
         | Item::Result { value, .. }
         | Item::Assign { value, .. } => std::slice::from_ref(value),
-        Item::StoreLevel { value, .. } => return visit(Arg::Value(*value)),
+        Item::StoreKept { value, .. } => return visit(Arg::Value(*value)),
         _ => &[],
     };
     args.iter().copied().for_each(visit);

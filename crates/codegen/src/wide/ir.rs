@@ -108,6 +108,10 @@ pub(super) enum Range {
     Part(i64, i64),
     /// The block of a reduction that is under way.
     Block(Blocks),
+    /// The blocks that are gone through by turns from the one under way on, counted from 0.
+    ByTurns(Blocks),
+    /// A piece of one of those blocks: which block, and which piece of it, say numbers of the frame.
+    Piece { blocks: Blocks, block: usize, piece: usize },
     /// The tile that is under way.
     Tile(Tile),
 }
@@ -151,6 +155,22 @@ impl Blocks {
     pub(super) fn level(self) -> usize {
         self.cells + 4
     }
+
+    /// What the tree holds at that level.
+    pub(super) fn kept(self) -> Kept {
+        Kept { slots: self.slots, count: self.levels, at: self.level() }
+    }
+}
+
+/// Vectors that a loop keeps in the frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kept {
+    /// The first of them.
+    pub slots: usize,
+    /// How many there are for each part.
+    pub count: usize,
+    /// The number in the frame that says which one is meant.
+    pub at: usize,
 }
 
 /// The turns of a vector loop.
@@ -266,11 +286,15 @@ pub(super) enum Item {
         walks: Vec<Walk>,
         range: Range,
     },
-    /// A loop over the blocks of a reduction; there is one block at least.
-    Blocks {
+    /// Goes to the first block of a reduction.
+    FirstBlock {
         blocks: Blocks,
         range: Range,
     },
+    /// Goes to the next block.
+    NextBlock(Blocks),
+    /// A loop that goes on while there are blocks; there is one at least.
+    Blocks(Blocks),
     /// A loop over the levels of the tree that the block just done completes.
     Carry(Blocks),
     /// A loop over the levels that are left at the end, after the first.
@@ -279,15 +303,15 @@ pub(super) enum Item {
     End,
     /// Goes to the first level that is left at the end.
     FirstLevel(Blocks),
-    /// What the tree holds of the `part`-th value at this level.
-    LoadLevel {
+    /// What is kept of the `part`-th value.
+    LoadKept {
         dst: Id,
-        blocks: Blocks,
+        from: Kept,
         part: usize,
     },
-    StoreLevel {
+    StoreKept {
         value: Id,
-        blocks: Blocks,
+        to: Kept,
         part: usize,
     },
     /// Makes the sum of nothing +0.0, though sums start from −0.0.
@@ -307,7 +331,7 @@ impl Item {
                 | Item::BeginWide(_)
                 | Item::Turns(_)
                 | Item::Chain { .. }
-                | Item::Blocks { .. }
+                | Item::Blocks(_)
                 | Item::Carry(_)
                 | Item::Join(_)
         )

@@ -1,7 +1,7 @@
 //! Kernels in vectors of 512 or 256 bits, written without Cranelift, which has none.
 //!
 //! Only kernels of a plain kind, on f32 and what is no wider: `par` loops around straight bodies ([`straight`]),
-//! reductions along rows and of everything ([`reduce`], [`tree`]), reductions and sequences down columns ([`columns`],
+//! reductions along rows and of everything ([`reduce`], [`tree`], [`turns`]), reductions and sequences down columns ([`columns`],
 //! [`tiles`]). The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
 //! what is recorded gets registers in one pass ([`allocate`]) and is written ([`write`], [`operations`]) in one of two forms
 //! ([`Wide`]): AVX-512 ([`avx512`]), or AVX2 with fused multiply-add ([`avx2`]) where that is all there is. Both have the
@@ -22,6 +22,7 @@ mod non_temporal;
 mod straight;
 mod reduce;
 mod tree;
+mod turns;
 mod columns;
 mod tiles;
 mod reuse;

@@ -119,6 +119,8 @@ impl Writer<'_> {
                 let (memory, ..) = self.element(*stream, *part);
                 self.a.prefetch(memory.plus(*bytes));
             }
+            Item::FirstBlock { blocks, range } => self.first_block(*blocks, range),
+            Item::NextBlock(blocks) => self.next_block(*blocks),
             Item::LoadOne { dst, from } => {
                 self.address(from, RAX, RCX);
                 self.load_one(self.target(*dst), from.dtype, Rm::At(RAX, 0));
@@ -179,15 +181,15 @@ impl Writer<'_> {
                 }
             }
             Item::FirstLevel(blocks) => self.first_level(*blocks),
-            Item::LoadLevel { dst, blocks, part } => {
-                let level = self.level(*blocks, *part);
-                self.vector(LOAD, self.target(*dst), 0, (level, false), None);
+            Item::LoadKept { dst, from, part } => {
+                let kept = self.kept(*from, *part);
+                self.vector(LOAD, self.target(*dst), 0, (kept, false), None);
                 self.keep(*dst);
             }
-            Item::StoreLevel { value, blocks, part } => {
+            Item::StoreKept { value, to, part } => {
                 let value = self.in_register(Arg::Value(*value), self.scratch);
-                let level = self.level(*blocks, *part);
-                self.vector(STORE, value, 0, (level, false), None);
+                let kept = self.kept(*to, *part);
+                self.vector(STORE, value, 0, (kept, false), None);
             }
             Item::SumOfNothing { dst, blocks } => {
                 let some = self.unless_empty(*blocks);

@@ -2,6 +2,7 @@
 
 use super::ir::*;
 use super::list::Lister;
+use super::turns::waits_for_memory;
 use smallvec::{SmallVec, smallvec};
 use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Loop, LoopVar, Operand, Reg};
@@ -21,6 +22,14 @@ pub(super) struct Reducer {
     pub identity: u32,
 }
 
+/// A reduction along a row: its loop, what walks along it, and what it makes.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'l> {
+    pub inner: &'l Loop,
+    pub var: LoopVar,
+    pub reducers: &'l [Reducer],
+}
+
 /// How many elements are reduced.
 #[derive(Clone, Debug)]
 pub(super) struct Extent {
@@ -31,29 +40,52 @@ pub(super) struct Extent {
 impl Lister<'_> {
     /// A `reduce` loop in lanes; its results are the same in all lanes.
     pub(super) fn lanes(&mut self, inner: &Loop, kinds: &[ReduceKind]) -> Option<()> {
-        let reducers = self.reducers(inner, kinds)?;
+        let reducers = &self.reducers(inner, kinds)?;
         let (var, extent) = self.axis(inner)?;
-        let vectors = LANES / self.l.wide.lanes();
-        // Lanes beyond a short row stay as they begin.
-        let used = extent.known.map_or(vectors, |n| vectors.min((n as usize).div_ceil(self.l.wide.lanes())));
-        let results = self.in_blocks(&extent, &reducers, &mut |this, range| {
-            let lanes: Vec<Vec<Id>> =
-                reducers.iter().map(|reducer| (0..vectors).map(|_| this.identity(reducer)).collect()).collect();
-            let wide = this.begin_wide(&inner.body.stmts, var, range, &[])?;
-            this.l.items.push(wide.turns(used, true));
-            for part in 0..used {
-                this.varying(&inner.body.stmts, &wide, part)?;
-                for ((value, reducer), lanes) in inner.body.yields.iter().zip(&reducers).zip(&lanes) {
-                    this.accumulate(reducer, lanes[part], value, part)?;
-                }
-            }
-            this.l.items.extend([Item::End, Item::End]);
-            reducers.iter().zip(lanes).map(|(reducer, lanes)| this.join_lanes(reducer, lanes)).collect()
-        })?;
+        let row = Row { inner, var, reducers };
+        let results = if waits_for_memory(inner, &extent) {
+            self.by_turns(&row, &extent)?
+        } else {
+            // Lanes beyond a short row stay as they begin.
+            let vectors = LANES / self.l.wide.lanes();
+            let used = extent.known.map_or(vectors, |n| vectors.min((n as usize).div_ceil(self.l.wide.lanes())));
+            self.in_blocks(&extent, reducers, &mut |this, range| {
+                let lanes: Vec<Vec<Id>> =
+                    reducers.iter().map(|reducer| (0..vectors).map(|_| this.identity(reducer)).collect()).collect();
+                this.accumulate_lanes(&row, range, &lanes, used)?;
+                this.join_all_lanes(reducers, lanes)
+            })?
+        };
         for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
             self.set_result(reducer, value, *dst)?;
         }
         Some(())
+    }
+
+    /// The elements of a range to the lanes of each reduction, `used` vectors of which a turn has.
+    pub(super) fn accumulate_lanes(
+        &mut self,
+        row: &Row<'_>,
+        range: Range,
+        lanes: &[Vec<Id>],
+        used: usize,
+    ) -> Option<()> {
+        let Row { inner, var, reducers } = *row;
+        let wide = self.begin_wide(&inner.body.stmts, var, range, &[])?;
+        self.l.items.push(wide.turns(used, true));
+        for part in 0..used {
+            self.varying(&inner.body.stmts, &wide, part)?;
+            for ((value, reducer), lanes) in inner.body.yields.iter().zip(reducers).zip(lanes) {
+                self.accumulate(reducer, lanes[part], value, part)?;
+            }
+        }
+        self.l.items.extend([Item::End, Item::End]);
+        Some(())
+    }
+
+    /// The results of a block from the lanes of each reduction.
+    pub(super) fn join_all_lanes(&mut self, reducers: &[Reducer], lanes: Vec<Vec<Id>>) -> Option<Vec<Arg>> {
+        reducers.iter().zip(lanes).map(|(reducer, lanes)| self.join_lanes(reducer, lanes)).collect()
     }
 
     /// Joins lanes by the tree: the lower half with the upper one, until one is left.

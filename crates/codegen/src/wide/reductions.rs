@@ -3,6 +3,7 @@
 use super::assembler::*;
 use super::encode::Rm;
 use super::ir::*;
+use super::turns::{BY_TURNS, PIECE};
 use super::write::{Context, POINTERS, Writer};
 use tracelift_kernel::meaning::BLOCK;
 
@@ -53,20 +54,27 @@ impl<'l> Writer<'l> {
         self.a.place(done);
     }
 
-    /// A loop over the blocks of a reduction.
-    pub(super) fn blocks(&mut self, blocks: Blocks, range: &Range, inside: &'l [Item]) {
+    pub(super) fn first_block(&mut self, blocks: Blocks, range: &Range) {
         self.range(range);
         self.a.store_cell(blocks.begin(), RSI);
         self.a.store_cell(blocks.end(), RDX);
         self.a.store_cell(blocks.from(), RSI);
         self.clear(blocks.number());
-        let again = self.a.label();
-        self.a.place(again);
-        self.items(inside);
+    }
+
+    pub(super) fn next_block(&mut self, blocks: Blocks) {
         self.increment(blocks.number());
         self.a.load_cell(RAX, blocks.from());
         self.a.gpr_with(RAX, 0, BLOCK as i32);
         self.a.store_cell(blocks.from(), RAX);
+    }
+
+    /// A loop over the blocks of a reduction.
+    pub(super) fn blocks(&mut self, blocks: Blocks, inside: &'l [Item]) {
+        let again = self.a.label();
+        self.a.place(again);
+        self.items(inside);
+        self.a.load_cell(RAX, blocks.from());
         self.a.compare_cell(RAX, blocks.end());
         self.a.jump_if(When::Less, again);
     }
@@ -103,6 +111,35 @@ impl<'l> Writer<'l> {
     pub(super) fn block_range(&mut self, blocks: Blocks) {
         self.a.load_cell(RSI, blocks.from());
         self.end_within(BLOCK as i32, blocks.end());
+    }
+
+    /// How many blocks are gone through by turns, as a range to rsi and rdx: as many as are left, an empty one if there is
+    /// none, but not more than [`BY_TURNS`].
+    pub(super) fn blocks_by_turns(&mut self, blocks: Blocks) {
+        self.a.load_cell(RDX, blocks.end());
+        self.a.gpr_memory(&[0x2B], RDX, RSP, 8 * blocks.from() as i32);
+        // cmp rdx, 1; adc rdx, BLOCK − 1; shr rdx, the logarithm of a block
+        self.a.gpr_with(RDX, 7, 1);
+        self.a.gpr_with(RDX, 2, BLOCK as i32 - 1);
+        self.a.gpr(&[0xC1], Gpr(5), RDX);
+        self.a.raw(&[BLOCK.trailing_zeros() as u8]);
+        // mov esi, BY_TURNS; cmp rdx, rsi; cmovg rdx, rsi; xor esi, esi
+        self.a.raw(&[0xBE]);
+        self.a.immediate(BY_TURNS as i32);
+        self.a.gpr(&[0x39], RSI, RDX);
+        self.a.gpr(&[0x0F, 0x4F], RDX, RSI);
+        self.a.raw(&[0x31, 0xF6]);
+    }
+
+    /// The range of a piece of a block to rsi and rdx.
+    pub(super) fn piece(&mut self, blocks: Blocks, block: usize, piece: usize) {
+        self.a.load_cell(RSI, block);
+        self.multiply(RSI, &Size::Known(BLOCK as i64));
+        self.a.load_cell(RAX, piece);
+        self.multiply(RAX, &Size::Known(PIECE as i64));
+        self.a.gpr(&[0x01], RAX, RSI);
+        self.a.gpr_memory(&[0x03], RSI, RSP, 8 * blocks.from() as i32);
+        self.end_within(PIECE as i32, blocks.end());
     }
 
     fn clear(&mut self, cell: usize) {
@@ -157,13 +194,13 @@ impl<'l> Writer<'l> {
         self.a.place(leave);
     }
 
-    /// Where the tree holds a value of the level that is looked at.
-    pub(super) fn level(&mut self, blocks: Blocks, part: usize) -> Rm {
-        self.a.load_cell(RAX, blocks.level());
+    /// Where a value is kept.
+    pub(super) fn kept(&mut self, kept: Kept, part: usize) -> Rm {
+        self.a.load_cell(RAX, kept.at);
         // shl rax, the logarithm of a vector's size
         self.a.gpr(&[0xC1], Gpr(4), RAX);
         self.a.raw(&[self.l.wide.bytes().trailing_zeros() as u8]);
-        Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement: self.slot(blocks.slots + part * blocks.levels) }
+        Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement: self.slot(kept.slots + part * kept.count) }
     }
 
     /// Jumps there if there was nothing to reduce… and goes on if so.

@@ -170,7 +170,7 @@ fn variables(l: &Listing) -> Vec<bool> {
         match item {
             Item::Assign { dst, .. }
             | Item::SumOfNothing { dst, .. }
-            | Item::LoadLevel { dst, .. }
+            | Item::LoadKept { dst, .. }
             | Item::Op { dst, code: Code::Copy, .. } => is_variable[dst.0 as usize] = true,
             _ => {}
         }
@@ -202,7 +202,7 @@ fn for_each_read(item: &mut Item, visit: &mut dyn FnMut(&mut Id)) {
         | Item::StoreOne { value, .. }
         | Item::Result { value, .. }
         | Item::Assign { value, .. } => std::slice::from_mut(value),
-        Item::StoreLevel { value, .. } => return visit(value),
+        Item::StoreKept { value, .. } => return visit(value),
         _ => &mut [],
     };
     for arg in args {

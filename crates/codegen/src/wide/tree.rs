@@ -15,36 +15,57 @@ use tracelift_tensor::DType;
 const MOST_LEVELS: usize = 53;
 
 impl Lister<'_> {
-    /// Reduces all blocks; `block` reduces one of them and answers a vector for each of `parts`.
+    /// Reduces all blocks, one after the other; `block` reduces one of them and answers a vector for each of `parts`.
     pub(super) fn in_blocks(
         &mut self,
         extent: &Extent,
         parts: &[Reducer],
         block: &mut dyn FnMut(&mut Self, Range) -> Option<Vec<Arg>>,
     ) -> Option<Vec<Arg>> {
-        let given = std::mem::take(&mut self.given);
         // A reduction of a single block is never asked for in parts.
         if extent.known.is_some_and(|n| n <= BLOCK as i64) {
+            self.given = false;
             return block(self, Range::Whole(extent.sizes.clone()));
         }
+        let blocks = self.first_block(extent, parts.len());
+        self.l.items.push(Item::Blocks(blocks));
+        let results = block(self, Range::Block(blocks))?;
+        self.end_block(blocks, parts, results)?;
+        self.l.items.push(Item::End);
+        self.all_blocks(blocks, parts, extent)
+    }
+
+    /// The frame for a tree over the blocks of a reduction.
+    pub(super) fn first_block(&mut self, extent: &Extent, parts: usize) -> Blocks {
         let levels = extent.known.map_or(MOST_LEVELS, |n| {
             let blocks = (n - 1) / BLOCK as i64 + 1;
             64 - blocks.leading_zeros() as usize
         });
         let blocks = Blocks { cells: self.l.reserve(Blocks::CELLS), slots: self.l.slots, levels };
-        self.l.slots += levels * parts.len();
+        self.l.slots += levels * parts;
+        let given = std::mem::take(&mut self.given);
         let range = if given { Range::Given(smallvec![]) } else { Range::Whole(extent.sizes.clone()) };
-        self.l.items.push(Item::Blocks { blocks, range });
-        let results = block(self, Range::Block(blocks))?;
+        self.l.items.push(Item::FirstBlock { blocks, range });
+        blocks
+    }
+
+    /// Hands the results of the block under way up the tree, as far as it completes a run, and goes to the next block.
+    pub(super) fn end_block(&mut self, blocks: Blocks, parts: &[Reducer], results: Vec<Arg>) -> Option<()> {
         let results: Vec<Id> = results.into_iter().map(|value| self.copy(value)).collect();
         self.l.items.push(Item::Carry(blocks));
         self.join_levels(blocks, parts, &results)?;
         self.l.items.push(Item::End);
         for (part, value) in results.iter().enumerate() {
-            self.l.items.push(Item::StoreLevel { value: *value, blocks, part });
+            self.l.items.push(Item::StoreKept { value: *value, to: blocks.kept(), part });
         }
-        self.l.items.extend([Item::End, Item::FirstLevel(blocks)]);
-        let results: Vec<Id> = (0..parts.len()).map(|part| self.level(blocks, part)).collect();
+        self.l.items.push(Item::NextBlock(blocks));
+        Some(())
+    }
+
+    /// The results of all blocks together.
+    pub(super) fn all_blocks(&mut self, blocks: Blocks, parts: &[Reducer], extent: &Extent) -> Option<Vec<Arg>> {
+        self.l.items.push(Item::FirstLevel(blocks));
+        let results: Vec<Id> = (0..parts.len()).map(|part| self.load_kept(blocks.kept(), part)).collect();
         self.l.items.push(Item::Join(blocks));
         self.join_levels(blocks, parts, &results)?;
         self.l.items.push(Item::End);
@@ -59,7 +80,7 @@ impl Lister<'_> {
     /// Joins what the tree holds at this level with results of later elements.
     fn join_levels(&mut self, blocks: Blocks, parts: &[Reducer], results: &[Id]) -> Option<()> {
         for (part, (reducer, dst)) in parts.iter().zip(results).enumerate() {
-            let before = self.level(blocks, part);
+            let before = self.load_kept(blocks.kept(), part);
             let value = self.join(reducer, Arg::Value(before), Arg::Value(*dst))?;
             self.l.items.push(Item::Assign { dst: *dst, value, part: 0 });
         }
@@ -73,9 +94,9 @@ impl Lister<'_> {
         dst
     }
 
-    fn level(&mut self, blocks: Blocks, part: usize) -> Id {
+    pub(super) fn load_kept(&mut self, from: Kept, part: usize) -> Id {
         let dst = self.l.value(Class::Vector);
-        self.l.items.push(Item::LoadLevel { dst, blocks, part });
+        self.l.items.push(Item::LoadKept { dst, from, part });
         dst
     }
 }

@@ -194,7 +194,7 @@ impl<'l> Writer<'l> {
                 Item::Tiles { tile, width, range } => self.tiles(*tile, *width, range, inside),
                 Item::BeginWide(range) => self.wide(range, inside),
                 Item::Chain { walks, range } => self.chain(walks, range, inside),
-                Item::Blocks { blocks, range } => self.blocks(*blocks, range, inside),
+                Item::Blocks(blocks) => self.blocks(*blocks, inside),
                 Item::Carry(blocks) => self.carry(*blocks, inside),
                 Item::Join(blocks) => self.join(*blocks, inside),
                 item => unreachable!("{item:?} stands in a vector loop"),

@@ -6,5 +6,6 @@ mod lane_ops;
 mod loops;
 mod random;
 mod wide;
+mod turns;
 mod far;
 mod compile;
