@@ -1,4 +1,4 @@
-//! The exponential function and its kin: `exp`, `expm1`, `logistic`.
+//! The exponential function and its kin: `exp`, `expm1`.
 //!
 //! x is split into n ln 2 + r with |r| ≤ ln 2 / 2. Then eˣ = 2ⁿ (1 + q), where q = r + r² P(r) is eʳ − 1 by a polynomial
 //! fitted for the least error on that interval. n is found by adding 1.5·2^(mantissa bits): the sum's low bits are n.
@@ -32,6 +32,10 @@ const EXP_64: &[f64] = &[
     1.602920175183212e-10,
 ];
 
+/// The two parts of ln 2 that a float of each width has, the first of which is a float for itself.
+pub(super) const LN_2_32: [f64; 2] = [std::f32::consts::LN_2 as f64, -1.904_654_299_957_768e-9];
+pub(super) const LN_2_64: [f64; 2] = [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17];
+
 /// A number split into n ln 2 + r.
 pub(super) struct Split<O: Ops> {
     /// Integers whose low bits are n; high bits are those of [`magic`].
@@ -53,19 +57,23 @@ fn magic_bits(width: Width) -> i64 {
 /// Splits x, which is at most a few thousand in magnitude; NaN makes q NaN and n anything.
 #[inline(always)]
 pub(super) fn split<O: Ops>(o: &mut O, x: O::F) -> Split<O> {
-    let magic = o.f(magic(O::WIDTH));
-    let log2_e = o.f(std::f64::consts::LOG2_E);
-    let shifted = o.fma(x, log2_e, magic);
-    let n = o.sub(shifted, magic);
-    // ln 2 in two floats. The first product is subtracted without error, as r is small and its last bit large enough.
-    let high = o.f(O::WIDTH.pick(-(std::f32::consts::LN_2 as f64), -std::f64::consts::LN_2));
-    let low = o.f(O::WIDTH.pick(1.904_654_299_957_768e-9, -2.319_046_813_846_299_6e-17));
+    let (shifted, n) = multiple_of_ln_2(o, x, std::f64::consts::LOG2_E);
+    // The first product is subtracted without error, as r is small and its last bit large enough.
+    let [high, low] = O::WIDTH.pick(LN_2_32, LN_2_64).map(|part| o.f(-part));
     let r = o.fma(n, high, x);
     let r = o.fma(n, low, r);
     let p = polynomial(o, r, O::WIDTH.pick(EXP_32, EXP_64));
     let r_squared = o.mul(r, r);
     let q = o.fma(p, r_squared, r);
-    Split { n: o.f_to_bits(shifted), q }
+    Split { n: shifted, q }
+}
+
+/// The whole number next to `per · x`, as the n of a [`Split`] and as a float.
+#[inline(always)]
+pub(super) fn multiple_of_ln_2<O: Ops>(o: &mut O, x: O::F, per: f64) -> (O::I, O::F) {
+    let (magic, per) = (o.f(magic(O::WIDTH)), o.f(per));
+    let shifted = o.fma(x, per, magic);
+    (o.f_to_bits(shifted), o.sub(shifted, magic))
 }
 
 /// The whole number next to x, which is at most a few thousand in magnitude, as the n of a [`Split`] and as a float.
@@ -76,35 +84,21 @@ pub(super) fn whole_part<O: Ops>(o: &mut O, x: O::F) -> (O::I, O::F) {
     (o.f_to_bits(shifted), o.sub(shifted, magic))
 }
 
-/// 2ⁿ of a split whose n is an exponent of normal floats.
+/// 2^(n + more), for the n of a split, where that is a normal float.
 #[inline(always)]
-fn power_of_two<O: Ops>(o: &mut O, n: O::I) -> O::F {
+pub(super) fn power_of_two<O: Ops>(o: &mut O, n: O::I, more: i64) -> O::F {
     // The magic number's bits fall out at the left.
     let exponent = o.shl(n, O::WIDTH.mantissa());
-    let one = o.i(O::WIDTH.one_bits());
-    let bits = o.iadd(exponent, one);
+    let bias = o.i((O::WIDTH.bias() + more) << O::WIDTH.mantissa());
+    let bits = o.iadd(exponent, bias);
     o.bits_to_f(bits)
-}
-
-/// eˣ as scale (1 + q).
-pub(super) struct Scaled<O: Ops> {
-    /// A power of two.
-    pub(super) scale: O::F,
-    /// eʳ − 1
-    pub(super) q: O::F,
 }
 
 /// eˣ where the result is normal and finite, else garbage; NaN for NaN.
 #[inline(always)]
-pub(super) fn exp_scaled<O: Ops>(o: &mut O, x: O::F) -> Scaled<O> {
-    let Split { n, q } = split(o, x);
-    Scaled { scale: power_of_two(o, n), q }
-}
-
-/// The same as one number.
-#[inline(always)]
 pub(super) fn exp_normal<O: Ops>(o: &mut O, x: O::F) -> O::F {
-    let Scaled { scale, q } = exp_scaled(o, x);
+    let Split { n, q } = split(o, x);
+    let scale = power_of_two(o, n, 0);
     o.fma(q, scale, scale)
 }
 
@@ -172,9 +166,7 @@ pub fn expm1<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let clamped = o.max_lt(lowest, clamped);
     let Split { n, q } = split(o, clamped);
     // 2ⁿ (1 + q) − 1 = 2 (2ⁿ⁻¹ q + (2ⁿ⁻¹ − 1/2)); the halves keep n = 128 (1024) in range.
-    let one = o.i(1);
-    let n = o.isub(n, one);
-    let scale = power_of_two(o, n);
+    let scale = power_of_two(o, n, -1);
     let half = o.f(0.5);
     let rest = o.sub(scale, half);
     let y = o.fma(scale, q, rest);
@@ -183,22 +175,4 @@ pub fn expm1<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let magnitude = o.abs(x);
     let is_tiny = compare(o, Cmp::Lt, magnitude, tiny);
     o.select_f(is_tiny, x, y)
-}
-
-/// 1 / (1 + e⁻ˣ). Within 2 ulp, subnormal results included.
-#[inline(always)]
-pub fn logistic<O: Ops>(o: &mut O, x: O::F) -> O::F {
-    let minus = o.neg(x);
-    let Factors { q, exponents: [first, second] } = factors(o, minus);
-    // With e⁻ˣ = a b (1 + q) this is a⁻¹ / (a⁻¹ + b + b q): no overflow, and only the last sum rounds by much. What
-    // a⁻¹ + b loses is added to b q.
-    let twice_bias = o.i(2 * O::WIDTH.bias());
-    let inverse = o.isub(twice_bias, first);
-    let [inverse, second] = [inverse, second].map(|exponent| from_exponent(o, exponent));
-    let powers = o.add(inverse, second);
-    let kept = o.sub(powers, second);
-    let lost = o.sub(inverse, kept);
-    let rest = o.fma(q, second, lost);
-    let below = o.add(powers, rest);
-    o.div(inverse, below)
 }

@@ -1,28 +1,9 @@
-//! The hyperbolic functions and their inverses.
+//! The hyperbolic functions, but for `tanh`, and their inverses.
 
-use super::exp::{Scaled, exp_scaled, half_exp};
+use super::exp::half_exp;
 use super::float::{compare, keep_nan, polynomial, with_sign};
 use super::log::{ln, ln_1p};
 use super::ops::{Cmp, Ops};
-
-/// tanh x = (e^2|x| − 1) / (e^2|x| + 1). Within 3 ulp; odd, keeps −0; exactly ±1 far out.
-#[inline(always)]
-pub fn tanh<O: Ops>(o: &mut O, x: O::F) -> O::F {
-    let magnitude = o.abs(x);
-    let twice = o.add(magnitude, magnitude);
-    // The result is 1 long before the bound. NaN passes, being the second operand.
-    let bound = o.f(O::WIDTH.pick(20.0, 40.0));
-    let twice = o.min_lt(bound, twice);
-    // With e^2|x| = scale (1 + q) no digit is lost near zero, where the scale is 1.
-    let Scaled { scale, q } = exp_scaled(o, twice);
-    let one = o.f(1.0);
-    let below = o.sub(scale, one);
-    let above = o.add(scale, one);
-    let below = o.fma(scale, q, below);
-    let above = o.fma(scale, q, above);
-    let y = o.div(below, above);
-    with_sign(o, y, x)
-}
 
 /// P in sinh x = x + x³ P(x²), |x| ≤ 1; relative error 2^-34.
 const SINH_32: &[f64] = &[0.1666666716337204, 0.008333350531756878, 0.00019836075080092996, 2.8173994905955624e-06];

@@ -4,7 +4,7 @@
 //! More is f³ P(f) for f32: a few steps more than the other way, but no division. For f64 it is s (f²/2 + R(s²)) with
 //! s = f / (2 + f), as ln(1 + f) = 2 artanh s. All polynomials are fitted for the least error.
 
-use super::exp::from_exponent;
+use super::exp::{LN_2_32, LN_2_64, from_exponent};
 use super::float::{compare, keep_nan, polynomial, short_polynomial};
 use super::ops::{Cmp, Ops, Width};
 
@@ -98,11 +98,7 @@ fn from_parts<O: Ops>(o: &mut O, k: O::F, f: O::F) -> O::F {
         }
     };
     // ln 2 in two floats; the product with the first is not rounded, being in a fused step.
-    let (high, low) = O::WIDTH.pick(
-        (std::f32::consts::LN_2 as f64, -1.904_654_299_957_768e-9),
-        (std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17),
-    );
-    let (high, low) = (o.f(high), o.f(low));
+    let [high, low] = O::WIDTH.pick(LN_2_32, LN_2_64).map(|part| o.f(part));
     let small = o.mul(k, low);
     let small = o.fma(factor, rest, small);
     let small = o.sub(small, half_square);

@@ -123,7 +123,7 @@ pub fn cos<O: Ops>(o: &mut O, x: O::F) -> O::F {
     sine(o, x, 1)
 }
 
-/// tan x, |x| ≤ [`TRIG_BOUND`]. Within 3 ulp; odd, keeps −0.
+/// tan x, |x| ≤ [`TRIG_BOUND`]. Within 4 ulp; odd, keeps −0.
 #[inline(always)]
 pub fn tan<O: Ops>(o: &mut O, x: O::F) -> O::F {
     let Angle { turns, sin, cos } = reduce(o, x);
