@@ -28,8 +28,10 @@ impl Writer<'_> {
                 self.a.immediate(*end as i32);
             }
             Range::Block(blocks) => self.block_range(*blocks),
-            Range::ByTurns(blocks) => self.blocks_by_turns(*blocks),
-            Range::Piece { blocks, block, piece } => self.piece(*blocks, *block, *piece),
+            Range::Rest(counter) => {
+                self.a.load_cell(RSI, *counter);
+                self.a.load_cell(RDX, counter + 1);
+            }
             Range::Tile(Tile(begin)) => {
                 self.a.load_cell(RSI, *begin);
                 self.a.load_cell(RDX, begin + 1);

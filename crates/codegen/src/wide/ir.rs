@@ -106,12 +106,10 @@ pub(super) enum Range {
     Whole(SmallVec<[Size; 2]>),
     /// From one number to another.
     Part(i64, i64),
-    /// The block of a reduction that is under way.
+    /// The block of a reduction that is under way, the first one if more are.
     Block(Blocks),
-    /// The blocks that are gone through by turns from the one under way on, counted from 0.
-    ByTurns(Blocks),
-    /// A piece of one of those blocks: which block, and which piece of it, say numbers of the frame.
-    Piece { blocks: Blocks, block: usize, piece: usize },
+    /// What a loop with that counter has left.
+    Rest(usize),
     /// The tile that is under way.
     Tile(Tile),
 }
@@ -158,7 +156,7 @@ impl Blocks {
 
     /// What the tree holds at that level.
     pub(super) fn kept(self) -> Kept {
-        Kept { slots: self.slots, count: self.levels, at: self.level() }
+        Kept { slots: self.slots, count: self.levels, at: Some(self.level()) }
     }
 }
 
@@ -169,8 +167,28 @@ pub(super) struct Kept {
     pub slots: usize,
     /// How many there are for each part.
     pub count: usize,
-    /// The number in the frame that says which one is meant.
-    pub at: usize,
+    /// The number in the frame that says which one is meant, if it is not the first.
+    pub at: Option<usize>,
+}
+
+/// How many blocks of a reduction are gone through by turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Run {
+    /// One, which is there or may be empty, and those after it.
+    First,
+    /// One, if any is left or there was none, and those after it.
+    Rest,
+    /// So many, all complete: a power of two.
+    Many(usize),
+}
+
+impl Run {
+    pub(super) fn blocks(self) -> usize {
+        match self {
+            Run::First | Run::Rest => 1,
+            Run::Many(blocks) => blocks,
+        }
+    }
 }
 
 /// The turns of a vector loop.
@@ -266,10 +284,11 @@ pub(super) enum Item {
         value: Arg,
         part: usize,
     },
-    /// A loop of one turn after the other, with the number of its counter.
+    /// A loop of one turn after the other, with the number of its counter, which goes on by `step` while as much is left.
     Begin {
         counter: usize,
         range: Range,
+        step: usize,
     },
     /// A loop over the tiles of a range, of so many elements each but for the last.
     Tiles {
@@ -291,12 +310,10 @@ pub(super) enum Item {
         blocks: Blocks,
         range: Range,
     },
-    /// Goes to the next block.
-    NextBlock(Blocks),
-    /// A loop that goes on while there are blocks; there is one at least.
-    Blocks(Blocks),
-    /// A loop over the levels of the tree that the block just done completes.
-    Carry(Blocks),
+    /// A loop over blocks, so many in a turn while as many are complete.
+    Blocks(Blocks, Run),
+    /// A loop over the levels of the tree that the blocks just done complete.
+    Carry(Blocks, Run),
     /// A loop over the levels that are left at the end, after the first.
     Join(Blocks),
     /// The end of the innermost loop.
@@ -331,8 +348,8 @@ impl Item {
                 | Item::BeginWide(_)
                 | Item::Turns(_)
                 | Item::Chain { .. }
-                | Item::Blocks(_)
-                | Item::Carry(_)
+                | Item::Blocks(..)
+                | Item::Carry(..)
                 | Item::Join(_)
         )
     }

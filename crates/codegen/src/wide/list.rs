@@ -10,7 +10,7 @@ use crate::abi::KernelAbi;
 use crate::access::Accesses;
 use smallvec::SmallVec;
 use tracelift_kernel::lane::{Lane, LaneOf, LaneOp, Scalar, Support, eval};
-use tracelift_kernel::loops::{Block, Index, Kernel, Loop, LoopKind, LoopVar, Operand, Reg, Stmt};
+use tracelift_kernel::loops::{Index, Kernel, Loop, LoopKind, LoopVar, Operand, Reg, Stmt};
 use tracelift_kernel::meaning::{Ops, ReduceOrder};
 use tracelift_tensor::{DType, Dim};
 
@@ -33,10 +33,11 @@ pub(super) fn list(kernel: &Kernel, abi: &KernelAbi, target: Target, effort: Eff
         places: vec![None; kernel.registers.len()],
         counters: vec![None; kernel.loop_vars as usize],
         given: kernel.range().is_some(),
+        beyond: None,
         part: 0,
     };
     lister.scalars();
-    lister.block(&kernel.body)?;
+    lister.block(&kernel.body.stmts)?;
     for (n, value) in kernel.body.yields.iter().enumerate() {
         let value = lister.operand(value)?;
         lister.l.items.push(Item::Result { value, slot: abi.result_slot(n) });
@@ -75,6 +76,8 @@ pub(super) struct Lister<'k> {
     pub(super) counters: Vec<Option<usize>>,
     /// Whether the caller of the kernel chooses the range of the next loop.
     pub(super) given: bool,
+    /// How far beyond its counter a loop variable is, where what is done for several of its values is listed.
+    pub(super) beyond: Option<(LoopVar, i64)>,
     /// Which vector of the turn is listed: others than the first may have no lanes in a tail.
     pub(super) part: usize,
 }
@@ -119,18 +122,22 @@ impl Lister<'_> {
         if self.is_columns(&inner.body, var) {
             return self.columns(&inner.body, var, range);
         }
+        let rows = axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?));
+        if let Some(has_form) = self.rows_by_turns(&inner.body, (var, &range), rows) {
+            return has_form.then_some(());
+        }
         let counter = self.l.reserve(2);
         self.counters[var.0 as usize] = Some(counter);
-        self.l.items.push(Item::Begin { counter, range });
-        self.block(&inner.body)?;
+        self.l.items.push(Item::Begin { counter, range, step: 1 });
+        self.block(&inner.body.stmts)?;
         self.l.items.push(Item::End);
         self.counters[var.0 as usize] = None;
         Some(())
     }
 
     /// Statements outside of wide loops.
-    fn block(&mut self, block: &Block) -> Option<()> {
-        for stmt in &block.stmts {
+    pub(super) fn block(&mut self, stmts: &[Stmt]) -> Option<()> {
+        for stmt in stmts {
             match stmt {
                 Stmt::Loop(inner) => match &inner.kind {
                     LoopKind::Par => self.par(inner)?,

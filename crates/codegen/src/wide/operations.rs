@@ -120,7 +120,6 @@ impl Writer<'_> {
                 self.a.prefetch(memory.plus(*bytes));
             }
             Item::FirstBlock { blocks, range } => self.first_block(*blocks, range),
-            Item::NextBlock(blocks) => self.next_block(*blocks),
             Item::LoadOne { dst, from } => {
                 self.address(from, RAX, RCX);
                 self.load_one(self.target(*dst), from.dtype, Rm::At(RAX, 0));

@@ -41,7 +41,11 @@ impl Lister<'_> {
         for (reg, stride) in &access.indirect {
             terms.push((self.cells[reg.0 as usize]?, self.size(stride)?));
         }
-        Some(Address { root: Root::Slot(slot), terms, offset: self.size(&access.offset)?, dtype })
+        let offset = match self.beyond {
+            Some((var, by)) => &access.offset + access.coefficient(var) * by,
+            None => access.offset.clone(),
+        };
+        Some(Address { root: Root::Slot(slot), terms, offset: self.size(&offset)?, dtype })
     }
 
     /// The low half of a sum of loop variables, without those that have no counter.

@@ -46,15 +46,7 @@ impl Lister<'_> {
         let results = if waits_for_memory(inner, &extent) {
             self.by_turns(&row, &extent)?
         } else {
-            // Lanes beyond a short row stay as they begin.
-            let vectors = LANES / self.l.wide.lanes();
-            let used = extent.known.map_or(vectors, |n| vectors.min((n as usize).div_ceil(self.l.wide.lanes())));
-            self.in_blocks(&extent, reducers, &mut |this, range| {
-                let lanes: Vec<Vec<Id>> =
-                    reducers.iter().map(|reducer| (0..vectors).map(|_| this.identity(reducer)).collect()).collect();
-                this.accumulate_lanes(&row, range, &lanes, used)?;
-                this.join_all_lanes(reducers, lanes)
-            })?
+            self.in_blocks(&extent, reducers, &mut |this, range| this.one_block(&row, range, extent.known))?
         };
         for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
             self.set_result(reducer, value, *dst)?;
@@ -62,34 +54,28 @@ impl Lister<'_> {
         Some(())
     }
 
-    /// The elements of a range to the lanes of each reduction, `used` vectors of which a turn has.
-    pub(super) fn accumulate_lanes(
-        &mut self,
-        row: &Row<'_>,
-        range: Range,
-        lanes: &[Vec<Id>],
-        used: usize,
-    ) -> Option<()> {
+    /// A vector for each reduction, of a single block of a row that has so many elements.
+    pub(super) fn one_block(&mut self, row: &Row<'_>, range: Range, elements: Option<i64>) -> Option<Vec<Arg>> {
         let Row { inner, var, reducers } = *row;
+        let vectors = LANES / self.l.wide.lanes();
+        // Lanes beyond a short row stay as they begin.
+        let used = elements.map_or(vectors, |n| vectors.min((n as usize).div_ceil(self.l.wide.lanes())));
+        let of_one = |this: &mut Self, reducer| (0..vectors).map(|_| this.identity(reducer)).collect();
+        let lanes: Vec<Vec<Id>> = reducers.iter().map(|reducer| of_one(self, reducer)).collect();
         let wide = self.begin_wide(&inner.body.stmts, var, range, &[])?;
         self.l.items.push(wide.turns(used, true));
         for part in 0..used {
             self.varying(&inner.body.stmts, &wide, part)?;
-            for ((value, reducer), lanes) in inner.body.yields.iter().zip(reducers).zip(lanes) {
+            for ((value, reducer), lanes) in inner.body.yields.iter().zip(reducers).zip(&lanes) {
                 self.accumulate(reducer, lanes[part], value, part)?;
             }
         }
         self.l.items.extend([Item::End, Item::End]);
-        Some(())
-    }
-
-    /// The results of a block from the lanes of each reduction.
-    pub(super) fn join_all_lanes(&mut self, reducers: &[Reducer], lanes: Vec<Vec<Id>>) -> Option<Vec<Arg>> {
         reducers.iter().zip(lanes).map(|(reducer, lanes)| self.join_lanes(reducer, lanes)).collect()
     }
 
     /// Joins lanes by the tree: the lower half with the upper one, until one is left.
-    fn join_lanes(&mut self, reducer: &Reducer, lanes: Vec<Id>) -> Option<Arg> {
+    pub(super) fn join_lanes(&mut self, reducer: &Reducer, lanes: Vec<Id>) -> Option<Arg> {
         let mut vectors: Vec<Arg> = lanes.into_iter().map(Arg::Value).collect();
         while vectors.len() > 1 {
             let upper = vectors.split_off(vectors.len() / 2);

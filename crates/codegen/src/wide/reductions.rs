@@ -3,7 +3,6 @@
 use super::assembler::*;
 use super::encode::Rm;
 use super::ir::*;
-use super::turns::{BY_TURNS, PIECE};
 use super::write::{Context, POINTERS, Writer};
 use tracelift_kernel::meaning::BLOCK;
 
@@ -62,21 +61,30 @@ impl<'l> Writer<'l> {
         self.clear(blocks.number());
     }
 
-    pub(super) fn next_block(&mut self, blocks: Blocks) {
-        self.increment(blocks.number());
-        self.a.load_cell(RAX, blocks.from());
-        self.a.gpr_with(RAX, 0, BLOCK as i32);
-        self.a.store_cell(blocks.from(), RAX);
-    }
-
-    /// A loop over the blocks of a reduction.
-    pub(super) fn blocks(&mut self, blocks: Blocks, inside: &'l [Item]) {
-        let again = self.a.label();
+    /// A loop over the blocks of a reduction, from the one under way on.
+    pub(super) fn blocks(&mut self, blocks: Blocks, run: Run, inside: &'l [Item]) {
+        let (again, test) = (self.a.label(), self.a.label());
+        match run {
+            Run::First => {}
+            Run::Many(_) => self.a.jump(test),
+            Run::Rest => {
+                self.a.load_cell(RAX, blocks.number());
+                // test rax, rax
+                self.a.gpr(&[0x85], RAX, RAX);
+                self.a.jump_if(When::NotZero, test);
+            }
+        }
         self.a.place(again);
         self.items(inside);
+        self.advance(blocks.number(), run.blocks());
+        self.advance(blocks.from(), run.blocks() * BLOCK);
+        self.a.place(test);
+        // A single one may have fewer elements.
+        let elements = if let Run::Many(blocks) = run { blocks * BLOCK } else { 1 };
         self.a.load_cell(RAX, blocks.from());
+        self.a.gpr_with(RAX, 0, elements as i32);
         self.a.compare_cell(RAX, blocks.end());
-        self.a.jump_if(When::Less, again);
+        self.a.jump_if(When::NotGreater, again);
     }
 
     /// A loop over tiles.
@@ -113,44 +121,20 @@ impl<'l> Writer<'l> {
         self.end_within(BLOCK as i32, blocks.end());
     }
 
-    /// How many blocks are gone through by turns, as a range to rsi and rdx: as many as are left, an empty one if there is
-    /// none, but not more than [`BY_TURNS`].
-    pub(super) fn blocks_by_turns(&mut self, blocks: Blocks) {
-        self.a.load_cell(RDX, blocks.end());
-        self.a.gpr_memory(&[0x2B], RDX, RSP, 8 * blocks.from() as i32);
-        // cmp rdx, 1; adc rdx, BLOCK − 1; shr rdx, the logarithm of a block
-        self.a.gpr_with(RDX, 7, 1);
-        self.a.gpr_with(RDX, 2, BLOCK as i32 - 1);
-        self.a.gpr(&[0xC1], Gpr(5), RDX);
-        self.a.raw(&[BLOCK.trailing_zeros() as u8]);
-        // mov esi, BY_TURNS; cmp rdx, rsi; cmovg rdx, rsi; xor esi, esi
-        self.a.raw(&[0xBE]);
-        self.a.immediate(BY_TURNS as i32);
-        self.a.gpr(&[0x39], RSI, RDX);
-        self.a.gpr(&[0x0F, 0x4F], RDX, RSI);
-        self.a.raw(&[0x31, 0xF6]);
-    }
-
-    /// The range of a piece of a block to rsi and rdx.
-    pub(super) fn piece(&mut self, blocks: Blocks, block: usize, piece: usize) {
-        self.a.load_cell(RSI, block);
-        self.multiply(RSI, &Size::Known(BLOCK as i64));
-        self.a.load_cell(RAX, piece);
-        self.multiply(RAX, &Size::Known(PIECE as i64));
-        self.a.gpr(&[0x01], RAX, RSI);
-        self.a.gpr_memory(&[0x03], RSI, RSP, 8 * blocks.from() as i32);
-        self.end_within(PIECE as i32, blocks.end());
-    }
-
     fn clear(&mut self, cell: usize) {
-        self.a.gpr_memory(&[0xC7], Gpr(0), RSP, 8 * cell as i32);
-        self.a.immediate(0);
+        self.set_cell(cell, 0);
     }
 
-    /// A loop over as many levels as the block's number has trailing ones.
-    pub(super) fn carry(&mut self, blocks: Blocks, inside: &'l [Item]) {
+    fn set_cell(&mut self, cell: usize, number: i32) {
+        self.a.gpr_memory(&[0xC7], Gpr(0), RSP, 8 * cell as i32);
+        self.a.immediate(number);
+    }
+
+    /// A loop over as many levels as the number of the block, or of so many blocks, has trailing ones.
+    pub(super) fn carry(&mut self, blocks: Blocks, run: Run, inside: &'l [Item]) {
         let (again, leave) = (self.a.label(), self.a.label());
-        self.clear(blocks.level());
+        // So many blocks are a complete run of that level.
+        self.set_cell(blocks.level(), run.blocks().trailing_zeros() as i32);
         self.a.place(again);
         self.a.load_cell(RAX, blocks.level());
         self.a.load_cell(RCX, blocks.number());
@@ -158,7 +142,7 @@ impl<'l> Writer<'l> {
         self.a.gpr(&[0x0F, 0xA3], RAX, RCX);
         self.a.jump_if(When::NotCarry, leave);
         self.items(inside);
-        self.increment(blocks.level());
+        self.advance(blocks.level(), 1);
         self.a.jump(again);
         self.a.place(leave);
     }
@@ -196,11 +180,13 @@ impl<'l> Writer<'l> {
 
     /// Where a value is kept.
     pub(super) fn kept(&mut self, kept: Kept, part: usize) -> Rm {
-        self.a.load_cell(RAX, kept.at);
+        let displacement = self.slot(kept.slots + part * kept.count);
+        let Some(at) = kept.at else { return Rm::At(RSP, displacement) };
+        self.a.load_cell(RAX, at);
         // shl rax, the logarithm of a vector's size
         self.a.gpr(&[0xC1], Gpr(4), RAX);
         self.a.raw(&[self.l.wide.bytes().trailing_zeros() as u8]);
-        Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement: self.slot(kept.slots + part * kept.count) }
+        Rm::Indexed { base: RSP, index: RAX, scale: 0, displacement }
     }
 
     /// Jumps there if there was nothing to reduce… and goes on if so.

@@ -29,6 +29,7 @@ impl Lister<'_> {
             streams: vec![],
             non_temporal: vec![],
             bases: vec![],
+            copy: 0,
         };
         varying.iter().for_each(|reg| wide.varies[reg.0 as usize] = true);
         for stmt in stmts {
@@ -64,7 +65,7 @@ impl Lister<'_> {
                 }
                 wide.streams.push(address);
             }
-            wide.places.push((std::ptr::from_ref(place), stream));
+            wide.places.push((std::ptr::from_ref(place), 0, stream));
         }
         self.l.items.push(Item::BeginWide(range));
         for stmt in stmts {
@@ -82,6 +83,26 @@ impl Lister<'_> {
             }
         }
         Some(wide)
+    }
+
+    /// Streams for one more copy of the body, which goes through other elements.
+    pub(super) fn copy_streams(
+        &mut self,
+        wide: &mut WideBody,
+        stmts: &[Stmt],
+        var: LoopVar,
+        copy: usize,
+    ) -> Option<()> {
+        for stmt in stmts {
+            if let Stmt::Load { dst, from } = stmt
+                && wide.varies[dst.0 as usize]
+            {
+                let address = self.place(from, Some(var))?;
+                let stream = wide.add(address);
+                wide.places.push((std::ptr::from_ref(from), copy, stream));
+            }
+        }
+        Some(())
     }
 
     /// What differs between the lanes of a wide loop, for the `part`-th vector of a turn.
@@ -120,12 +141,14 @@ impl Lister<'_> {
 /// What is known of the body of a wide loop.
 pub(super) struct WideBody {
     varies: Vec<bool>,
-    /// The stream of each access, which is part of the kernel.
-    places: Vec<(*const Place, usize)>,
+    /// Each access, which is part of the kernel, the copy it belongs to, and its stream.
+    places: Vec<(*const Place, usize, usize)>,
     streams: Vec<Address>,
     non_temporal: Vec<usize>,
     /// What the number of an element is multiplied with, and what is added, for registers that are such sums.
     bases: Vec<(Reg, Arg, Arg)>,
+    /// Which of several copies of the body is listed: they go through streams of their own.
+    pub copy: usize,
 }
 
 impl WideBody {
@@ -151,7 +174,7 @@ impl WideBody {
     }
 
     fn stream(&self, place: &Place) -> usize {
-        let found = self.places.iter().find(|(known, _)| std::ptr::eq(*known, place));
-        found.expect("every access that varies has a stream").1
+        let found = self.places.iter().find(|(known, copy, _)| std::ptr::eq(*known, place) && *copy == self.copy);
+        found.expect("every access that varies has a stream").2
     }
 }

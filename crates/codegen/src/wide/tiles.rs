@@ -116,7 +116,7 @@ impl Lister<'_> {
         self.l.items.extend([Item::End, Item::End]);
         let (down, _) = self.axis(inner)?;
         self.counters[down.0 as usize] = Some(counter);
-        self.l.items.push(Item::Begin { counter, range: rows });
+        self.l.items.push(Item::Begin { counter, range: rows, step: 1 });
         let mut wide = self.begin_wide(&inner.body.stmts, var, Range::Tile(tile), &[])?;
         let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
         for vectors in [VECTORS, 1] {

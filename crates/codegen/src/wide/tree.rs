@@ -28,10 +28,7 @@ impl Lister<'_> {
             return block(self, Range::Whole(extent.sizes.clone()));
         }
         let blocks = self.first_block(extent, parts.len());
-        self.l.items.push(Item::Blocks(blocks));
-        let results = block(self, Range::Block(blocks))?;
-        self.end_block(blocks, parts, results)?;
-        self.l.items.push(Item::End);
+        self.run(blocks, Run::First, parts, block)?;
         self.all_blocks(blocks, parts, extent)
     }
 
@@ -49,16 +46,24 @@ impl Lister<'_> {
         blocks
     }
 
-    /// Hands the results of the block under way up the tree, as far as it completes a run, and goes to the next block.
-    pub(super) fn end_block(&mut self, blocks: Blocks, parts: &[Reducer], results: Vec<Arg>) -> Option<()> {
+    /// Reduces blocks by `block`, and hands the results up the tree as far as they complete a run.
+    pub(super) fn run(
+        &mut self,
+        blocks: Blocks,
+        run: Run,
+        parts: &[Reducer],
+        block: &mut dyn FnMut(&mut Self, Range) -> Option<Vec<Arg>>,
+    ) -> Option<()> {
+        self.l.items.push(Item::Blocks(blocks, run));
+        let results = block(self, Range::Block(blocks))?;
         let results: Vec<Id> = results.into_iter().map(|value| self.copy(value)).collect();
-        self.l.items.push(Item::Carry(blocks));
+        self.l.items.push(Item::Carry(blocks, run));
         self.join_levels(blocks, parts, &results)?;
         self.l.items.push(Item::End);
         for (part, value) in results.iter().enumerate() {
             self.l.items.push(Item::StoreKept { value: *value, to: blocks.kept(), part });
         }
-        self.l.items.push(Item::NextBlock(blocks));
+        self.l.items.push(Item::End);
         Some(())
     }
 

@@ -1,64 +1,174 @@
-//! Large reductions of what is not near: several blocks are gone through by turns, a piece of each at a time.
+//! Large reductions of what is not near: several blocks are gone through by turns, or several rows of a single block.
 //!
 //! The processor fetches ahead for each place that is read on from, so several of them keep more of the memory busy than
-//! one does. The lanes of all these blocks are kept in the frame; when all their pieces are done, the blocks are joined as
-//! others are, one after the other, so the result is the same.
+//! one does. Each block has its own lanes, which the frame keeps; at the end they are joined as those of a block that is
+//! done by itself are, and the blocks as the tree says, so the result is the same.
 
 use super::ir::*;
 use super::list::Lister;
 use super::reduce::{Extent, Row};
 use crate::clif::cost;
-use tracelift_kernel::loops::{Loop, Stmt};
-use tracelift_kernel::meaning::{BLOCK, LANES};
+use smallvec::smallvec;
+use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
+use tracelift_kernel::meaning::{BLOCK, LANES, ReduceOrder};
 use tracelift_tensor::DType;
 
-/// Blocks that are gone through by turns.
-pub(super) const BY_TURNS: usize = 4;
-/// Elements of each of them at a time.
-pub(super) const PIECE: usize = 128;
+/// Blocks or rows that are gone through by turns.
+const BY_TURNS: usize = 4;
+/// How often all lanes of one are gone through before the next one's turn comes.
+const STEPS: usize = 2;
 /// Fewer elements are near already.
 const LARGE: i64 = 1 << 19;
+/// Shorter rows are done before the processor fetches ahead.
+const LEAST_COLUMNS: i64 = 1024;
 /// What computes more for a vector does not wait for memory.
 const MOST_INSTRUCTIONS: usize = 16;
 
 /// Whether a reduction in lanes is done sooner if it reads from several places.
 pub(super) fn waits_for_memory(inner: &Loop, extent: &Extent) -> bool {
+    extent.known.is_some_and(|n| n >= LARGE) && is_light(inner)
+}
+
+/// Whether a loop loads and computes little.
+fn is_light(inner: &Loop) -> bool {
     let instructions = |stmt: &Stmt| match stmt {
-        Stmt::Lane { op, .. } => cost(*op, DType::F32),
-        _ => 1,
+        Stmt::Load { .. } => Some(1),
+        Stmt::Lane { op, .. } => Some(cost(*op, DType::F32)),
+        _ => None,
     };
-    let all: usize = inner.body.stmts.iter().map(instructions).sum();
-    extent.known.is_some_and(|n| n >= LARGE) && all <= MOST_INSTRUCTIONS
+    let all = inner.body.stmts.iter().map(instructions).sum::<Option<usize>>();
+    all.is_some_and(|all| all <= MOST_INSTRUCTIONS)
 }
 
 impl Lister<'_> {
     /// A large reduction in lanes; answers a vector for each thing it makes.
     pub(super) fn by_turns(&mut self, row: &Row<'_>, extent: &Extent) -> Option<Vec<Arg>> {
-        let reducers = row.reducers;
+        let blocks = self.first_block(extent, row.reducers.len());
+        self.run(blocks, Run::Many(BY_TURNS), row.reducers, &mut |this, range| {
+            let mut runs = this.several(row, range, BLOCK as i64, (row.var, BLOCK as i64))?;
+            while runs.len() > 1 {
+                let pairs = runs.chunks(2).map(|pair| {
+                    let both = row.reducers.iter().zip(pair[0].iter().zip(&pair[1]));
+                    both.map(|(reducer, (earlier, later))| this.join(reducer, *earlier, *later)).collect()
+                });
+                runs = pairs.collect::<Option<_>>()?;
+            }
+            runs.pop()
+        })?;
+        self.run(blocks, Run::Rest, row.reducers, &mut |this, range| this.one_block(row, range, extent.known))?;
+        self.all_blocks(blocks, row.reducers, extent)
+    }
+
+    /// A loop over rows whose body is a reduction along the row and what is done with its results; `None` if it is not,
+    /// or not large. Otherwise says whether everything in it has a form.
+    pub(super) fn rows_by_turns(
+        &mut self,
+        body: &Block,
+        (var, range): (LoopVar, &Range),
+        rows: Option<i64>,
+    ) -> Option<bool> {
+        let [Stmt::Loop(inner), rest @ ..] = body.stmts.as_slice() else { return None };
+        let LoopKind::Reduce { order: ReduceOrder::Lanes, .. } = inner.kind else { return None };
+        let columns = inner.axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?))?;
+        let is_large = rows.is_some_and(|rows| rows.saturating_mul(columns) >= LARGE);
+        let is_one_reduction = rest.iter().all(|stmt| !matches!(stmt, Stmt::Loop(_)));
+        // What a row has of its own, beside its elements, would be wanted for several rows at once.
+        let own = |stmt: &Stmt| match stmt {
+            Stmt::Load { from, .. } => {
+                let access = self.accesses.of(from);
+                let along = inner.axes.iter().any(|(axis, _)| access.coefficient(*axis).known() != Some(0));
+                !along && access.coefficient(var).known() != Some(0)
+            }
+            _ => false,
+        };
+        let has_own = inner.body.stmts.iter().any(own);
+        let is_row = (LEAST_COLUMNS..=BLOCK as i64).contains(&columns);
+        if !is_row || !is_large || !is_one_reduction || has_own || !is_light(inner) || !self.abi.extents.is_empty() {
+            return None;
+        }
+        Some(self.rows(&body.stmts, inner, (var, range), columns).is_some())
+    }
+
+    fn rows(&mut self, stmts: &[Stmt], inner: &Loop, (var, range): (LoopVar, &Range), columns: i64) -> Option<()> {
+        let LoopKind::Reduce { kinds, .. } = &inner.kind else { return None };
+        let reducers = &self.reducers(inner, kinds)?;
+        let (along, _) = self.axis(inner)?;
+        let row = Row { inner, var: along, reducers };
+        let counter = self.l.reserve(2);
+        self.counters[var.0 as usize] = Some(counter);
+        self.l.items.push(Item::Begin { counter, range: range.clone(), step: BY_TURNS });
+        let results = self.several(&row, Range::Whole(smallvec![Size::Known(columns)]), columns, (var, 1))?;
+        for (n, results) in results.into_iter().enumerate() {
+            self.beyond = Some((var, n as i64));
+            for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
+                self.set_result(reducer, value, *dst)?;
+            }
+            self.block(&stmts[1..])?;
+        }
+        self.beyond = None;
+        self.l.items.extend([Item::End, Item::Begin { counter, range: Range::Rest(counter), step: 1 }]);
+        self.block(stmts)?;
+        self.l.items.push(Item::End);
+        self.counters[var.0 as usize] = None;
+        Some(())
+    }
+
+    /// Goes through several blocks of so many elements by turns; answers a vector for each thing that each of them makes.
+    /// The first is in `range`, the others are each so far beyond the one before by some variable.
+    fn several(
+        &mut self,
+        row: &Row<'_>,
+        range: Range,
+        elements: i64,
+        (var, apart): (LoopVar, i64),
+    ) -> Option<Vec<Vec<Arg>>> {
+        let stmts = &row.inner.body.stmts;
         let vectors = LANES / self.l.wide.lanes();
-        let blocks = self.first_block(extent, reducers.len());
-        let [block, piece] = [0, 1].map(|_| self.l.reserve(2));
-        let kept = Kept { slots: self.l.slots, count: BY_TURNS, at: block };
-        self.l.slots += reducers.len() * vectors * BY_TURNS;
-        let each_block = || Item::Begin { counter: block, range: Range::ByTurns(blocks) };
-        self.l.items.extend([Item::Blocks(blocks), each_block()]);
-        for (n, reducer) in reducers.iter().enumerate() {
+        let kept = [0; BY_TURNS].map(|_| {
+            let slots = self.l.slots;
+            self.l.slots += row.reducers.len() * vectors;
+            Kept { slots, count: 1, at: None }
+        });
+        for (n, reducer) in row.reducers.iter().enumerate() {
             let value = self.identity(reducer);
-            (0..vectors).for_each(|vector| self.keep(value, kept, n * vectors + vector));
+            for kept in kept {
+                (0..vectors).for_each(|vector| self.keep(value, kept, n * vectors + vector));
+            }
         }
-        let pieces = Range::Part(0, (BLOCK / PIECE) as i64);
-        self.l.items.extend([Item::End, Item::Begin { counter: piece, range: pieces }, each_block()]);
-        let lanes = self.kept_lanes(kept, reducers.len(), vectors);
-        self.accumulate_lanes(row, Range::Piece { blocks, block, piece }, &lanes, vectors)?;
-        for (n, value) in lanes.iter().flatten().enumerate() {
-            self.keep(*value, kept, n);
+        // Some of the last turn's elements may not exist, unless turns of all steps are all.
+        let all = [(STEPS, false), (1, true)];
+        let turns = if elements % (STEPS * LANES) as i64 == 0 { &all[..1] } else { &all };
+        let mut wide = self.begin_wide(stmts, row.var, range, &[])?;
+        for copy in 1..BY_TURNS {
+            self.beyond = Some((var, copy as i64 * apart));
+            self.copy_streams(&mut wide, stmts, row.var, copy)?;
         }
-        self.l.items.extend([Item::End, Item::End, each_block()]);
-        let lanes = self.kept_lanes(kept, reducers.len(), vectors);
-        let results = self.join_all_lanes(reducers, lanes)?;
-        self.end_block(blocks, reducers, results)?;
-        self.l.items.extend([Item::End, Item::End]);
-        self.all_blocks(blocks, reducers, extent)
+        self.beyond = None;
+        for (steps, tail) in turns {
+            self.l.items.push(wide.turns(vectors * steps, *tail));
+            for (copy, kept) in kept.into_iter().enumerate() {
+                wide.copy = copy;
+                let lanes = self.kept_lanes(kept, row.reducers.len(), vectors);
+                for part in 0..vectors * steps {
+                    self.varying(stmts, &wide, part)?;
+                    for ((value, reducer), lanes) in row.inner.body.yields.iter().zip(row.reducers).zip(&lanes) {
+                        self.accumulate(reducer, lanes[part % vectors], value, part)?;
+                    }
+                }
+                for (n, value) in lanes.iter().flatten().enumerate() {
+                    self.keep(*value, kept, n);
+                }
+            }
+            self.l.items.push(Item::End);
+        }
+        self.l.items.push(Item::End);
+        let mut results = vec![];
+        for kept in kept {
+            let lanes = self.kept_lanes(kept, row.reducers.len(), vectors);
+            let of_one = row.reducers.iter().zip(lanes).map(|(reducer, lanes)| self.join_lanes(reducer, lanes));
+            results.push(of_one.collect::<Option<_>>()?);
+        }
+        Some(results)
     }
 
     fn keep(&mut self, value: Id, to: Kept, part: usize) {

@@ -190,12 +190,12 @@ impl<'l> Writer<'l> {
             let end = matching_end(items, at);
             let inside = &items[at + 1..end];
             match item {
-                Item::Begin { counter, range } => self.counted(*counter, range, inside),
+                Item::Begin { counter, range, step } => self.counted(*counter, range, *step, inside),
                 Item::Tiles { tile, width, range } => self.tiles(*tile, *width, range, inside),
                 Item::BeginWide(range) => self.wide(range, inside),
                 Item::Chain { walks, range } => self.chain(walks, range, inside),
-                Item::Blocks(blocks) => self.blocks(*blocks, inside),
-                Item::Carry(blocks) => self.carry(*blocks, inside),
+                Item::Blocks(blocks, run) => self.blocks(*blocks, *run, inside),
+                Item::Carry(blocks, run) => self.carry(*blocks, *run, inside),
                 Item::Join(blocks) => self.join(*blocks, inside),
                 item => unreachable!("{item:?} stands in a vector loop"),
             }
@@ -218,25 +218,29 @@ impl<'l> Writer<'l> {
         1
     }
 
-    /// A loop of one turn after the other.
-    fn counted(&mut self, counter: usize, range: &Range, inside: &'l [Item]) {
+    /// A loop of one turn after the other, while so much is left.
+    fn counted(&mut self, counter: usize, range: &Range, step: usize, inside: &'l [Item]) {
         self.range(range);
         self.a.store_cell(counter, RSI);
         self.a.store_cell(counter + 1, RDX);
         let (again, leave) = (self.a.label(), self.a.label());
         self.a.place(again);
         self.a.load_cell(RAX, counter);
+        if step > 1 {
+            self.a.gpr_with(RAX, 0, step as i32 - 1);
+        }
         self.a.compare_cell(RAX, counter + 1);
         self.a.jump_if(When::NotLess, leave);
         self.items(inside);
-        self.increment(counter);
+        self.advance(counter, step);
         self.a.jump(again);
         self.a.place(leave);
     }
 
-    /// Adds 1 to a number of the frame.
-    pub(super) fn increment(&mut self, cell: usize) {
-        self.a.gpr_memory(&[0xFF], Gpr(0), RSP, 8 * cell as i32);
+    /// Adds to a number of the frame.
+    pub(super) fn advance(&mut self, cell: usize, by: usize) {
+        self.a.gpr_memory(&[0x81], Gpr(0), RSP, 8 * cell as i32);
+        self.a.immediate(by as i32);
     }
 
     /// A vector loop.

@@ -73,3 +73,26 @@ fn long_rows_are_reduced_by_turns_inside_of_loops() {
     k.end();
     check_wide(k.finish(&[]), &[], &[sizes(3, N)]);
 }
+
+#[test]
+fn rows_of_a_single_block_are_reduced_by_turns() {
+    // Rows that end within a piece, within a vector, and with a block; with and without an array over rows.
+    for (rows, columns) in [(131, 4096), (300, 2100), (513, 1029)] {
+        let [b, n] = [rows, columns].map(Dim::from);
+        let mut k = KernelBuilder::new("rows");
+        let x = k.param("x", DType::F32, Shape::from([b.clone(), n.clone()]), Access::Read);
+        let w = k.param("w", DType::F32, Shape::from([n.clone()]), Access::Read);
+        let y = k.param("y", DType::F32, Shape::from([b.clone()]), Access::Write);
+        let z = k.param("z", DType::F32, Shape::from([b.clone()]), Access::Write);
+        let row = k.par(b);
+        let i = k.reduce(&[ReduceKind::Sum, ReduceKind::Max], ReduceOrder::Lanes, &[n])[0];
+        let (a, b) = (k.load(x, [at(row), at(i)]), k.load(w, [at(i)]));
+        let product = k.lane(LaneOp::Mul, &[a, b]);
+        let results = k.end_reduce(&[product, a]);
+        let root = k.lane(LaneOp::Exp, &[results[0]]);
+        k.store(y, [at(row)], root);
+        k.store(z, [at(row)], results[1]);
+        k.end();
+        check_wide(k.finish(&[]), &[], &[sizes(rows, columns)]);
+    }
+}
