@@ -1,8 +1,8 @@
 //! Kernels in vectors of 512 or 256 bits, written without Cranelift, which has none.
 //!
 //! Only kernels of a plain kind, on f32 and what is no wider: `par` loops around straight bodies ([`straight`]),
-//! reductions along rows and of everything ([`reduce`], [`tree`], [`turns`]), reductions and sequences down columns ([`columns`],
-//! [`tiles`]). The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
+//! reductions along rows and of everything ([`reduce`], [`tree`], [`turns`]), reductions and sequences down columns
+//! ([`columns`], [`tiles`]). The definitions of `meaning` run on a recorder ([`record`]) as they do for Cranelift, so the bits are the same;
 //! what is recorded gets registers in one pass ([`allocate`]) and is written ([`write`], [`operations`]) in one of two forms
 //! ([`Wide`]): AVX-512 ([`avx512`]), or AVX2 with fused multiply-add ([`avx2`]) where that is all there is. Both have the
 //! same kernels. What differs is how many lanes a vector has, how many registers there are, and how some of the lanes are

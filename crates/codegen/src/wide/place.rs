@@ -41,11 +41,16 @@ impl Lister<'_> {
         for (reg, stride) in &access.indirect {
             terms.push((self.cells[reg.0 as usize]?, self.size(stride)?));
         }
-        let offset = match self.beyond {
-            Some((var, by)) => &access.offset + access.coefficient(var) * by,
-            None => access.offset.clone(),
-        };
+        let offset = self.beyond(&access.offset, |var| access.coefficient(var));
         Some(Address { root: Root::Slot(slot), terms, offset: self.size(&offset)?, dtype })
+    }
+
+    /// An offset with what a loop variable beyond its counter adds, whose coefficient is asked for.
+    fn beyond(&self, offset: &Dim, coefficient: impl Fn(LoopVar) -> Dim) -> Dim {
+        match self.beyond {
+            Some((var, by)) => offset + coefficient(var) * by,
+            None => offset.clone(),
+        }
     }
 
     /// The low half of a sum of loop variables, without those that have no counter.
@@ -56,7 +61,8 @@ impl Lister<'_> {
                 terms.push((counter, self.size(factor)?));
             }
         }
-        let (dst, offset) = (self.l.value(Class::Vector), self.size(&value.offset)?);
+        let offset = self.beyond(&value.offset, |var| value.coefficient(var));
+        let (dst, offset) = (self.l.value(Class::Vector), self.size(&offset)?);
         self.l.items.push(Item::Number { dst, terms, offset });
         Some(Arg::Value(dst))
     }
