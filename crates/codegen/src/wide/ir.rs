@@ -174,11 +174,11 @@ pub(super) struct Kept {
 /// How many blocks of a reduction are gone through by turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Run {
-    /// One, which is there or may be empty, and those after it.
+    /// One after the other, from the first; if there is none, an empty one.
     First,
-    /// One, if any is left or there was none, and those after it.
+    /// One after the other, those that others have left; if there was none at all, an empty one.
     Rest,
-    /// So many, all complete: a power of two.
+    /// So many in a turn, all complete: a power of two.
     Many(usize),
 }
 

@@ -81,9 +81,12 @@ impl Lister<'_> {
             }
             _ => false,
         };
-        let has_own = inner.body.stmts.iter().any(own);
         let is_row = (LEAST_COLUMNS..=BLOCK as i64).contains(&columns);
-        if !is_row || !is_large || !is_one_reduction || has_own || !is_light(inner) || !self.abi.extents.is_empty() {
+        let is_known = self.abi.extents.is_empty();
+        if !is_row || !is_large || !is_known || !is_one_reduction || !is_light(inner) {
+            return None;
+        }
+        if inner.body.stmts.iter().any(own) {
             return None;
         }
         Some(self.rows(&body.stmts, inner, (var, range), columns).is_some())
@@ -114,7 +117,7 @@ impl Lister<'_> {
     }
 
     /// Goes through several blocks of so many elements by turns; answers a vector for each thing that each of them makes.
-    /// The first is in `range`, the others are each so far beyond the one before by some variable.
+    /// The first is in `range`; each other one is where the variable has gone on by `apart` since the one before.
     fn several(
         &mut self,
         row: &Row<'_>,

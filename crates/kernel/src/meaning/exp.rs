@@ -32,7 +32,7 @@ const EXP_64: &[f64] = &[
     1.602920175183212e-10,
 ];
 
-/// The two parts of ln 2 that a float of each width has, the first of which is a float for itself.
+/// ln 2 as a sum of two floats, of either width.
 pub(super) const LN_2_32: [f64; 2] = [std::f32::consts::LN_2 as f64, -1.904_654_299_957_768e-9];
 pub(super) const LN_2_64: [f64; 2] = [std::f64::consts::LN_2, 2.319_046_813_846_299_6e-17];
 
