@@ -68,6 +68,18 @@ impl Lister<'_> {
             wide.places.push((std::ptr::from_ref(place), 0, stream));
         }
         self.l.items.push(Item::BeginWide(range));
+        self.unvarying(stmts, &wide)?;
+        for stmt in stmts {
+            if let Stmt::Index { dst, value } = stmt {
+                let factor = Arg::Const(value.coefficient(var).known()? as u32);
+                wide.bases.push((*dst, factor, self.places[dst.0 as usize]?));
+            }
+        }
+        Some(wide)
+    }
+
+    /// Does what is the same in all turns of a wide loop.
+    pub(super) fn unvarying(&mut self, stmts: &[Stmt], wide: &WideBody) -> Option<()> {
         for stmt in stmts {
             match stmt {
                 Stmt::Load { dst, .. } | Stmt::Lane { dst, .. } if !wide.varies[dst.0 as usize] => self.once(stmt)?,
@@ -76,13 +88,7 @@ impl Lister<'_> {
                 _ => {}
             }
         }
-        for stmt in stmts {
-            if let Stmt::Index { dst, value } = stmt {
-                let factor = Arg::Const(value.coefficient(var).known()? as u32);
-                wide.bases.push((*dst, factor, self.places[dst.0 as usize]?));
-            }
-        }
-        Some(wide)
+        Some(())
     }
 
     /// Streams for one more copy of the body, which goes through other elements.

@@ -4,7 +4,6 @@
 use super::ir::*;
 use super::list::Lister;
 use super::reduce::Reducer;
-use super::straight::WideBody;
 use smallvec::smallvec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
@@ -20,11 +19,27 @@ const LARGE: i64 = 1 << 18;
 const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
-/// Memory is fetched one row ahead, or two of rows of no more columns than these: where a thread has only a part of each
-/// row, the processor does not see by itself where it goes on.
-const SHORT: i64 = 2048;
+/// Rows that are added at once: several places are read by turns, and sums are loaded and stored once for all of them.
+const ROWS: usize = 4;
+/// Memory is fetched so many rows ahead: where a thread has only a part of each row, the processor does not see by itself
+/// where it goes on.
+const AHEAD: usize = 2 * ROWS;
+/// Rows farther apart, in elements, are added one after the other.
+const FAR: i64 = 1 << 20;
 /// What is fetched at once.
 const LINE: i32 = 64;
+
+/// Rows of a tile of columns, and what they are added to.
+#[derive(Clone, Copy)]
+struct Rows<'k> {
+    inner: &'k Loop,
+    /// What numbers the columns.
+    across: LoopVar,
+    /// What numbers the rows, and the first of two numbers of the frame that say which one it is.
+    down: (LoopVar, usize),
+    tile: Tile,
+    reducers: &'k [Reducer],
+}
 
 impl Lister<'_> {
     /// A loop over columns whose body is a reduction and what is done with its results; `None` if it is not, or not
@@ -52,14 +67,14 @@ impl Lister<'_> {
         // The tree of `tree.rs`, whose blocks are few and known: the runs that are complete, the latest last.
         let mut runs: Vec<Vec<Address>> = vec![];
         let mut open = 0;
-        let counter = self.l.reserve(2);
+        let down = (self.axis(inner)?.0, self.l.reserve(2));
+        let all = Rows { inner, across: var, down, tile, reducers: &reducers };
         for (block, begin) in (0..rows).step_by(BLOCK).enumerate() {
             if runs.len() == open {
                 let sums = (0..reducers.len()).map(|_| self.sums(tile, width)).collect();
                 runs.push(sums);
             }
-            let part = Range::Part(begin, rows.min(begin + BLOCK as i64));
-            self.sum_rows(inner, (var, tile), (counter, part), &reducers, &runs[open])?;
+            self.sum_rows(all, begin..rows.min(begin + BLOCK as i64), &runs[open])?;
             open += 1;
             for _ in 0..block.trailing_ones() {
                 open -= 1;
@@ -93,15 +108,8 @@ impl Lister<'_> {
     }
 
     /// Row after row to sums that begin with what changes nothing.
-    fn sum_rows(
-        &mut self,
-        inner: &Loop,
-        (var, tile): (LoopVar, Tile),
-        (counter, rows): (usize, Range),
-        reducers: &[Reducer],
-        sums: &[Address],
-    ) -> Option<()> {
-        self.l.items.push(Item::BeginWide(Range::Tile(tile)));
+    fn sum_rows(&mut self, all: Rows<'_>, rows: std::ops::Range<i64>, sums: &[Address]) -> Option<()> {
+        self.l.items.push(Item::BeginWide(Range::Tile(all.tile)));
         self.l.items.push(Item::Turns(Turns {
             streams: sums.to_vec(),
             vectors: 1,
@@ -109,52 +117,92 @@ impl Lister<'_> {
             non_temporal: vec![],
             nested: None,
         }));
-        for (stream, reducer) in reducers.iter().enumerate() {
+        for (stream, reducer) in all.reducers.iter().enumerate() {
             let value = Arg::Value(self.identity(reducer));
             self.l.items.push(Item::Store { value, stream, part: 0 });
         }
         self.l.items.extend([Item::End, Item::End]);
-        let (down, _) = self.axis(inner)?;
-        self.counters[down.0 as usize] = Some(counter);
-        self.l.items.push(Item::Begin { counter, range: rows, step: 1 });
-        let mut wide = self.begin_wide(&inner.body.stmts, var, Range::Tile(tile), &[])?;
-        let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
-        for vectors in [VECTORS, 1] {
-            self.l.items.push(wide.turns(vectors, vectors == 1));
-            for part in 0..vectors {
-                self.varying(&inner.body.stmts, &wide, part)?;
-                for ((value, reducer), stream) in inner.body.yields.iter().zip(reducers).zip(&streams) {
-                    let sum = self.l.value(Class::Vector);
-                    self.l.items.push(Item::Load { dst: sum, stream: *stream, part });
-                    let element = self.element(reducer, value)?;
-                    let value = self.join(reducer, Arg::Value(sum), element)?;
-                    self.l.items.push(Item::Store { value, stream: *stream, part });
-                }
-                if vectors > 1 {
-                    self.fetch_ahead(&wide, counter, part);
-                }
+        let (down, counter) = all.down;
+        let is_near = |stmt: &Stmt| match stmt {
+            Stmt::Load { from, .. } => {
+                let step = self.accesses.of(from).coefficient(down).known();
+                step.is_some_and(|step| step.abs() < FAR)
             }
-            self.l.items.push(Item::End);
+            Stmt::Lane { .. } => true,
+            _ => false,
+        };
+        let at_once = if all.inner.body.stmts.iter().all(is_near) { ROWS as i64 } else { 1 };
+        let whole = rows.start + (rows.end - rows.start) / at_once * at_once;
+        self.counters[down.0 as usize] = Some(counter);
+        for (rows, at_once) in [(rows.start..whole, at_once as usize), (whole..rows.end, 1)] {
+            if !rows.is_empty() {
+                let range = Range::Part(rows.start, rows.end);
+                self.l.items.push(Item::Begin { counter, range, step: at_once });
+                self.add_rows(all, at_once, sums)?;
+                self.l.items.push(Item::End);
+            }
         }
-        self.l.items.extend([Item::End, Item::End]);
         self.counters[down.0 as usize] = None;
         Some(())
     }
 
-    /// Fetches what later rows have in the place of a vector, once for each line, where it is known how far that is.
-    fn fetch_ahead(&mut self, wide: &WideBody, counter: usize, part: usize) {
-        let before = part as i32 * self.l.wide.bytes();
-        for (stream, address) in wide.streams().iter().enumerate() {
+    /// Adds so many rows, from the one at the counter on, in their order.
+    fn add_rows(&mut self, all: Rows<'_>, rows: usize, sums: &[Address]) -> Option<()> {
+        let (stmts, (down, counter)) = (&all.inner.body.stmts, all.down);
+        let mut wide = self.begin_wide(stmts, all.across, Range::Tile(all.tile), &[])?;
+        let mut views = vec![self.regs.clone()];
+        for copy in 1..rows {
+            self.beyond = Some((down, copy as i64));
+            self.copy_streams(&mut wide, stmts, all.across, copy)?;
+            self.unvarying(stmts, &wide)?;
+            views.push(self.regs.clone());
+        }
+        self.beyond = None;
+        let read = wide.streams().len();
+        let streams: Vec<usize> = sums.iter().map(|sum| wide.add(sum.clone())).collect();
+        for vectors in [VECTORS, 1] {
+            self.l.items.push(wide.turns(vectors, vectors == 1));
+            for part in 0..vectors {
+                let mut values = vec![];
+                for stream in &streams {
+                    let dst = self.l.value(Class::Vector);
+                    self.l.items.push(Item::Load { dst, stream: *stream, part });
+                    values.push(Arg::Value(dst));
+                }
+                for (copy, view) in views.iter().enumerate() {
+                    self.regs.clone_from(view);
+                    wide.copy = copy;
+                    self.varying(stmts, &wide, part)?;
+                    for ((value, reducer), sum) in all.inner.body.yields.iter().zip(all.reducers).zip(&mut values) {
+                        let element = self.element(reducer, value)?;
+                        *sum = self.join(reducer, *sum, element)?;
+                    }
+                }
+                for (value, stream) in values.into_iter().zip(&streams) {
+                    self.l.items.push(Item::Store { value, stream: *stream, part });
+                }
+                if rows > 1 && vectors > 1 {
+                    self.fetch_ahead(&wide.streams()[..read], counter, part);
+                }
+            }
+            self.l.items.push(Item::End);
+        }
+        self.l.items.push(Item::End);
+        Some(())
+    }
+
+    /// Fetches what later rows have in the place of a vector, once for each line.
+    fn fetch_ahead(&mut self, streams: &[Address], counter: usize, part: usize) {
+        if part as i32 * self.l.wide.bytes() % LINE != 0 {
+            return;
+        }
+        for (stream, address) in streams.iter().enumerate() {
             let step = address.terms.iter().find_map(|(cell, step)| match step {
                 Size::Known(step) if *cell == counter => Some(*step),
                 _ => None,
             });
-            let Some(step) = step.filter(|_| before % LINE == 0) else { continue };
-            let rows = if step <= SHORT { 2 } else { 1 };
-            let bytes =
-                step.checked_mul(rows * address.dtype.size() as i64).and_then(|bytes| i32::try_from(bytes).ok());
-            // A displacement holds which vector of the turn it is, too.
-            if let Some(bytes) = bytes.filter(|bytes| *bytes < 1 << 30) {
+            if let Some(step) = step {
+                let bytes = step as i32 * (AHEAD * address.dtype.size()) as i32;
                 self.l.items.push(Item::Prefetch { stream, part, bytes });
             }
         }

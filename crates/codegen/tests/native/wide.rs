@@ -339,6 +339,10 @@ fn check_around(kernel: Kernel, parts: &[std::ops::Range<i64>]) {
 fn columns_of_large_matrices_are_reduced_in_tiles() {
     for (dtype, kinds, rows, columns) in [
         (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 180, 1500),
+        // Rows that are left over from those added at once, fewer than these, and rows too far apart for it.
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Sum], 183, 1500),
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 3, 90_001),
+        (DType::F32, [ReduceKind::Sum, ReduceKind::Sum], 2, 1 << 20),
         // Several blocks of rows: 2, 3 and 6 of them.
         (DType::F32, [ReduceKind::Sum, ReduceKind::Max], 4097, 530),
         (DType::F32, [ReduceKind::Sum, ReduceKind::Sum], 3 * 4096, 512),
