@@ -1,4 +1,4 @@
-//! Bytes that start at a multiple of 64 or at a page, without `unsafe`: what arrays hold.
+//! Bytes that start at a multiple of 64, without `unsafe`: what arrays hold.
 
 use std::collections::TryReserveError;
 
@@ -7,19 +7,8 @@ use crate::memory;
 
 /// What every buffer is aligned to: a cache line, and the widest vector register.
 const ALIGN: usize = 64;
-/// What one of a page or more is aligned to.
-///
-/// Processors ask by the low twelve bits of addresses whether a load might have to wait for a store. Loops go through
-/// several arrays at the same places; where all begin at a page, what they read is never what they seem to have just
-/// written.
-const PAGE: usize = 4096;
 
-/// What so many bytes are aligned to.
-fn alignment(len: usize) -> usize {
-    if len < PAGE { ALIGN } else { PAGE }
-}
-
-/// Bytes that start at a multiple of 64, and of 4,096 if they are as many, taken from the pool and given back to it if they are many.
+/// Bytes that start at a multiple of 64, taken from the pool and given back to it if they are many.
 ///
 /// ```
 /// use tracelift_tensor::memory::Block;
@@ -59,11 +48,11 @@ impl Block {
 
     #[inline]
     fn pooled(len: usize) -> Option<Block> {
-        memory::take(len.checked_add(alignment(len) - 1)?).map(|bytes| Block::of(bytes, len))
+        memory::take(len.checked_add(ALIGN - 1)?).map(|bytes| Block::of(bytes, len))
     }
 
     fn fresh(len: usize) -> Result<Block, TryReserveError> {
-        let room = len.saturating_add(alignment(len) - 1);
+        let room = len.saturating_add(ALIGN - 1);
         let bytes = match Storage::zeros(room) {
             // What nobody holds may be what is missing.
             Err(_) if memory::release() > 0 => Storage::zeros(room)?,
@@ -73,7 +62,7 @@ impl Block {
     }
 
     fn of(bytes: Storage, len: usize) -> Block {
-        let start = bytes.as_ptr().align_offset(alignment(len));
+        let start = bytes.as_ptr().align_offset(ALIGN);
         Block { bytes, start, len }
     }
 
@@ -114,13 +103,13 @@ mod tests {
 
     #[test]
     fn blocks_and_their_copies_are_aligned() {
-        for len in [0, 1, 63, 64, 65, 1000, 4095, 4096, 100_000, 3 << 20] {
+        for len in [0, 1, 63, 64, 65, 1000, 100_000, 3 << 20] {
             let mut block = Block::zeros(len).unwrap();
             block.bytes_mut().iter_mut().enumerate().for_each(|(i, byte)| *byte = i as u8);
             let copies: Vec<Block> = (0..4).map(|_| block.clone()).collect();
             for copy in &copies {
                 assert_eq!(copy.bytes(), block.bytes());
-                assert_eq!(copy.bytes().as_ptr().addr() % if len < 4096 { 64 } else { 4096 }, 0);
+                assert_eq!(copy.bytes().as_ptr().addr() % ALIGN, 0);
                 assert_eq!(copy.bytes().len(), len);
             }
         }
