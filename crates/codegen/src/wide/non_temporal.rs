@@ -21,8 +21,8 @@ use tracelift_tensor::DType;
 /// What has fewer bytes is written as usual: beside the rest it is nothing, and may be wanted at once.
 const LARGE: u64 = 1 << 20;
 
-/// By how much less, modulo 4096, what is read is too near to two results. Measured: 64 bytes took 20 times as long as
-/// 0, 256 bytes 4 times, 384 about as long as the usual form, 512 less.
+/// What is read so many bytes or less before two results, modulo 4096, is too near. Measured on Zen 3: 64 bytes took 20
+/// times as long as 0, 256 bytes 4 times, 384 about as long as the usual form, 512 less.
 const TOO_NEAR: i32 = 512;
 
 /// The buffers of a kernel that it writes around the caches, if it goes through at least `from` bytes in arrays of known

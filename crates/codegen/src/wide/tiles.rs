@@ -4,6 +4,7 @@
 use super::ir::*;
 use super::list::Lister;
 use super::reduce::Reducer;
+use super::turns::is_light;
 use smallvec::smallvec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
@@ -19,7 +20,8 @@ const LARGE: i64 = 1 << 18;
 const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
-/// Rows that are added at once: several places are read by turns, and sums are loaded and stored once for all of them.
+/// Rows that are added at once, if they are light: several places are read by turns, and sums are loaded and stored once
+/// for all of them.
 const ROWS: usize = 4;
 /// Memory is fetched so many rows ahead: where a thread has only a part of each row, the processor does not see by itself
 /// where it goes on.
@@ -128,10 +130,10 @@ impl Lister<'_> {
                 let step = self.accesses.of(from).coefficient(down).known();
                 step.is_some_and(|step| step.abs() < FAR)
             }
-            Stmt::Lane { .. } => true,
-            _ => false,
+            _ => true,
         };
-        let at_once = if all.inner.body.stmts.iter().all(is_near) { ROWS as i64 } else { 1 };
+        let several = is_light(all.inner) && all.inner.body.stmts.iter().all(is_near);
+        let at_once = if several { ROWS as i64 } else { 1 };
         let whole = rows.start + (rows.end - rows.start) / at_once * at_once;
         self.counters[down.0 as usize] = Some(counter);
         for (rows, at_once) in [(rows.start..whole, at_once as usize), (whole..rows.end, 1)] {

@@ -30,7 +30,7 @@ pub(super) fn waits_for_memory(inner: &Loop, extent: &Extent) -> bool {
 }
 
 /// Whether a loop loads and computes little.
-fn is_light(inner: &Loop) -> bool {
+pub(super) fn is_light(inner: &Loop) -> bool {
     let instructions = |stmt: &Stmt| match stmt {
         Stmt::Load { .. } => Some(1),
         Stmt::Lane { op, .. } => Some(cost(*op, DType::F32)),

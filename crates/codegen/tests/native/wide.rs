@@ -284,7 +284,7 @@ fn large_results_are_written_around_the_caches_with_the_same_bits() {
     }
 }
 
-/// What is read a little before two results modulo 4096 is read by the usual form; what is farther or behind is not.
+/// Two results a little beyond what is read, modulo 4096, are written by the usual form, others around the caches.
 #[test]
 fn results_a_little_beyond_what_is_read_have_the_same_bits() {
     let count = 300_000;
