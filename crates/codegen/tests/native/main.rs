@@ -1,5 +1,6 @@
 //! Native code against the definitions: every engine has equal bits, so results are compared with `==`.
 
+mod around;
 mod arrays;
 mod check;
 mod lane_ops;
