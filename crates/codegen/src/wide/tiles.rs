@@ -4,7 +4,7 @@
 use super::ir::*;
 use super::list::Lister;
 use super::reduce::Reducer;
-use super::turns::is_within;
+use super::turns::is_light;
 use smallvec::smallvec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::BLOCK;
@@ -20,13 +20,12 @@ const LARGE: i64 = 1 << 18;
 const MOST_BLOCKS: i64 = 16;
 /// Vectors per turn while there are as many.
 const VECTORS: usize = 4;
-/// Rows that are added at once: several places are read by turns, and sums are loaded and stored once for all of them.
+/// Rows that are added at once, if they are light: several places are read by turns, and sums are loaded and stored once
+/// for all of them.
 const ROWS: usize = 4;
 /// Memory is fetched so many rows ahead: where a thread has only a part of each row, the processor does not see by itself
 /// where it goes on.
 const AHEAD: usize = 2 * ROWS;
-/// What computes more for a vector, or once for a row, is added row by row: its code would be long.
-const MOST_INSTRUCTIONS: usize = 64;
 /// Rows farther apart, in elements, are added one after the other.
 const FAR: i64 = 1 << 20;
 /// What is fetched at once.
@@ -133,7 +132,7 @@ impl Lister<'_> {
             }
             _ => true,
         };
-        let several = is_within(MOST_INSTRUCTIONS, all.inner) && all.inner.body.stmts.iter().all(is_near);
+        let several = is_light(all.inner) && all.inner.body.stmts.iter().all(is_near);
         let at_once = if several { ROWS as i64 } else { 1 };
         let whole = rows.start + (rows.end - rows.start) / at_once * at_once;
         self.counters[down.0 as usize] = Some(counter);

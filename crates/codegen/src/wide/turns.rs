@@ -26,18 +26,18 @@ const MOST_INSTRUCTIONS: usize = 16;
 
 /// Whether a reduction in lanes is done sooner if it reads from several places.
 pub(super) fn waits_for_memory(inner: &Loop, extent: &Extent) -> bool {
-    extent.known.is_some_and(|n| n >= LARGE) && is_within(MOST_INSTRUCTIONS, inner)
+    extent.known.is_some_and(|n| n >= LARGE) && is_light(inner)
 }
 
-/// Whether a loop loads and computes in no more instructions.
-pub(super) fn is_within(most: usize, inner: &Loop) -> bool {
+/// Whether a loop loads and computes little.
+pub(super) fn is_light(inner: &Loop) -> bool {
     let instructions = |stmt: &Stmt| match stmt {
         Stmt::Load { .. } => Some(1),
         Stmt::Lane { op, .. } => Some(cost(*op, DType::F32)),
         _ => None,
     };
     let all = inner.body.stmts.iter().map(instructions).sum::<Option<usize>>();
-    all.is_some_and(|all| all <= most)
+    all.is_some_and(|all| all <= MOST_INSTRUCTIONS)
 }
 
 impl Lister<'_> {
@@ -83,7 +83,7 @@ impl Lister<'_> {
         };
         let is_row = (LEAST_COLUMNS..=BLOCK as i64).contains(&columns);
         let is_known = self.abi.extents.is_empty();
-        if !is_row || !is_large || !is_known || !is_one_reduction || !is_within(MOST_INSTRUCTIONS, inner) {
+        if !is_row || !is_large || !is_known || !is_one_reduction || !is_light(inner) {
             return None;
         }
         if inner.body.stmts.iter().any(own) {
