@@ -183,7 +183,7 @@ impl Lister<'_> {
                 for (value, stream) in values.into_iter().zip(&streams) {
                     self.l.items.push(Item::Store { value, stream: *stream, part });
                 }
-                if rows > 1 && vectors > 1 {
+                if vectors > 1 {
                     self.fetch_ahead(&wide.streams()[..read], counter, part);
                 }
             }
@@ -193,7 +193,7 @@ impl Lister<'_> {
         Some(())
     }
 
-    /// Fetches what later rows have in the place of a vector, once for each line.
+    /// Fetches what later rows have in the place of a vector, once for each line, where it is known how far that is.
     fn fetch_ahead(&mut self, streams: &[Address], counter: usize, part: usize) {
         if part as i32 * self.l.wide.bytes() % LINE != 0 {
             return;
@@ -203,8 +203,9 @@ impl Lister<'_> {
                 Size::Known(step) if *cell == counter => Some(*step),
                 _ => None,
             });
-            if let Some(step) = step {
-                let bytes = step as i32 * (AHEAD * address.dtype.size()) as i32;
+            let bytes = step.and_then(|step| step.checked_mul((AHEAD * address.dtype.size()) as i64));
+            // A displacement holds which vector of the turn and which row it is, too.
+            if let Some(bytes) = bytes.and_then(|bytes| i32::try_from(bytes).ok()).filter(|bytes| *bytes < 1 << 30) {
                 self.l.items.push(Item::Prefetch { stream, part, bytes });
             }
         }

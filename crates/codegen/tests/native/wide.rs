@@ -252,6 +252,32 @@ fn more_values_than_registers_are_kept_in_memory() {
     }
 }
 
+/// What computes much is added row by row; light rows may have several numbers of their own.
+#[test]
+fn tiles_have_heavy_rows_and_rows_with_numbers_of_their_own() {
+    let [n, m] = [303, 1030].map(Dim::from);
+    for own in [0, 5] {
+        let mut k = KernelBuilder::new(format!("tiles with {own} numbers a row"));
+        let x = k.param("x", DType::F32, Shape::from([n.clone(), m.clone()]), Access::Read);
+        let w = k.param("w", DType::F32, Shape::from([n.clone(), Dim::from(5)]), Access::Read);
+        let y = k.param("y", DType::F32, Shape::from([m.clone()]), Access::Write);
+        let j = k.par(m.clone());
+        let i = k.reduce(&[ReduceKind::Sum], ReduceOrder::Chain, std::slice::from_ref(&n))[0];
+        let mut value = k.load(x, [at(i), at(j)]);
+        for number in 0..own {
+            let weight = k.load(w, [at(i), Index::Affine(Affine::constant(number))]);
+            value = k.lane([LaneOp::Mul, LaneOp::Sub][number % 2], &[value, weight]);
+        }
+        if own == 0 {
+            value = k.lane(LaneOp::Logistic, &[value]);
+        }
+        let total = k.end_reduce(&[value])[0];
+        k.store(y, [at(j)], total);
+        k.end();
+        check_wide(k.finish(&[]), &[], &[sizes(0, 0)]);
+    }
+}
+
 #[test]
 fn columns_of_large_matrices_are_reduced_in_tiles() {
     for (dtype, kinds, rows, columns) in [
