@@ -2,7 +2,7 @@
 
 use super::limits::{
     FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROWS_OF_GROUPS, ROWS_OF_LINES,
-    SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, WIDE_BYTES, WORTH_A_TASK,
+    SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, WIDE_BYTES, WIDE_STEPS, WORTH_A_TASK,
 };
 use super::{Element, How, MatMul, Order};
 use crate::cpu::Path;
@@ -102,15 +102,15 @@ impl Blocks {
         // Machines with larger second caches, and wider vectors, were no faster by copies of rows.
         let copies_rows = how.path.or_best() == Path::Avx2;
         // A thread packs and uses columns of its own until it helps others; an epilogue wants rows of all columns.
-        let (shares, bytes) = match how.epilogue {
-            _ if copies_rows => (1, WIDE_BYTES),
-            Some(_) => (1, NEAR_BYTES),
-            None => (how.threads.clamp(1, MOST_SHARES), NEAR_BYTES),
+        let (shares, bytes, most_steps) = match how.epilogue {
+            _ if copies_rows => (1, WIDE_BYTES, WIDE_STEPS),
+            Some(_) => (1, NEAR_BYTES, PACKED_STEPS),
+            None => (how.threads.clamp(1, MOST_SHARES), NEAR_BYTES, PACKED_STEPS),
         };
-        let most_columns = bytes / size_of::<T>() / PACKED_STEPS * shares;
+        let most_columns = bytes / size_of::<T>() / most_steps * shares;
         let columns = spec.n.div_ceil(spec.n.div_ceil(most_columns)).next_multiple_of(16);
         let task_columns = columns.div_ceil(shares).next_multiple_of(16).max(FEWEST_COLUMNS).min(columns);
-        let steps = spec.k.div_ceil(spec.k.div_ceil(PACKED_STEPS));
+        let steps = spec.k.div_ceil(spec.k.div_ceil(most_steps));
         let unit = if spec.a.col == 1 { ROWS_OF_GROUPS } else { ROWS_OF_LINES };
         let task_rows = (LARGE_TASK / (task_columns * steps)).clamp(1, ROWS_OF_LINES).next_multiple_of(unit);
         Blocks { columns, steps, task_columns, task_rows, copies_rows }

@@ -139,6 +139,13 @@ pub(super) unsafe fn right<L: Lanes>(
     // SAFETY: step < steps and column < columns, or the last column; all lie in the operand and their copies in the panel.
     unsafe {
         if from.col == 1 {
+            match (columns == width, vectors) {
+                (true, 1) => return whole_rows::<L, 1>(from, steps, to),
+                (true, 2) => return whole_rows::<L, 2>(from, steps, to),
+                (true, 3) => return whole_rows::<L, 3>(from, steps, to),
+                (true, 4) => return whole_rows::<L, 4>(from, steps, to),
+                _ => {}
+            }
             for step in 0..steps {
                 let to = to.add(step * width);
                 let later = from.first.wrapping_offset((step as isize + AHEAD) * from.row);
@@ -167,6 +174,26 @@ pub(super) unsafe fn right<L: Lanes>(
                 step += 1;
             }
         }
+    }
+}
+
+/// [`right`] for columns that are adjacent and fill their vectors.
+///
+/// # Safety
+///
+/// As there.
+#[inline(always)]
+unsafe fn whole_rows<L: Lanes, const VECTORS: usize>(from: View<L::Float>, steps: usize, to: *mut L::Float) {
+    let (mut row, mut to) = (from.first, to);
+    for _ in 0..steps {
+        for line in (0..VECTORS * L::WIDTH).step_by(64 / size_of::<L::Float>()) {
+            L::prefetch(row.wrapping_offset(AHEAD * from.row).wrapping_add(line));
+        }
+        for vector in (0..VECTORS * L::WIDTH).step_by(L::WIDTH) {
+            // SAFETY: handed on from the caller: there are so many steps, each of so many vectors.
+            unsafe { L::load(row.add(vector)).store(to.add(vector)) };
+        }
+        (row, to) = (row.wrapping_offset(from.row), to.wrapping_add(VECTORS * L::WIDTH));
     }
 }
 
