@@ -6,6 +6,8 @@
 //! The caller claims, too, so a job is finished even if no worker ever wakes up,
 //! and it waits only for tiles that a worker has already started.
 //! One job runs at a time: a second caller, a call from inside a tile and a forked child run their tiles alone.
+//! Workers stay awake for a moment after a job. Waking them costs the caller more than a small job takes, so that is done
+//! for a large one, and for small ones that follow each other without a pause.
 //! Which thread runs a tile never shows in a result, because tiles write to disjoint places.
 
 #![expect(unsafe_code, reason = "workers call a closure that lives on the caller's stack")]
@@ -26,25 +28,27 @@ pub type Panic = Box<dyn Any + Send>;
 
 /// Calls `tile(0)`, …, `tile(tiles - 1)`, each once, on up to `threads` threads, and returns when all are done.
 ///
+/// `alone` is about how long one thread would take for all of them: it says whether threads that sleep are worth waking.
 /// The workers compute in the caller's [`FloatMode`].
 /// A panic in a tile does not stop the others; the one of the lowest tile is returned.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use std::time::Duration;
 /// let sum = AtomicUsize::new(0);
-/// tracelift_runtime::pool::run(2, 10, &|tile| {
+/// tracelift_runtime::pool::run(2, 10, Duration::from_micros(300), &|tile| {
 ///     sum.fetch_add(tile, Ordering::Relaxed);
 /// })
 /// .expect("no tile panics");
 /// assert_eq!(sum.into_inner(), 45);
 /// ```
-pub fn run(threads: usize, tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+pub fn run(threads: usize, tiles: usize, alone: Duration, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
     let threads = threads.min(tiles).min(MAX_THREADS);
     if threads >= 2
         && !INSIDE_TILE.get()
         && let Some(lease) = POOL.lease()
     {
-        lease.run(threads, tiles, tile)
+        lease.run(threads, tiles, alone, tile)
     } else {
         run_alone(tiles, tile)
     }
@@ -56,6 +60,9 @@ const MAX_THREADS: usize = 255;
 const MAX_TILES: usize = (1 << 28) - 1;
 /// How long a thread with nothing to do stays awake.
 const SPIN: Duration = Duration::from_micros(50);
+/// What there must be to do for each worker that is woken. From a processor that sleeps deeply, or that a hypervisor has
+/// to bring back, a worker comes after 50 to 100 microseconds, most of which the caller may have to wait for.
+const WORTH_WAKING: Duration = Duration::from_micros(200);
 const STACK_BYTES: usize = 2 << 20;
 
 static POOL: Pool = Pool {
@@ -68,7 +75,7 @@ static POOL: Pool = Pool {
     finished: Condvar::new(),
     finished_lock: Mutex::new(()),
     panic: Mutex::new(None),
-    workers: Mutex::new(Vec::new()),
+    crew: Mutex::new(Crew { workers: Vec::new(), without: Duration::ZERO, ended: None }),
 };
 
 thread_local! {
@@ -91,7 +98,71 @@ struct Pool {
     finished_lock: Mutex<()>,
     /// The panic of the lowest tile.
     panic: Mutex<Option<(usize, Panic)>>,
-    workers: Mutex<Vec<Worker>>,
+    crew: Mutex<Crew>,
+}
+
+/// The workers, and what their sleep has cost: only who owns the pool looks at it.
+struct Crew {
+    workers: Vec<Worker>,
+    /// How long jobs took that some workers slept through, one after the other without a pause in which all would have
+    /// fallen asleep again.
+    without: Duration,
+    /// When the last of them ended.
+    ended: Option<Instant>,
+}
+
+impl Crew {
+    /// How many workers of those that a job may have are awake.
+    fn num_awake(&self, most: usize) -> usize {
+        self.workers.iter().take(most).filter(|worker| !worker.sleeps.load(Relaxed)).count()
+    }
+
+    /// How many workers a job of such a length is worth waking for, if some sleep: as many as its length and that of the
+    /// jobs before it would have paid for.
+    fn worth_waking(&mut self, alone: Duration, now: Instant) -> usize {
+        if self.ended.is_none_or(|ended| now.saturating_duration_since(ended) > SPIN) {
+            self.without = Duration::ZERO;
+        }
+        worth(self.without.saturating_add(alone))
+    }
+
+    /// Notes that some workers slept through a job.
+    fn went_without(&mut self, begun: Instant) {
+        let now = Instant::now();
+        self.without = self.without.saturating_add(now.saturating_duration_since(begun));
+        self.ended = Some(now);
+    }
+
+    /// Starts workers until there are so many; where the system refuses, the job simply has fewer.
+    fn start(&mut self, wanted: usize) {
+        while self.workers.len() < wanted {
+            let thread_idx = self.workers.len() + 1;
+            let sleeps = Arc::new(AtomicBool::new(false));
+            let shared = Arc::clone(&sleeps);
+            let spawned = thread::Builder::new()
+                .name(format!("tracelift-{thread_idx}"))
+                .stack_size(STACK_BYTES)
+                .spawn(move || POOL.serve(thread_idx, &shared));
+            let Ok(handle) = spawned else { return };
+            POOL.process.store(std::process::id(), Relaxed);
+            self.workers.push(Worker { thread: handle.thread().clone(), sleeps });
+        }
+    }
+
+    /// Wakes up to so many of the workers that a job may have.
+    fn wake(&self, most: usize, mut wakes: usize) {
+        for worker in self.workers.iter().take(most) {
+            if wakes > 0 && worker.sleeps.swap(false, SeqCst) {
+                worker.thread.unpark();
+                wakes -= 1;
+            }
+        }
+    }
+}
+
+/// How many workers are worth waking for what takes one thread so long.
+fn worth(alone: Duration) -> usize {
+    usize::try_from(alone.as_nanos() / WORTH_WAKING.as_nanos()).unwrap_or(usize::MAX)
 }
 
 struct Worker {
@@ -227,19 +298,31 @@ impl Pool {
 }
 
 impl Lease {
-    fn run(self, threads: usize, tiles: usize, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
+    fn run(self, threads: usize, tiles: usize, alone: Duration, tile: &(dyn Fn(usize) + Sync)) -> Result<(), Panic> {
         let pool = self.0;
-        let mut workers = match pool.workers.try_lock() {
-            Ok(workers) => workers,
-            Err(TryLockError::Poisoned(workers)) => workers.into_inner(),
+        let mut crew = match pool.crew.try_lock() {
+            Ok(crew) => crew,
+            Err(TryLockError::Poisoned(crew)) => crew.into_inner(),
             // Only who owns the pool locks them, so this is a child that was forked while another thread did.
             Err(TryLockError::WouldBlock) => return run_alone(tiles, tile),
         };
+        let (most, awake) = (threads - 1, crew.num_awake(threads - 1));
+        let (mut wakes, mut begun) = (worth(alone), None);
+        if awake < most {
+            let now = Instant::now();
+            wakes = crew.worth_waking(alone, now);
+            begun = Some(now);
+            if awake == 0 && wakes == 0 {
+                let outcome = run_alone(tiles, tile);
+                crew.went_without(now);
+                return outcome;
+            }
+            crew.start(most.min(awake.saturating_add(wakes)));
+        }
         // SAFETY: only the lifetime is forgotten. The pointer is used by claimed tiles alone,
         // and this function does not return before all of them are finished.
         let tile =
             unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), *const (dyn Fn(usize) + Sync)>(tile) };
-        start_workers(&mut workers, threads - 1);
         for first in (0..tiles).step_by(MAX_TILES) {
             let round = MAX_TILES.min(tiles - first);
             let job = Job { tile, first, tiles: round, mode: FloatMode::current() };
@@ -247,36 +330,19 @@ impl Lease {
             unsafe { *pool.job.0.get() = Some(job) };
             pool.done.store(0, SeqCst);
             pool.tickets.store(Tickets { next: 0, end: round, threads }.pack(), SeqCst);
-            for worker in workers.iter().take(threads - 1) {
-                if worker.sleeps.swap(false, SeqCst) {
-                    worker.thread.unpark();
-                }
-            }
+            crew.wake(most, wakes);
             while let Some(idx) = pool.claim(0) {
                 pool.finish(idx);
             }
             pool.wait_until_done(round);
         }
+        if let Some(begun) = begun {
+            crew.went_without(begun);
+        }
         match lock(&pool.panic).take() {
             Some((_, panic)) => Err(panic),
             None => Ok(()),
         }
-    }
-}
-
-/// Makes up to `wanted` workers; where the system refuses, the job simply has fewer.
-fn start_workers(workers: &mut Vec<Worker>, wanted: usize) {
-    while workers.len() < wanted {
-        let thread_idx = workers.len() + 1;
-        let sleeps = Arc::new(AtomicBool::new(false));
-        let shared = Arc::clone(&sleeps);
-        let spawned = thread::Builder::new()
-            .name(format!("tracelift-{thread_idx}"))
-            .stack_size(STACK_BYTES)
-            .spawn(move || POOL.serve(thread_idx, &shared));
-        let Ok(handle) = spawned else { return };
-        POOL.process.store(std::process::id(), Relaxed);
-        workers.push(Worker { thread: handle.thread().clone(), sleeps });
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::pool::{self, Panic};
 use std::cell::RefCell;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tracelift_kernel::meaning::{Ordered, SortRoom, argsort};
 
 thread_local! {
@@ -11,6 +12,9 @@ thread_local! {
 
 /// Fewer elements than these are sorted before other threads have begun.
 const ELEMENTS_PER_TILE: usize = 1 << 14;
+
+/// Comparisons of a thread in a microsecond, about.
+const COMPARISONS_PER_MICRO: usize = 500;
 
 /// Where the elements of each row of `n` are in order.
 pub(crate) fn argsort_rows<T: Ordered + Sync>(
@@ -28,7 +32,9 @@ pub(crate) fn argsort_rows<T: Ordered + Sync>(
         return Ok(());
     }
     let tiles: Vec<Mutex<&mut [i32]>> = places.chunks_mut(per_tile * n).map(Mutex::new).collect();
-    pool::run(threads, tiles.len(), &|tile| {
+    let comparisons = x.len().saturating_mul(n.ilog2() as usize + 1);
+    let alone = Duration::from_micros((comparisons / COMPARISONS_PER_MICRO) as u64);
+    pool::run(threads, tiles.len(), alone, &|tile| {
         let mut places = tiles[tile].lock().unwrap_or_else(PoisonError::into_inner);
         let first = tile * per_tile * n;
         sort(&x[first..first + places.len()], n, descending, &mut places);

@@ -4,13 +4,17 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 use tracelift_runtime::float_mode::FloatMode;
 use tracelift_runtime::pool;
+
+/// Worth all workers.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Runs `tiles` tiles and returns how often each ran.
 fn counts(threads: usize, tiles: usize) -> Vec<usize> {
     let counters: Vec<AtomicUsize> = (0..tiles).map(|_| AtomicUsize::new(0)).collect();
-    pool::run(threads, tiles, &|tile| {
+    pool::run(threads, tiles, LONG, &|tile| {
         counters[tile].fetch_add(1, Ordering::Relaxed);
     })
     .expect("no tile panics");
@@ -36,7 +40,7 @@ fn many_callers_at_once_all_finish() {
                     assert_eq!(counts(1 + round % 8, tiles), vec![1; tiles]);
                     if round % 100 == caller {
                         // Long enough for the workers to fall asleep.
-                        thread::sleep(std::time::Duration::from_micros(200));
+                        thread::sleep(Duration::from_micros(200));
                     }
                 }
             });
@@ -47,9 +51,9 @@ fn many_callers_at_once_all_finish() {
 #[test]
 fn jobs_inside_tiles_run_there() {
     let inner = AtomicUsize::new(0);
-    pool::run(4, 8, &|_| {
+    pool::run(4, 8, LONG, &|_| {
         let outside = thread::current().id();
-        pool::run(4, 8, &|_| {
+        pool::run(4, 8, LONG, &|_| {
             assert_eq!(thread::current().id(), outside);
             inner.fetch_add(1, Ordering::Relaxed);
         })
@@ -63,7 +67,7 @@ fn jobs_inside_tiles_run_there() {
 fn the_panic_of_the_lowest_tile_is_returned_after_all_have_run() {
     for threads in [1, 2, 8] {
         let ran = AtomicUsize::new(0);
-        let outcome = pool::run(threads, 50, &|tile| {
+        let outcome = pool::run(threads, 50, LONG, &|tile| {
             ran.fetch_add(1, Ordering::Relaxed);
             if tile % 20 == 7 {
                 std::panic::resume_unwind(Box::new(tile));
@@ -81,8 +85,8 @@ fn workers_compute_in_the_mode_of_the_caller() {
     for mode in [FloatMode::Flush, FloatMode::Keep] {
         let others = AtomicUsize::new(0);
         let guard = mode.enter();
-        pool::run(4, 200, &|_| {
-            thread::sleep(std::time::Duration::from_micros(20));
+        pool::run(4, 200, LONG, &|_| {
+            thread::sleep(Duration::from_micros(20));
             if FloatMode::current() != mode {
                 others.fetch_add(1, Ordering::Relaxed);
             }
@@ -97,8 +101,8 @@ fn workers_compute_in_the_mode_of_the_caller() {
 fn a_long_tile_of_a_worker_is_waited_for() {
     for _ in 0..20 {
         let done = AtomicUsize::new(0);
-        pool::run(2, 2, &|_| {
-            thread::sleep(std::time::Duration::from_millis(1));
+        pool::run(2, 2, LONG, &|_| {
+            thread::sleep(Duration::from_millis(1));
             done.fetch_add(1, Ordering::SeqCst);
         })
         .expect("no tile panics");
@@ -119,7 +123,7 @@ fn a_forked_child_runs_its_tiles_alone() {
     let child = unsafe { fork() };
     if child == 0 {
         let ran = AtomicUsize::new(0);
-        let outcome = pool::run(2, 9, &|_| {
+        let outcome = pool::run(2, 9, LONG, &|_| {
             ran.fetch_add(1, Ordering::Relaxed);
         });
         let status = if outcome.is_ok() { ran.into_inner() } else { 0 };

@@ -1,5 +1,6 @@
 //! Batches of rows in buffers that are used again.
 
+use std::time::Duration;
 use tracelift_data::take_rows_in_parts;
 use tracelift_function::{__rt::pool, Array, Result, Tensor};
 
@@ -7,6 +8,8 @@ use super::columns::Columns;
 
 /// Bytes that are worth a part of their own: reading rows from anywhere in memory takes some microseconds.
 const PART_BYTES: usize = 24 << 10;
+/// Bytes that one thread gathers in a nanosecond, about.
+const BYTES_PER_NANO: usize = 4;
 
 /// Buffers for batches of one size; the rows of a batch are gathered into them.
 pub(super) struct Buffers {
@@ -32,8 +35,9 @@ impl Buffers {
             // The tensor's own hold must go, or writing would copy.
             *tensor = self.nothing.clone();
             let parts = if threads > 1 { buffer.num_bytes() / PART_BYTES } else { 1 };
+            let alone = Duration::from_nanos((buffer.num_bytes() / BYTES_PER_NANO) as u64);
             take_rows_in_parts(array, rows, &mut buffer, parts, |parts, part| {
-                if let Err(panic) = pool::run(threads, parts, part) {
+                if let Err(panic) = pool::run(threads, parts, alone, part) {
                     std::panic::resume_unwind(panic);
                 }
             })?;

@@ -1,5 +1,6 @@
 //! How much work a kernel is: launches worth it are split over threads, and profiles say how many operations they are.
 
+use std::time::Duration;
 use tracelift_kernel::lane::LaneOp;
 use tracelift_kernel::loops::{Kernel, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::{BLOCK, ReduceOrder};
@@ -7,6 +8,9 @@ use tracelift_tensor::{Binding, Dim};
 
 /// Launches with less work than this stay on one thread: about four microseconds, ten times a fork-join.
 const WORTH_SPLITTING: u64 = 1 << 16;
+
+/// About how much work a thread does in a nanosecond.
+const WORK_PER_NANO: u64 = 16;
 
 /// The most results that the tiles of a reduction have together.
 pub(super) const MOST_PARTIAL_RESULTS: usize = 64;
@@ -49,6 +53,11 @@ pub(super) fn tiles(kernel: &Kernel, sizes: &Binding, threads: usize) -> usize {
     let fewest = if waits { FEWEST_COLUMNS } else { 1 };
     let most = (work / TILE_WORK).min(threads as u64 * per_thread);
     most.min(extent(&range, sizes) / fewest).max(1) as usize
+}
+
+/// About how long one thread takes for a launch.
+pub(super) fn alone(kernel: &Kernel, sizes: &Binding) -> Duration {
+    Duration::from_nanos(work(kernel, sizes) / WORK_PER_NANO)
 }
 
 /// Whether a kernel's outermost loop runs along rows, and reductions inside of it down the columns.

@@ -1,11 +1,12 @@
 //! Everything about a call that depends on the sizes of its arguments alone, worked out once per binding.
 
-use super::cost::tiles;
+use super::cost::{alone, tiles};
 use super::lifetimes::Lifetime;
 use super::place::{Request, align, live_bytes, place};
 use crate::matmul::{Axis, MatMul, Order, Spread, Strides};
 use smallvec::SmallVec;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tracelift_codegen::driver::{Layout, LibraryPlace};
 use tracelift_kernel::guard::Guard;
 use tracelift_kernel::program::{verify_plan, *};
@@ -62,6 +63,8 @@ pub struct Plan {
     pub peak_bytes: usize,
     /// For each launch, how many tiles it is cut into.
     pub tiles: Vec<usize>,
+    /// For each launch that is cut, about how long one thread takes for it.
+    pub alone: Vec<Duration>,
     /// For each launch, the extent of its outermost loop.
     pub extents: Vec<i64>,
     /// The launches that are cut.
@@ -119,6 +122,10 @@ impl Plan {
             plan.tiles[epilogue] = 1;
         }
         plan.split = (0..plan.tiles.len()).filter(|&launch| plan.tiles[launch] > 1).collect();
+        plan.alone = vec![Duration::ZERO; plan.tiles.len()];
+        for &launch in &plan.split {
+            plan.alone[launch] = alone(program.kernel(layout.launches[launch].kernel), &binding);
+        }
         for launch in &layout.launches {
             plan.extents.push(launch.outer.as_ref().map_or(Ok(0), |extent| extent.eval(&binding))?);
         }
@@ -167,6 +174,7 @@ impl Plan {
             live_bytes: 0,
             peak_bytes: 0,
             tiles: vec![],
+            alone: vec![],
             extents: vec![],
             split: vec![],
             scratch_strides: vec![],

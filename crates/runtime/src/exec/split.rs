@@ -35,7 +35,7 @@ impl Call<'_> {
         let extent = call.plan.extents[index];
         let run = reduction.map(|_| run_length(extent, tiles));
         let partial: [AtomicU64; MOST_PARTIAL_RESULTS] = [const { AtomicU64::new(0) }; MOST_PARTIAL_RESULTS];
-        let ran = pool::run(call.plan.threads, tiles, &|tile| {
+        let ran = pool::run(call.plan.threads, tiles, call.plan.alone[index], &|tile| {
             let mut own: SmallVec<[u64; 64]> = SmallVec::from_slice(slots);
             for (n, row) in place.scratch_rows.clone().enumerate() {
                 own[place.abi.scratch_slot(n)] += (call.plan.scratch_strides[row] * tile) as u64;

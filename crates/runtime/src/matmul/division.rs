@@ -73,8 +73,7 @@ pub(super) struct Blocks {
 impl Division {
     pub(super) fn of<T: Element>(spec: &MatMul, how: &How) -> Division {
         let rows = spec.rows();
-        let per_row = spec.k.saturating_mul(spec.n).max(1);
-        let work = rows.saturating_mul(per_row);
+        let work = spec.multiply_adds();
         if work < 4 * WORTH_A_TASK {
             return Division::Rows(Rows::undivided(rows));
         }

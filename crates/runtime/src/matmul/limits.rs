@@ -2,7 +2,10 @@
 
 // Tasks.
 
-/// Multiply-adds that are worth a task: about a microsecond; waking a worker costs half of that.
+/// Multiply-adds of floats that a thread does in a nanosecond, about, and numbers that it copies.
+pub(super) const MULTIPLY_ADDS_PER_NANO: usize = 32;
+pub(super) const COPIES_PER_NANO: usize = 4;
+/// Multiply-adds that are worth a task: about a microsecond; a worker that is awake takes half of that to join.
 pub(super) const WORTH_A_TASK: usize = 32 * 1024;
 /// Multiply-adds beyond which claiming a task costs nothing; smaller tasks leave less to wait for at the end.
 pub(super) const LARGE_TASK: usize = 1 << 19;

@@ -29,9 +29,12 @@ pub use spec::{MatMul, Order, Strides};
 pub use spread::{Axis, Spread};
 pub use task::{Epilogue, EpilogueFn, How, Operands};
 
+use crate::cpu::Path;
 use crate::pool;
 use division::Division;
+use limits::MULTIPLY_ADDS_PER_NANO;
 use std::sync::Mutex;
+use std::time::Duration;
 use task::Task;
 
 /// Writes the product of `a` and `b` to `c`, on the calling thread.
@@ -97,11 +100,15 @@ pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<'_, T>, how: &Ho
                 // SAFETY: handed on from the caller; the path is available, and rows of different tasks are disjoint.
                 unsafe { T::product(path, &task) }
             };
-            if rows.tasks == 1 { run(0) } else { first_fault(how.threads, rows.tasks, &run) }
+            match rows.tasks {
+                1 => run(0),
+                tasks => first_fault(how.threads, tasks, alone::<T>(path, spec.multiply_adds()), &run),
+            }
         }
         Division::Columns(most) => {
             let pieces = spec.n.div_ceil(most);
-            in_parallel(how.threads, spec.batch * pieces, &|idx| {
+            let alone = alone::<T>(path, spec.multiply_adds());
+            in_parallel(how.threads, spec.batch * pieces, alone, &|idx| {
                 let (matrix, first) = (idx / pieces, idx % pieces * most);
                 let rows = matrix * spec.m..(matrix + 1) * spec.m;
                 let task =
@@ -116,10 +123,16 @@ pub unsafe fn run<T: Element>(spec: &MatMul, operands: Operands<'_, T>, how: &Ho
     }
 }
 
+/// About how long one thread takes for so many multiply-adds.
+fn alone<T: Element>(path: Path, multiply_adds: usize) -> Duration {
+    let per_nano = if T::PACKS && path != Path::Scalar { MULTIPLY_ADDS_PER_NANO } else { MULTIPLY_ADDS_PER_NANO / 8 };
+    Duration::from_nanos((multiply_adds / per_nano) as u64)
+}
+
 /// Runs tasks on several threads and returns the status other than 0 of the lowest task that has one.
-fn first_fault(threads: usize, tasks: usize, task: &(dyn Fn(usize) -> i32 + Sync)) -> i32 {
+fn first_fault(threads: usize, tasks: usize, alone: Duration, task: &(dyn Fn(usize) -> i32 + Sync)) -> i32 {
     let fault: Mutex<Option<(usize, i32)>> = Mutex::new(None);
-    in_parallel(threads, tasks, &|idx| {
+    in_parallel(threads, tasks, alone, &|idx| {
         let status = task(idx);
         if status != 0 {
             let mut fault = fault.lock().expect("nothing panics under this lock");
@@ -131,9 +144,9 @@ fn first_fault(threads: usize, tasks: usize, task: &(dyn Fn(usize) -> i32 + Sync
     fault.into_inner().expect("nothing panics under this lock").map_or(0, |(_, status)| status)
 }
 
-/// Runs tasks on several threads; a panic goes on in the caller.
-fn in_parallel(threads: usize, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
-    if let Err(panic) = pool::run(threads, tasks, task) {
+/// Runs tasks, for which one thread takes about so long, on several; a panic goes on in the caller.
+fn in_parallel(threads: usize, tasks: usize, alone: Duration, task: &(dyn Fn(usize) + Sync)) {
+    if let Err(panic) = pool::run(threads, tasks, alone, task) {
         std::panic::resume_unwind(panic);
     }
 }

@@ -6,12 +6,13 @@
 #![expect(unsafe_code, reason = "operands are addresses")]
 
 use super::division::Blocks;
-use super::limits::STEPS_TO_PACK;
+use super::limits::{COPIES_PER_NANO, STEPS_TO_PACK};
 use super::scratch::Scratch;
 use super::split::Pieces;
 use super::task::{How, Operands, Task};
-use super::{Element, MatMul, first_fault, in_parallel};
+use super::{Element, MatMul, alone, first_fault, in_parallel};
 use std::ops::Range;
+use std::time::Duration;
 
 /// Computes a product.
 ///
@@ -91,7 +92,8 @@ impl<T: Element> Block<'_, T> {
     unsafe fn pack(&self, room: &Room<T>) {
         let path = self.how.path.or_best();
         let pieces = Pieces::of(self.steps.len(), STEPS_TO_PACK);
-        in_parallel(self.how.threads, self.shares() * pieces.count, &|idx| {
+        let alone = Duration::from_nanos((self.columns.len() * self.steps.len() / COPIES_PER_NANO) as u64);
+        in_parallel(self.how.threads, self.shares() * pieces.count, alone, &|idx| {
             let (columns, packed) = self.share(idx / pieces.count, room);
             let piece = pieces.get(idx % pieces.count);
             let steps = self.steps.start + piece.start..self.steps.start + piece.end;
@@ -104,7 +106,8 @@ impl<T: Element> Block<'_, T> {
     unsafe fn multiply(&self, room: &Room<T>) -> i32 {
         let path = self.how.path.or_best();
         let pieces = Pieces::of(self.spec.m, self.blocks.task_rows);
-        first_fault(self.how.threads, self.shares() * pieces.count, &|idx| {
+        let alone = alone::<T>(path, self.spec.m * self.columns.len() * self.steps.len());
+        first_fault(self.how.threads, self.shares() * pieces.count, alone, &|idx| {
             let (columns, packed) = self.share(idx / pieces.count, room);
             let task = self.task(pieces.get(idx % pieces.count), columns, packed);
             // SAFETY: handed on from the caller; the path is available, the block is packed,

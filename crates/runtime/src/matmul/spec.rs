@@ -89,6 +89,11 @@ impl MatMul {
         self.batch * self.m
     }
 
+    /// The multiply-adds of the whole result; that of an element without steps counts as one.
+    pub(super) fn multiply_adds(&self) -> usize {
+        self.rows().saturating_mul(self.k.saturating_mul(self.n).max(1))
+    }
+
     /// Panics unless operands of these lengths hold all that the strides reach and the result does not overlap itself.
     pub(super) fn check(&self, spread: Option<&Spread>, a: usize, b: usize, c: usize) {
         assert!(self.order == Order::Chain || self.n == 1, "lane order is for one column, this is {self:?}");
