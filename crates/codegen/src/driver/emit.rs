@@ -102,10 +102,10 @@ fn host_constant() -> MemFlagsData {
 }
 
 /// How many iterations of a tight loop stand in a row.
-const IN_A_ROW: usize = 4;
+const IN_A_ROW: usize = 8;
 
 /// How often a tight loop goes back before it asks whether to stop: some microseconds.
-const BUDGET: i64 = 1024;
+const BUDGET: i64 = 512;
 
 /// A loop with more steps than this gains nothing from standing in a row.
 const MAX_TIGHT: usize = 12;
