@@ -60,8 +60,8 @@ const MAX_THREADS: usize = 255;
 const MAX_TILES: usize = (1 << 28) - 1;
 /// How long a thread with nothing to do stays awake.
 const SPIN: Duration = Duration::from_micros(50);
-/// What there must be to do for each worker that is woken. From a processor that sleeps deeply, or that a hypervisor has
-/// to bring back, a worker comes after 50 to 100 microseconds, most of which the caller may have to wait for.
+/// What there must be to do for each worker that is woken: on a virtual machine a job of a few microseconds took its caller
+/// 75 more if it woke one.
 const WORTH_WAKING: Duration = Duration::from_micros(200);
 const STACK_BYTES: usize = 2 << 20;
 
