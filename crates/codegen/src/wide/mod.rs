@@ -166,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_large_matrices_may_have_flags_of_their_own() {
+        let matrix = "%x: bool[510, 515], %w: bool[510], out %y: bool[515]";
+        let body = "par %j in 0..515 {
+            %a, %b = reduce (any, all) chain %i in 0..510 {
+                %0 = load %x[%i, %j] %1 = load %w[%i] %2 = and %0, %1 yield %2, %0
+            }
+            %3 = xor %a, %b store %y[%j], %3
+        }";
+        for wide in FORMS {
+            assert!(code(matrix, body, wide).is_some(), "{wide:?}");
+        }
+    }
+
+    #[test]
     fn parts_of_a_row_have_one_pointer() {
         let sum = |parts: usize| {
             let loads: String = (0..parts).map(|n| format!("%{n} = load %x[%i, %j + {}] ", 64 * n)).collect();

@@ -6,7 +6,7 @@ use super::list::Lister;
 use super::reduce::Reducer;
 use super::turns::is_light;
 use smallvec::smallvec;
-use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
+use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Operand, Stmt};
 use tracelift_kernel::meaning::BLOCK;
 use tracelift_tensor::DType;
 
@@ -132,7 +132,7 @@ impl Lister<'_> {
             }
             _ => true,
         };
-        let several = is_light(all.inner) && all.inner.body.stmts.iter().all(is_near);
+        let several = is_light(all.inner) && all.inner.body.stmts.iter().all(is_near) && !self.rows_have_masks(all);
         let at_once = if several { ROWS as i64 } else { 1 };
         let whole = rows.start + (rows.end - rows.start) / at_once * at_once;
         self.counters[down.0 as usize] = Some(counter);
@@ -146,6 +146,25 @@ impl Lister<'_> {
         }
         self.counters[down.0 as usize] = None;
         Some(())
+    }
+
+    /// Whether a row has flags of its own, the same in all columns, and registers for masks would hold those of several
+    /// rows: there are few.
+    fn rows_have_masks(&mut self, all: Rows<'_>) -> bool {
+        let mut varies = vec![false; self.kernel.registers.len()];
+        let mut is_own_flag = |stmt: &Stmt| {
+            let (dst, differs) = match stmt {
+                Stmt::Load { dst, from } => (dst, self.accesses.of(from).coefficient(all.across).known() != Some(0)),
+                Stmt::Lane { dst, args, .. } => {
+                    let differs = |arg: &Operand| matches!(arg, Operand::Reg(reg) if varies[reg.0 as usize]);
+                    (dst, args.iter().any(differs))
+                }
+                _ => return false,
+            };
+            varies[dst.0 as usize] = differs;
+            !differs && self.kernel.registers[dst.0 as usize] == DType::Bool
+        };
+        self.l.wide.masks().is_some() && all.inner.body.stmts.iter().any(&mut is_own_flag)
     }
 
     /// Adds so many rows, from the one at the counter on, in their order.
