@@ -32,6 +32,16 @@ impl Writer<'_> {
                 self.a.load_cell(RSI, *counter);
                 self.a.load_cell(RDX, counter + 1);
             }
+            Range::Next { from, after, count } => {
+                self.a.load_cell(RSI, *from);
+                if let Some(after) = after {
+                    self.a.load_cell(RDX, *after);
+                    self.multiply(RDX, &Size::Known(*count as i64));
+                    self.a.gpr(&[0x01], RDX, RSI);
+                }
+                // lea rdx, [rsi + count]
+                self.a.gpr_memory(&[0x8D], RDX, RSI, *count as i32);
+            }
             Range::Tile(Tile(begin)) => {
                 self.a.load_cell(RSI, *begin);
                 self.a.load_cell(RDX, begin + 1);

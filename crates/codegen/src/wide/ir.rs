@@ -110,6 +110,8 @@ pub(super) enum Range {
     Block(Blocks),
     /// What a loop with that counter has left.
     Rest(usize),
+    /// So many from a number of the frame on, after as many times as many as another one says.
+    Next { from: usize, after: Option<usize>, count: usize },
     /// The tile that is under way.
     Tile(Tile),
 }

@@ -43,7 +43,7 @@ impl Lister<'_> {
         let reducers = &self.reducers(inner, kinds)?;
         let (var, extent) = self.axis(inner)?;
         let row = Row { inner, var, reducers };
-        let results = if waits_for_memory(inner, &extent) {
+        let results = if waits_for_memory(self.l.wide, inner, extent.known) {
             self.by_turns(&row, &extent)?
         } else {
             self.in_blocks(&extent, reducers, &mut |this, range| this.one_block(&row, range, extent.known))?

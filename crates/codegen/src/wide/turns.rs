@@ -1,20 +1,25 @@
 //! Large reductions of what is not near: several blocks are gone through by turns, or several rows of a single block.
 //!
-//! The processor fetches ahead for each place that is read on from, so several of them keep more of the memory busy than
-//! one does. Each block has its own lanes, which the frame keeps; at the end they are joined as those of a block that is
+//! The processor fetches ahead for each place that is read on from, so several of them may keep more of the memory busy
+//! than one does, if each goes on for longer than a block; so they are some blocks apart. Each block has its own lanes, which the frame keeps; at the end they are joined as those of a block that is
 //! done by itself are, and the blocks as the tree says, so the result is the same.
 
+use super::form::Wide;
 use super::ir::*;
 use super::list::Lister;
-use super::reduce::{Extent, Row};
+use super::reduce::{Extent, Reducer, Row};
 use crate::clif::cost;
 use smallvec::smallvec;
 use tracelift_kernel::loops::{Block, Loop, LoopKind, LoopVar, Stmt};
 use tracelift_kernel::meaning::{BLOCK, LANES, ReduceOrder};
 use tracelift_tensor::DType;
 
-/// Blocks or rows that are gone through by turns.
-const BY_TURNS: usize = 4;
+/// Places that are read by turns.
+const PLACES: usize = 4;
+/// Blocks or rows that are read on from each place, so that what the processor fetches ahead there is what comes.
+const OF_PLACE: usize = 8;
+/// Those of all places, which are gone through together.
+const ALL: usize = PLACES * OF_PLACE;
 /// How often all lanes of one are gone through before the next one's turn comes.
 const STEPS: usize = 2;
 /// Fewer elements are near already.
@@ -24,9 +29,10 @@ const LEAST_COLUMNS: i64 = 1024;
 /// What computes more for a vector does not wait for memory.
 const MOST_INSTRUCTIONS: usize = 16;
 
-/// Whether a reduction in lanes is done sooner if it reads from several places.
-pub(super) fn waits_for_memory(inner: &Loop, extent: &Extent) -> bool {
-    extent.known.is_some_and(|n| n >= LARGE) && is_light(inner)
+/// Whether a reduction in lanes is done sooner if it reads from several places. A processor with wider vectors was up to
+/// a third slower by that.
+pub(super) fn waits_for_memory(wide: Wide, inner: &Loop, elements: Option<i64>) -> bool {
+    wide == Wide::Avx2 && elements.is_some_and(|n| n >= LARGE) && is_light(inner)
 }
 
 /// Whether a loop loads and computes little.
@@ -44,16 +50,24 @@ impl Lister<'_> {
     /// A large reduction in lanes; answers a vector for each thing it makes.
     pub(super) fn by_turns(&mut self, row: &Row<'_>, extent: &Extent) -> Option<Vec<Arg>> {
         let blocks = self.first_block(extent, row.reducers.len());
-        self.run(blocks, Run::Many(BY_TURNS), row.reducers, &mut |this, range| {
-            let mut runs = this.several(row, range, BLOCK as i64, (row.var, BLOCK as i64))?;
-            while runs.len() > 1 {
-                let pairs = runs.chunks(2).map(|pair| {
-                    let both = row.reducers.iter().zip(pair[0].iter().zip(&pair[1]));
-                    both.map(|(reducer, (earlier, later))| this.join(reducer, *earlier, *later)).collect()
-                });
-                runs = pairs.collect::<Option<_>>()?;
+        let counter = self.l.reserve(2);
+        let first = self.l.slots;
+        self.l.slots += row.reducers.len() * ALL;
+        let kept = |reducer: usize, block: usize| Kept { slots: first + reducer * ALL + block, count: 1, at: None };
+        self.run(blocks, Run::Many(ALL), row.reducers, &mut |this, _| {
+            this.l.items.push(Item::Begin { counter, range: Range::Part(0, OF_PLACE as i64), step: 1 });
+            let range = Range::Next { from: blocks.from(), after: Some(counter), count: BLOCK };
+            let results = this.several(row, range, BLOCK as i64, (row.var, (BLOCK * OF_PLACE) as i64))?;
+            for (place, results) in results.into_iter().enumerate() {
+                for (reducer, value) in results.into_iter().enumerate() {
+                    // What is kept is a value of its own.
+                    let value = this.copy(value);
+                    this.keep(value, Kept { at: Some(counter), ..kept(reducer, place * OF_PLACE) }, 0);
+                }
             }
-            runs.pop()
+            this.l.items.push(Item::End);
+            let all = |(n, reducer)| this.join_kept(reducer, &|block| kept(n, block), 0..ALL);
+            row.reducers.iter().enumerate().map(all).collect()
         })?;
         self.run(blocks, Run::Rest, row.reducers, &mut |this, range| this.one_block(row, range, extent.known))?;
         self.all_blocks(blocks, row.reducers, extent)
@@ -70,7 +84,7 @@ impl Lister<'_> {
         let [Stmt::Loop(inner), rest @ ..] = body.stmts.as_slice() else { return None };
         let LoopKind::Reduce { order: ReduceOrder::Lanes, .. } = inner.kind else { return None };
         let columns = inner.axes.iter().try_fold(1i64, |n, (_, extent)| n.checked_mul(extent.known()?))?;
-        let is_large = rows.is_some_and(|rows| rows.saturating_mul(columns) >= LARGE);
+        let elements = rows.map(|rows| rows.saturating_mul(columns));
         let is_one_reduction = rest.iter().all(|stmt| !matches!(stmt, Stmt::Loop(_)));
         // What a row has of its own, beside its elements, would be wanted for several rows at once.
         let own = |stmt: &Stmt| match stmt {
@@ -83,7 +97,7 @@ impl Lister<'_> {
         };
         let is_row = (LEAST_COLUMNS..=BLOCK as i64).contains(&columns);
         let is_known = self.abi.extents.is_empty();
-        if !is_row || !is_large || !is_known || !is_one_reduction || !is_light(inner) {
+        if !is_row || !is_known || !is_one_reduction || !waits_for_memory(self.l.wide, inner, elements) {
             return None;
         }
         if inner.body.stmts.iter().any(own) {
@@ -97,19 +111,23 @@ impl Lister<'_> {
         let reducers = &self.reducers(inner, kinds)?;
         let (along, _) = self.axis(inner)?;
         let row = Row { inner, var: along, reducers };
-        let counter = self.l.reserve(2);
+        let [all, counter] = [0; 2].map(|_| self.l.reserve(2));
         self.counters[var.0 as usize] = Some(counter);
-        self.l.items.push(Item::Begin { counter, range: range.clone(), step: BY_TURNS });
-        let results = self.several(&row, Range::Whole(smallvec![Size::Known(columns)]), columns, (var, 1))?;
+        self.l.items.push(Item::Begin { counter: all, range: range.clone(), step: ALL });
+        let first = Range::Next { from: all, after: None, count: OF_PLACE };
+        self.l.items.push(Item::Begin { counter, range: first, step: 1 });
+        let results =
+            self.several(&row, Range::Whole(smallvec![Size::Known(columns)]), columns, (var, OF_PLACE as i64))?;
         for (n, results) in results.into_iter().enumerate() {
-            self.beyond = Some((var, n as i64));
+            self.beyond = Some((var, (n * OF_PLACE) as i64));
             for ((reducer, value), dst) in reducers.iter().zip(results).zip(&inner.results) {
                 self.set_result(reducer, value, *dst)?;
             }
             self.block(&stmts[1..])?;
         }
         self.beyond = None;
-        self.l.items.extend([Item::End, Item::Begin { counter, range: Range::Rest(counter), step: 1 }]);
+        let rest = Item::Begin { counter, range: Range::Rest(all), step: 1 };
+        self.l.items.extend([Item::End, Item::End, rest]);
         self.block(stmts)?;
         self.l.items.push(Item::End);
         self.counters[var.0 as usize] = None;
@@ -127,7 +145,7 @@ impl Lister<'_> {
     ) -> Option<Vec<Vec<Arg>>> {
         let stmts = &row.inner.body.stmts;
         let vectors = LANES / self.l.wide.lanes();
-        let kept = [0; BY_TURNS].map(|_| {
+        let kept = [0; PLACES].map(|_| {
             let slots = self.l.slots;
             self.l.slots += row.reducers.len() * vectors;
             Kept { slots, count: 1, at: None }
@@ -142,7 +160,7 @@ impl Lister<'_> {
         let all = [(STEPS, false), (1, true)];
         let turns = if elements % (STEPS * LANES) as i64 == 0 { &all[..1] } else { &all };
         let mut wide = self.begin_wide(stmts, row.var, range, &[])?;
-        for copy in 1..BY_TURNS {
+        for copy in 1..PLACES {
             self.beyond = Some((var, copy as i64 * apart));
             self.copy_streams(&mut wide, stmts, row.var, copy)?;
         }
@@ -172,6 +190,22 @@ impl Lister<'_> {
             results.push(of_one.collect::<Option<_>>()?);
         }
         Some(results)
+    }
+
+    /// The results of neighbouring blocks, a power of two of them, joined by the tree.
+    fn join_kept(
+        &mut self,
+        reducer: &Reducer,
+        kept: &dyn Fn(usize) -> Kept,
+        blocks: std::ops::Range<usize>,
+    ) -> Option<Arg> {
+        if blocks.len() == 1 {
+            return Some(Arg::Value(self.load_kept(kept(blocks.start), 0)));
+        }
+        let middle = blocks.start + blocks.len() / 2;
+        let earlier = self.join_kept(reducer, kept, blocks.start..middle)?;
+        let later = self.join_kept(reducer, kept, middle..blocks.end)?;
+        self.join(reducer, earlier, later)
     }
 
     fn keep(&mut self, value: Id, to: Kept, part: usize) {

@@ -9,7 +9,7 @@ use tracelift_kernel::loops::{Access, Affine, Kernel, KernelBuilder, Operand};
 use tracelift_kernel::meaning::{ReduceKind, ReduceOrder};
 use tracelift_tensor::{DType, Dim, Shape};
 
-/// 131 blocks, the last of which is short: three are left when the others have gone by in fours.
+/// 131 blocks, the last of which is short: three are left when the others have gone by, thirty-two at a time.
 const N: i64 = 130 * 4096 + 1234;
 
 /// Sum and greatest of `x - y`, and whether any is negative.
@@ -76,7 +76,7 @@ fn long_rows_are_reduced_by_turns_inside_of_loops() {
 
 #[test]
 fn rows_of_a_single_block_are_reduced_by_turns() {
-    // Rows that end with a block, within a turn and within a vector; the last ones are less than four.
+    // Rows that end with a block, within a turn and within a vector; the last ones are too few to go together.
     for (rows, columns) in [(131, 4096), (300, 2100), (513, 1029)] {
         let [b, n] = [rows, columns].map(Dim::from);
         let mut k = KernelBuilder::new("rows");
