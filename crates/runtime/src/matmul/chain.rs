@@ -100,13 +100,14 @@ struct Offsets<'a> {
     steps: &'a mut [usize],
 }
 
-/// How a task is cut into blocks, which operands are copied first, and whether rows are fetched before they are used.
+/// How a task is cut into blocks, which operands are copied first, and what is fetched before it is used.
 struct Blocking {
     rows: usize,
     steps: usize,
     packs_left: bool,
     packs_right: bool,
     fetches_rows: bool,
+    has_large_result: bool,
 }
 
 impl Blocking {
@@ -126,9 +127,10 @@ impl Blocking {
         };
         let packs_left = !is_spread && is_left_costly;
         if task.packed.is_some() {
-            let is_large = spec.m.saturating_mul(spec.k).saturating_mul(bytes) >= LARGE_OPERAND;
-            let fetches_rows = !is_spread && !packs_left && spec.a.col == 1 && is_large;
-            return Blocking { rows, steps, packs_left, packs_right: false, fetches_rows };
+            let is_large = |columns: usize| spec.m.saturating_mul(columns).saturating_mul(bytes) >= LARGE_OPERAND;
+            let fetches_rows = !is_spread && !packs_left && spec.a.col == 1 && is_large(spec.k);
+            let has_large_result = is_large(spec.n);
+            return Blocking { rows, steps, packs_left, packs_right: false, fetches_rows, has_large_result };
         }
         // Tiles of spread rows read all lanes of the right operand.
         let has_tail = !task.columns.len().is_multiple_of(L::WIDTH);
@@ -139,7 +141,7 @@ impl Blocking {
         };
         let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::WIDE.rows };
         let rows = hot_rows.clamp(fewest, BLOCK_ROWS).min(rows);
-        Blocking { rows, steps, packs_left, packs_right, fetches_rows: false }
+        Blocking { rows, steps, packs_left, packs_right, fetches_rows: false, has_large_result: false }
     }
 
     #[inline(always)]
@@ -231,6 +233,7 @@ impl<T: Float> Block<T> {
                                 }
                             }
                             let downwards = groups.alike(group, end);
+                            let (b_is_whole, begins) = (is_shared || blocking.packs_right, steps.start == 0);
                             let tile = Tile {
                                 count: downwards.max(to_the_right),
                                 goes_right: to_the_right > 1,
@@ -238,10 +241,11 @@ impl<T: Float> Block<T> {
                                 a: a.first,
                                 b: b.first,
                                 b_row: b.row,
-                                b_is_whole: is_shared || blocking.packs_right,
+                                b_is_whole,
                                 c: self.c.add(rows.start * self.c_row + panel.column),
                                 c_row: self.c_row,
-                                begins: steps.start == 0,
+                                begins,
+                                fetches_result: b_is_whole && (!begins || blocking.has_large_result),
                             };
                             match &offsets {
                                 Some(Offsets { rows: from, steps, .. }) => {

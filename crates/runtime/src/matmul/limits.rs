@@ -52,7 +52,7 @@ pub(super) const HOT_BYTES: usize = 64 << 10;
 pub(super) const FAR_APART: usize = 2048;
 /// Vectors of columns from which on a left operand with its rows far apart is copied for them.
 pub(super) const VECTORS_FOR_ROWS: usize = 48;
-/// Bytes of a left operand whose rows come from far.
+/// Bytes of a left operand, or of a result, whose rows come from far.
 pub(super) const LARGE_OPERAND: usize = 4 << 20;
 /// Steps that are fetched before they are copied, where they lie too far apart for the processor to see what comes.
 pub(super) const AHEAD: isize = 16;

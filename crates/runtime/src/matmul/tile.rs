@@ -28,6 +28,8 @@ pub(super) struct Tile<T> {
     pub c_row: usize,
     /// Whether the chains begin here, at 0.0, rather than with the partial sums in the result.
     pub begins: bool,
+    /// Whether lines of the result are fetched before they are used.
+    pub fetches_result: bool,
 }
 
 /// Where the elements of a left operand are, in bytes.
@@ -277,9 +279,12 @@ pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const V
                 };
             }
             if const { ROWS * VECTORS == L::WIDE.rows * L::WIDE.vectors && ROWS * VECTORS >= 12 } {
-                if tile.b_is_whole && !tile.begins {
-                    // The partial sums of the next panel.
-                    for_each_row!(|row, c| L::prefetch(c.wrapping_add(VECTORS * L::WIDTH)));
+                if tile.fetches_result {
+                    // The partial sums of the next panel, or what this tile will write.
+                    let first = if tile.begins { 0 } else { VECTORS * L::WIDTH };
+                    for line in (0..VECTORS * L::WIDTH).step_by(64 / size) {
+                        for_each_row!(|row, c| L::prefetch(c.wrapping_add(first + line)));
+                    }
                 }
                 // Four rows of the right operand by two strides, so that one addition leads to the next four.
                 let three_rows = L::kept(b_row.wrapping_mul(3));
