@@ -1,8 +1,9 @@
 //! Large reductions of what is not near: several blocks are gone through by turns, or several rows of a single block.
 //!
 //! The processor fetches ahead for each place that is read on from, so several of them may keep more of the memory busy
-//! than one does, if each goes on for longer than a block; so they are some blocks apart. Each block has its own lanes, which the frame keeps; at the end they are joined as those of a block that is
-//! done by itself are, and the blocks as the tree says, so the result is the same.
+//! than one does, if each goes on for longer than a block; so they are some blocks apart. Each block has its own lanes,
+//! which the frame keeps; at the end they are joined as those of a block that is done by itself are, and the blocks as the
+//! tree says, so the result is the same.
 
 use super::form::Wide;
 use super::ir::*;
@@ -16,7 +17,7 @@ use tracelift_tensor::DType;
 
 /// Places that are read by turns.
 const PLACES: usize = 4;
-/// Blocks or rows that are read on from each place, so that what the processor fetches ahead there is what comes.
+/// Blocks or rows that are read on from each place, so that what is fetched ahead there is what comes next.
 const OF_PLACE: usize = 8;
 /// Those of all places, which are gone through together.
 const ALL: usize = PLACES * OF_PLACE;
