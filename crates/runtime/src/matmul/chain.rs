@@ -11,10 +11,11 @@ use super::limits::{
 };
 use super::pack::{self, View};
 use super::scratch::Scratch;
+use super::shape::{self, Shape};
 use super::split::Pieces;
 use super::spread::{Axis, Spread, Table};
 use super::task::Task;
-use super::tile::{self, Even, Shape, Tile};
+use super::tile::{self, Beyond, Even, Tile};
 use std::ops::Range;
 use std::ptr;
 
@@ -88,7 +89,7 @@ pub(super) unsafe fn pack_right<L: Lanes>(task: &Task<'_, L::Float>, steps: Rang
         let panels = Pieces::of(vectors, Shape::of_many_rows::<L>(vectors).vectors);
         for panel in panels.iter().map(|vectors| Panel::new::<L>(vectors, columns.len())) {
             let before = panel.column * depth + (steps.start - task.steps.start) * panel.vectors * L::WIDTH;
-            pack::right::<L>(b.from(0, panel.column), steps.len(), panel.columns, panel.vectors, to.add(before));
+            L::pack_right(b.from(0, panel.column), steps.len(), panel.columns, panel.vectors, to.add(before));
         }
     }
 }
@@ -106,6 +107,8 @@ struct Blocking {
     steps: usize,
     packs_left: bool,
     packs_right: bool,
+    /// What lies beyond the columns of a right operand that is not packed.
+    beyond: Beyond,
     fetches_rows: bool,
     has_large_result: bool,
 }
@@ -126,11 +129,13 @@ impl Blocking {
             step => vectors >= vectors_for_steps(step.unsigned_abs().saturating_mul(bytes), steps),
         };
         let packs_left = !is_spread && is_left_costly;
+        let has_gaps = spec.b.col != 1 || spec.b.row != spec.n as isize;
+        let beyond = if has_gaps { Beyond::Nothing } else { Beyond::Rows };
         if task.packed.is_some() {
             let is_large = |columns: usize| spec.m.saturating_mul(columns).saturating_mul(bytes) >= LARGE_OPERAND;
             let fetches_rows = !is_spread && !packs_left && spec.a.col == 1 && is_large(spec.k);
             let has_large_result = is_large(spec.n);
-            return Blocking { rows, steps, packs_left, packs_right: false, fetches_rows, has_large_result };
+            return Blocking { rows, steps, packs_left, packs_right: false, beyond, fetches_rows, has_large_result };
         }
         // Tiles of spread rows read all lanes of the right operand.
         let has_tail = !task.columns.len().is_multiple_of(L::WIDTH);
@@ -141,7 +146,7 @@ impl Blocking {
         };
         let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::WIDE.rows };
         let rows = hot_rows.clamp(fewest, BLOCK_ROWS).min(rows);
-        Blocking { rows, steps, packs_left, packs_right, fetches_rows: false, has_large_result: false }
+        Blocking { rows, steps, packs_left, packs_right, beyond, fetches_rows: false, has_large_result: false }
     }
 
     #[inline(always)]
@@ -178,7 +183,7 @@ impl<T: Float> Block<T> {
             false => Shape::of::<L>(self.rows, vectors),
         };
         let panels = Pieces::of(vectors, shape.vectors);
-        let groups = Pieces::full(self.rows, shape.rows, tile::FEW);
+        let groups = Pieces::full(self.rows, shape.rows, shape::FEW);
         // No step at all is one empty block, whose tiles write zeros.
         let blocks = Pieces::of(self.steps.len().max(1), blocking.steps.max(1));
         for steps in blocks.iter() {
@@ -209,7 +214,7 @@ impl<T: Float> Block<T> {
                         if let Some(packed) = self.packed {
                             b = View { first: packed.add(panel.column * steps.len()), row: packed_row, col: 1 };
                         } else if blocking.packs_right {
-                            pack::right::<L>(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
+                            L::pack_right(b, steps.len(), panel.columns, panel.vectors, panel_scratch);
                             b = View { first: panel_scratch, row: packed_row, col: 1 };
                         }
                         let (vectors, tail_lanes) = (panel.vectors, panel.tail_lanes::<L>());
@@ -233,7 +238,7 @@ impl<T: Float> Block<T> {
                                 }
                             }
                             let downwards = groups.alike(group, end);
-                            let (b_is_whole, begins) = (is_shared || blocking.packs_right, steps.start == 0);
+                            let (is_packed, begins) = (is_shared || blocking.packs_right, steps.start == 0);
                             let tile = Tile {
                                 count: downwards.max(to_the_right),
                                 goes_right: to_the_right > 1,
@@ -241,11 +246,11 @@ impl<T: Float> Block<T> {
                                 a: a.first,
                                 b: b.first,
                                 b_row: b.row,
-                                b_is_whole,
+                                beyond: if is_packed { Beyond::Anything } else { blocking.beyond },
                                 c: self.c.add(rows.start * self.c_row + panel.column),
                                 c_row: self.c_row,
                                 begins,
-                                fetches_result: b_is_whole && (!begins || blocking.has_large_result),
+                                fetches_result: is_packed && (!begins || blocking.has_large_result),
                             };
                             match &offsets {
                                 Some(Offsets { rows: from, steps, .. }) => {
@@ -312,6 +317,7 @@ mod tests {
         const TALL: Shape = Shape { rows: 8, vectors: 3 };
         const WIDE: Shape = Shape { rows: 6, vectors: 4 };
         const TAILS_COST: bool = true;
+        const HAS_HALVES: bool = true;
     }
 
     type Vectors = Portable<f32, ManyRegisters>;

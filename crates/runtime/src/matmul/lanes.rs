@@ -5,7 +5,9 @@
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use super::tile::{self, Left, Shape, Tile};
+use super::pack::{self, View};
+use super::shape::{LastVector, Shape};
+use super::tile::{self, Left, Tile};
 use std::marker::PhantomData;
 use std::ops::Add;
 
@@ -46,8 +48,11 @@ pub(super) trait Lanes: Copy {
     const TALL: Shape;
     const WIDE: Shape;
 
-    /// Whether reading some lanes costs more than reading all, so that tiles which may read all are kinds of their own.
+    /// Whether reading some lanes costs more than reading all, so that tiles read all wherever there is something to read.
     const TAILS_COST: bool = true;
+    /// Whether half a vector may be multiplied in less time than a whole one, so that tiles whose last vector is no more are
+    /// kinds of their own.
+    const HAS_HALVES: bool = false;
 
     /// The first `lanes` lanes.
     unsafe fn tail(lanes: usize) -> Self::Tail;
@@ -63,12 +68,19 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     ///
     /// As there.
-    unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+    unsafe fn tile<A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
         tile: &Tile<Self::Float>,
         left: A,
         rows: usize,
         tail_lanes: usize,
+        masked_steps: usize,
     );
+    /// [`pack::right`] as a function of its own.
+    ///
+    /// # Safety
+    ///
+    /// As there.
+    unsafe fn pack_right(from: View<Self::Float>, steps: usize, columns: usize, vectors: usize, to: *mut Self::Float);
     /// All lanes +0.0.
     unsafe fn zero() -> Self;
     /// All lanes `x`.
@@ -77,12 +89,24 @@ pub(super) trait Lanes: Copy {
     unsafe fn load(from: *const Self::Float) -> Self;
     /// Reads the lanes of the tail; the others are +0.0.
     unsafe fn load_tail(from: *const Self::Float, tail: Self::Tail) -> Self;
+    /// Reads the lower half of the lanes, at least; the others hold numbers that do not matter.
+    #[inline(always)]
+    unsafe fn load_half(from: *const Self::Float) -> Self {
+        // SAFETY: handed on from the caller.
+        unsafe { Self::load(from) }
+    }
     /// Writes all lanes.
     unsafe fn store(self, to: *mut Self::Float);
     /// Writes the lanes of the tail.
     unsafe fn store_tail(self, to: *mut Self::Float, tail: Self::Tail);
     /// `self * b + acc` in each lane, rounded once.
     unsafe fn mul_add(self, b: Self, acc: Self) -> Self;
+    /// [`mul_add`](Lanes::mul_add) in the lower half of the lanes, at least; the others hold numbers that do not matter.
+    #[inline(always)]
+    unsafe fn mul_add_half(self, b: Self, acc: Self) -> Self {
+        // SAFETY: handed on from the caller.
+        unsafe { self.mul_add(b, acc) }
+    }
     /// `self + b` in each lane.
     unsafe fn add(self, b: Self) -> Self;
     /// Takes the lanes of the tail from `self` and the others from `rest`.
@@ -103,6 +127,7 @@ pub(super) trait Shapes: Copy {
     const TALL: Shape;
     const WIDE: Shape;
     const TAILS_COST: bool;
+    const HAS_HALVES: bool;
 }
 
 /// Tiles for machines with sixteen registers of 128 bits.
@@ -113,6 +138,7 @@ impl Shapes for FewRegisters {
     const TALL: Shape = Shape { rows: 4, vectors: 2 };
     const WIDE: Shape = Shape { rows: 4, vectors: 2 };
     const TAILS_COST: bool = false;
+    const HAS_HALVES: bool = false;
 }
 
 impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
@@ -122,16 +148,23 @@ impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
     const TALL: Shape = S::TALL;
     const WIDE: Shape = S::WIDE;
     const TAILS_COST: bool = S::TAILS_COST;
+    const HAS_HALVES: bool = S::HAS_HALVES;
 
     #[inline(never)]
-    unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+    unsafe fn tile<A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
         tile: &Tile<T>,
         left: A,
         rows: usize,
         tail_lanes: usize,
+        masked_steps: usize,
     ) {
         // SAFETY: handed on from the caller.
-        unsafe { tile::compute_sized::<Self, A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+        unsafe { tile::compute_sized::<Self, A, E, ROWS, VECTORS>(tile, left, rows, tail_lanes, masked_steps) }
+    }
+    #[inline(never)]
+    unsafe fn pack_right(from: View<T>, steps: usize, columns: usize, vectors: usize, to: *mut T) {
+        // SAFETY: handed on from the caller.
+        unsafe { pack::right::<Self>(from, steps, columns, vectors, to) }
     }
     #[inline(always)]
     unsafe fn tail(lanes: usize) -> usize {
@@ -161,6 +194,11 @@ impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
         Portable(lanes, PhantomData)
     }
     #[inline(always)]
+    unsafe fn load_half(from: *const T) -> Self {
+        // SAFETY: the caller vouches for two lanes.
+        unsafe { Self::load_tail(from, 2) }
+    }
+    #[inline(always)]
     unsafe fn store(self, to: *mut T) {
         // SAFETY: the caller vouches for four lanes.
         unsafe { to.cast::<[T; 4]>().write(self.0) }
@@ -179,6 +217,11 @@ impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
             *lane = a.mul_add(b, *lane);
         }
         Portable(lanes, PhantomData)
+    }
+    #[inline(always)]
+    unsafe fn mul_add_half(self, b: Self, acc: Self) -> Self {
+        let [c, d, ..] = acc.0;
+        Portable([self.0[0].mul_add(b.0[0], c), self.0[1].mul_add(b.0[1], d), T::default(), T::default()], PhantomData)
     }
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {

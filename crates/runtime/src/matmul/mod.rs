@@ -17,6 +17,7 @@ mod lanes;
 mod limits;
 mod pack;
 mod scratch;
+mod shape;
 mod shared;
 mod spec;
 mod split;

@@ -4,8 +4,8 @@
 
 use super::lanes::Lanes;
 use super::limits::AHEAD;
+use super::shape::Shape;
 use super::split::Pieces;
-use super::tile::Shape;
 
 /// A matrix somewhere in memory.
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@
 
 use super::lanes::Lanes;
 use super::pack::View;
+use super::shape::{Half, Last, LastVector, Masked, Shape, Whole};
 
 /// A tile: some rows of the left operand times some vectors of columns of the right one; and tiles of the same size below
 /// it or beside it, since what a tile takes to begin and to end is as much as several steps.
@@ -21,8 +22,8 @@ pub(super) struct Tile<T> {
     /// First element of the right operand, whose columns are adjacent.
     pub b: *const T,
     pub b_row: isize,
-    /// Whether there is something to read in all lanes of the last vector, even if they are no columns.
-    pub b_is_whole: bool,
+    /// What lies beyond the columns of the last vector.
+    pub beyond: Beyond,
     /// First element of the result.
     pub c: *mut T,
     pub c_row: usize,
@@ -30,6 +31,31 @@ pub(super) struct Tile<T> {
     pub begins: bool,
     /// Whether lines of the result are fetched before they are used.
     pub fetches_result: bool,
+}
+
+/// What there is to read in the lanes of a last vector that are no columns.
+#[derive(Clone, Copy)]
+pub(super) enum Beyond {
+    /// Numbers that do not matter.
+    Anything,
+    /// The next rows of the right operand, between which there is no gap.
+    Rows,
+    /// Nothing that may be touched.
+    Nothing,
+}
+
+impl<T> Tile<T> {
+    /// At how many of the last steps there is nothing to read in so many lanes that are no columns.
+    #[inline(always)]
+    fn masked_steps(&self, lanes: usize) -> usize {
+        match self.beyond {
+            _ if lanes == 0 => 0,
+            Beyond::Anything => 0,
+            Beyond::Rows if lanes <= self.b_row.unsigned_abs() => 1.min(self.k),
+            Beyond::Rows => lanes.div_ceil(self.b_row.unsigned_abs()).min(self.k),
+            Beyond::Nothing => self.k,
+        }
+    }
 }
 
 /// Where the elements of a left operand are, in bytes.
@@ -108,68 +134,6 @@ impl Left for Even {
     }
 }
 
-/// Rows and vectors of a tile.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    pub rows: usize,
-    pub vectors: usize,
-}
-
-/// Rows of the small tiles, for groups of no more; larger groups take a tile of as many as the registers hold.
-pub(super) const FEW: usize = 4;
-
-impl Shape {
-    /// One row and enough independent chains to hide the latency of an addition.
-    pub(super) const LONE_ROW: Shape = Shape { rows: 1, vectors: 8 };
-
-    /// The shape of the tiles of `vectors` by any number of rows.
-    ///
-    /// A wide tile takes the fewest instructions, a tall one has the chains that few vectors lack.
-    #[inline(always)]
-    pub(super) const fn of_many_rows<L: Lanes>(vectors: usize) -> Shape {
-        if vectors <= L::TALL.vectors { L::TALL } else { L::WIDE }
-    }
-
-    /// The shape that cuts `rows` of `vectors` into the fewest tiles.
-    #[inline(always)]
-    pub(super) fn of<L: Lanes>(rows: usize, vectors: usize) -> Shape {
-        let tiles = |shape: Shape| rows.div_ceil(shape.rows) * vectors.div_ceil(shape.vectors);
-        if rows == 1 {
-            Shape::LONE_ROW
-        } else if tiles(L::TALL) < tiles(L::WIDE) {
-            L::TALL
-        } else {
-            L::WIDE
-        }
-    }
-
-    /// The rows of the tile that computes `rows` of `vectors`.
-    #[inline(always)]
-    fn rows_for<L: Lanes, A: Left>(rows: usize, vectors: usize) -> usize {
-        if rows == 1 && !A::IS_SPREAD {
-            1
-        } else if rows <= FEW {
-            FEW
-        } else if rows <= L::WIDE.rows {
-            // Also of fewer vectors: the last panel of columns may have no more.
-            L::WIDE.rows
-        } else {
-            Shape::of_many_rows::<L>(vectors).rows
-        }
-    }
-
-    /// Whether there are tiles of this shape.
-    const fn is_used<L: Lanes, A: Left>(self) -> bool {
-        let full = Shape::of_many_rows::<L>(self.vectors);
-        if self.rows == 1 {
-            !A::IS_SPREAD && self.vectors <= Shape::LONE_ROW.vectors
-        } else {
-            let is_kind = self.rows == FEW || self.rows == L::WIDE.rows || self.rows == full.rows;
-            is_kind && self.vectors <= full.vectors
-        }
-    }
-}
-
 /// Computes tiles of `rows × vectors`, of which the last vector has `tail_lanes`, at least one.
 ///
 /// # Safety
@@ -184,30 +148,36 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
     vectors: usize,
     tail_lanes: usize,
 ) {
+    let shape = Shape { rows: Shape::rows_for::<L, A>(rows, vectors), vectors };
     macro_rules! choose {
-        ($whole:literal: $($rows:literal x [$($vectors:literal)*])*) => {
-            match (Shape::rows_for::<L, A>(rows, vectors), vectors) {
+        ($last:ty: $reads:expr; $($rows:literal x [$($vectors:literal)*])*) => {
+            let masked_steps = tile.masked_steps(tail_lanes.max($reads) - tail_lanes);
+            match (shape.rows, vectors) {
                 // SAFETY: handed on from the caller.
                 $($(($rows, $vectors) => unsafe {
-                    L::tile::<A, $rows, $vectors, $whole>(tile, left, rows, tail_lanes);
+                    L::tile::<A, $last, $rows, $vectors>(tile, left, rows, tail_lanes, masked_steps);
                 },)*)*
                 _ => unreachable!("no tile has {rows} rows of {vectors} vectors"),
             }
         };
     }
-    // A lone row waits for memory anyhow.
-    let is_lone = !A::IS_SPREAD && rows == 1;
-    if L::TAILS_COST && !is_lone && (A::IS_SPREAD || tile.b_is_whole || tail_lanes == L::WIDTH) {
+    if shape.is_used_with::<L, A>(Last::Masked) {
         choose! {
-            true:
+            Masked: 0;
+            1 x [1 2 3 4 5 6 7 8]
             4 x [1 2 3 4]
+            6 x [1 2 3 4]
+            8 x [1 2 3]
+        }
+    } else if tail_lanes <= L::WIDTH / 2 && shape.is_used_with::<L, A>(Last::Half) {
+        choose! {
+            Half: L::WIDTH / 2;
             6 x [1 2 3 4]
             8 x [1 2 3]
         }
     } else {
         choose! {
-            false:
-            1 x [1 2 3 4 5 6 7 8]
+            Whole: L::WIDTH;
             4 x [1 2 3 4]
             6 x [1 2 3 4]
             8 x [1 2 3]
@@ -215,28 +185,25 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
     }
 }
 
-/// `WHOLE` says that all lanes of the right operand are read: a mask would take the time of a multiply-add.
-///
 /// Rows beyond the last are the last once more, so few shapes serve all numbers of rows.
+/// At so many of the last steps the last vector is read by a mask.
 ///
 /// # Safety
 ///
-/// As for [`compute`].
+/// As for [`compute`]; at all other steps there must be something to read in the lanes that the kind of the last vector reads.
 #[inline(always)]
-pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+pub(super) unsafe fn compute_sized<L: Lanes, A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
     tile: &Tile<L::Float>,
     mut left: A,
     rows: usize,
     tail_lanes: usize,
+    masked_steps: usize,
 ) {
-    let is_used = const {
-        let is_kind = !A::IS_SPREAD || WHOLE == L::TAILS_COST;
-        is_kind && Shape { rows: ROWS, vectors: VECTORS }.is_used::<L, A>()
-    };
-    if !is_used {
+    if const { !Shape { rows: ROWS, vectors: VECTORS }.is_used_with::<L, A>(E::IS) } {
         unreachable!("no tile has {ROWS} rows of {VECTORS} vectors");
     }
-    let is_full = tail_lanes == L::WIDTH;
+    // Of the result nothing is touched that is no column.
+    let result = if tail_lanes == L::WIDTH { Last::Whole } else { Last::Masked };
     let last = rows - 1;
     // SAFETY: every address below is one of an element that the caller vouches for:
     // row < rows, column < VECTORS * WIDTH within the tail, step < k, of a tile that there is.
@@ -264,13 +231,13 @@ pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const V
             }
             let mut acc = [[L::zero(); VECTORS]; ROWS];
             if !tile.begins {
-                for_each_row!(|row, c| acc[row] = load_row::<L, VECTORS>(c, tail, is_full));
+                for_each_row!(|row, c| acc[row] = load_row::<L, VECTORS>(c, tail, result));
             }
-            let (mut at, mut b, mut steps) = (left, panel, L::kept(tile.k));
+            let (mut at, mut b, mut steps) = (left, panel, L::kept(tile.k - masked_steps));
             // Closures would not have the instructions of `L`.
             macro_rules! step {
-                ($at:expr, $b:expr) => {
-                    step::<L, ROWS, VECTORS, WHOLE>(&mut acc, &first, $at, $b, tail);
+                ($last:ty: $at:expr, $b:expr) => {
+                    step::<L, $last, ROWS, VECTORS>(&mut acc, &first, $at, $b, tail);
                 };
             }
             macro_rules! advance {
@@ -290,10 +257,10 @@ pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const V
                 let three_rows = L::kept(b_row.wrapping_mul(3));
                 macro_rules! round {
                     ($first:expr, $second:expr, $third:expr, $fourth:expr) => {
-                        step!($first, b);
-                        step!($second, b.wrapping_byte_add(b_row));
-                        step!($third, b.wrapping_byte_add(b_row.wrapping_mul(2)));
-                        step!($fourth, b.wrapping_byte_add(three_rows));
+                        step!(E: $first, b);
+                        step!(E: $second, b.wrapping_byte_add(b_row));
+                        step!(E: $third, b.wrapping_byte_add(b_row.wrapping_mul(2)));
+                        step!(E: $fourth, b.wrapping_byte_add(three_rows));
                         advance!(ROUND);
                         steps -= ROUND;
                     };
@@ -308,11 +275,17 @@ pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const V
                 }
             }
             while steps > 0 {
-                step!(at.next::<L>(), b);
+                step!(E: at.next::<L>(), b);
                 advance!(1);
                 steps -= 1;
             }
-            for_each_row!(|row, c| store_row::<L, VECTORS>(acc[row], c, tail, is_full));
+            if !A::IS_SPREAD {
+                for _ in 0..masked_steps {
+                    step!(Masked: at.next::<L>(), b);
+                    advance!(1);
+                }
+            }
+            for_each_row!(|row, c| store_row::<L, VECTORS>(acc[row], c, tail, result));
             if tile.goes_right {
                 panel = panel.wrapping_add(tile.k * VECTORS * L::WIDTH);
                 top = top.wrapping_add(VECTORS * L::WIDTH);
@@ -326,7 +299,7 @@ pub(super) unsafe fn compute_sized<L: Lanes, A: Left, const ROWS: usize, const V
 
 /// Adds the products of one step along `k`, whose left elements lie `at` bytes after the `rows`.
 #[inline(always)]
-unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+unsafe fn step<L: Lanes, E: LastVector, const ROWS: usize, const VECTORS: usize>(
     acc: &mut [[L; VECTORS]; ROWS],
     rows: &[*const L::Float; ROWS],
     at: usize,
@@ -335,53 +308,51 @@ unsafe fn step<L: Lanes, const ROWS: usize, const VECTORS: usize, const WHOLE: b
 ) {
     // SAFETY: the caller vouches for an element of each row and for a row of VECTORS vectors.
     unsafe {
-        let right = load_row::<L, VECTORS>(b, tail, WHOLE);
+        let right = load_row::<L, VECTORS>(b, tail, E::IS);
         for row in 0..ROWS {
             let left = L::splat(*rows[row].wrapping_byte_add(at));
             for vector in 0..VECTORS {
-                acc[row][vector] = left.mul_add(right[vector], acc[row][vector]);
+                let sum = &mut acc[row][vector];
+                *sum = match E::IS {
+                    Last::Half if vector == VECTORS - 1 => left.mul_add_half(right[vector], *sum),
+                    _ => left.mul_add(right[vector], *sum),
+                };
             }
         }
     }
 }
 
-/// Reads vectors, the last one as far as its tail unless it `is_full`.
+/// Reads vectors.
 #[inline(always)]
-unsafe fn load_row<L: Lanes, const VECTORS: usize>(
-    from: *const L::Float,
-    tail: L::Tail,
-    is_full: bool,
-) -> [L; VECTORS] {
-    // SAFETY: the caller vouches for a row of VECTORS vectors, the last one as long as the tail or full.
+unsafe fn load_row<L: Lanes, const VECTORS: usize>(from: *const L::Float, tail: L::Tail, is: Last) -> [L; VECTORS] {
+    // SAFETY: the caller vouches for a row of VECTORS vectors, of the last one for what is read of it.
     unsafe {
         let mut vectors = [L::zero(); VECTORS];
         for vector in 0..VECTORS - 1 {
             vectors[vector] = L::load(from.add(vector * L::WIDTH));
         }
         let last = from.add((VECTORS - 1) * L::WIDTH);
-        vectors[VECTORS - 1] = if is_full { L::load(last) } else { L::load_tail(last, tail) };
+        vectors[VECTORS - 1] = match is {
+            Last::Masked => L::load_tail(last, tail),
+            Last::Whole => L::load(last),
+            Last::Half => L::load_half(last),
+        };
         vectors
     }
 }
 
 /// Writes what [`load_row`] reads.
 #[inline(always)]
-unsafe fn store_row<L: Lanes, const VECTORS: usize>(
-    vectors: [L; VECTORS],
-    to: *mut L::Float,
-    tail: L::Tail,
-    is_full: bool,
-) {
+unsafe fn store_row<L: Lanes, const VECTORS: usize>(vectors: [L; VECTORS], to: *mut L::Float, tail: L::Tail, is: Last) {
     // SAFETY: as in `load_row`.
     unsafe {
         for vector in 0..VECTORS - 1 {
             vectors[vector].store(to.add(vector * L::WIDTH));
         }
         let (vector, last) = (vectors[VECTORS - 1], to.add((VECTORS - 1) * L::WIDTH));
-        if is_full {
-            vector.store(last);
-        } else {
-            vector.store_tail(last, tail);
+        match is {
+            Last::Whole => vector.store(last),
+            _ => vector.store_tail(last, tail),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "vector instructions and loads from addresses")]
 
-use super::{Lanes, Left, Shape, Tile, tile};
+use super::{Lanes, LastVector, Left, Shape, Tile, View, pack, tile};
 use std::arch::asm;
 use std::arch::x86_64::*;
 
@@ -17,6 +17,7 @@ macro_rules! lanes {
         blend($x:ident, $rest:ident, $blend_mask:ident) = $blend:expr;
         fold = $fold:ident;
         load_transposed = $load_transposed:ident;
+        $(halves = $load_half:ident $mul_add_half:ident $lower:ident $half:ident;)?
     ) => {
         impl Lanes for $vector {
             type Float = $float;
@@ -25,25 +26,37 @@ macro_rules! lanes {
             const TALL: Shape = Shape { rows: $tall_rows, vectors: $tall_vectors };
             const WIDE: Shape = Shape { rows: $wide_rows, vectors: $wide_vectors };
 
-            unsafe fn tile<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+            unsafe fn tile<A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
                 tile: &Tile<$float>,
                 left: A,
                 rows: usize,
                 tail_lanes: usize,
+                masked_steps: usize,
             ) {
                 #[target_feature(enable = $features)]
                 #[inline(never)]
-                unsafe fn compute<A: Left, const ROWS: usize, const VECTORS: usize, const WHOLE: bool>(
+                unsafe fn compute<A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
                     tile: &Tile<$float>,
                     left: A,
                     rows: usize,
                     tail_lanes: usize,
+                    masked_steps: usize,
                 ) {
                     // SAFETY: handed on from the caller.
-                    unsafe { tile::compute_sized::<$vector, A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+                    unsafe { tile::compute_sized::<$vector, A, E, ROWS, VECTORS>(tile, left, rows, tail_lanes, masked_steps) }
                 }
                 // SAFETY: as above; the caller's path has the instructions.
-                unsafe { compute::<A, ROWS, VECTORS, WHOLE>(tile, left, rows, tail_lanes) }
+                unsafe { compute::<A, E, ROWS, VECTORS>(tile, left, rows, tail_lanes, masked_steps) }
+            }
+            unsafe fn pack_right(from: View<$float>, steps: usize, columns: usize, vectors: usize, to: *mut $float) {
+                #[target_feature(enable = $features)]
+                #[inline(never)]
+                unsafe fn pack(from: View<$float>, steps: usize, columns: usize, vectors: usize, to: *mut $float) {
+                    // SAFETY: handed on from the caller.
+                    unsafe { pack::right::<$vector>(from, steps, columns, vectors, to) }
+                }
+                // SAFETY: as above; the caller's path has the instructions.
+                unsafe { pack(from, steps, columns, vectors, to) }
             }
             #[inline(always)]
             unsafe fn tail($lanes: usize) -> $tail {
@@ -96,6 +109,20 @@ macro_rules! lanes {
                 // SAFETY: as above.
                 unsafe { $mul_add(self, b, acc) }
             }
+            $(
+            const HAS_HALVES: bool = true;
+
+            #[inline(always)]
+            unsafe fn load_half(from: *const $float) -> Self {
+                // SAFETY: as above; the caller vouches for half of the lanes.
+                unsafe { $half($load_half(from)) }
+            }
+            #[inline(always)]
+            unsafe fn mul_add_half(self, b: Self, acc: Self) -> Self {
+                // SAFETY: as above.
+                unsafe { $half($mul_add_half($lower(self), $lower(b), $lower(acc))) }
+            }
+            )?
             #[inline(always)]
             unsafe fn add(self, b: Self) -> Self {
                 // SAFETY: as above.
@@ -130,6 +157,7 @@ lanes! {
     blend(x, rest, tail) = _mm512_mask_blend_ps(tail, rest, x);
     fold = fold_f32x16;
     load_transposed = transposed_f32x16;
+    halves = _mm256_loadu_ps _mm256_fmadd_ps _mm512_castps512_ps256 _mm512_castps256_ps512;
 }
 lanes! {
     "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512d: 8 of f64, tiles of 8 x 3 and 6 x 4;
