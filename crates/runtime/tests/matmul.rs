@@ -145,7 +145,7 @@ fn blocks_of_rows_steps_and_columns_do_not_show() {
 #[test]
 fn products_of_many_rows_share_a_packed_operand() {
     // Several blocks of columns and of steps, tails of all of them, and rows that no tile divides.
-    for (m, k, n) in [(131, 1030, 150), (128, 40, 1100), (205, 515, 65), (700, 9, 700)] {
+    for (m, k, n) in [(131, 1030, 150), (128, 40, 1100), (205, 515, 65), (700, 9, 700), (131, 520, 775)] {
         let plain = MatMul::row_major(m, k, n);
         check::<f32>(&plain, 11, false);
         check::<f32>(&plain.with_a_transposed(), 12, true);

@@ -86,7 +86,8 @@ pub(super) unsafe fn pack_right<L: Lanes>(task: &Task<'_, L::Float>, steps: Rang
         let first = task.operands.b.offset(matrix as isize * spec.b.batch);
         let b = View { first, row: spec.b.row, col: spec.b.col }.from(steps.start, columns.start);
         let vectors = columns.len().div_ceil(L::WIDTH);
-        let panels = Pieces::of(vectors, Shape::of_many_rows::<L>(vectors).vectors);
+        let shape = Blocking::of::<L>(task).shape.unwrap_or(Shape::of_many_rows::<L>(vectors));
+        let panels = Pieces::of(vectors, shape.vectors);
         for panel in panels.iter().map(|vectors| Panel::new::<L>(vectors, columns.len())) {
             let before = panel.column * depth + (steps.start - task.steps.start) * panel.vectors * L::WIDTH;
             L::pack_right(b.from(0, panel.column), steps.len(), panel.columns, panel.vectors, to.add(before));
@@ -105,6 +106,8 @@ struct Offsets<'a> {
 struct Blocking {
     rows: usize,
     steps: usize,
+    /// The shape of the tiles by many rows, unless rows and columns decide.
+    shape: Option<Shape>,
     packs_left: bool,
     packs_right: bool,
     /// What lies beyond the columns of a right operand that is not packed.
@@ -131,11 +134,17 @@ impl Blocking {
         let packs_left = !is_spread && is_left_costly;
         let has_gaps = spec.b.col != 1 || spec.b.row != spec.n as isize;
         let beyond = if has_gaps { Beyond::Nothing } else { Beyond::Rows };
+        let shape = match task.packed {
+            Some(_) if packs_left && vectors >= VECTORS_FOR_ROWS => Some(L::COPIED),
+            Some(_) => Some(Shape::of_many_rows::<L>(vectors)),
+            None => is_spread.then(|| Shape::of_many_rows::<L>(vectors)),
+        };
         if task.packed.is_some() {
             let is_large = |columns: usize| spec.m.saturating_mul(columns).saturating_mul(bytes) >= LARGE_OPERAND;
             let fetches_rows = !is_spread && !packs_left && spec.a.col == 1 && is_large(spec.k);
             let has_large_result = is_large(spec.n);
-            return Blocking { rows, steps, packs_left, packs_right: false, beyond, fetches_rows, has_large_result };
+            let packs_right = false;
+            return Blocking { rows, steps, shape, packs_left, packs_right, beyond, fetches_rows, has_large_result };
         }
         // Tiles of spread rows read all lanes of the right operand.
         let has_tail = !task.columns.len().is_multiple_of(L::WIDTH);
@@ -146,12 +155,20 @@ impl Blocking {
         };
         let fewest = if packs_right { FEWEST_PACKED_ROWS } else { L::WIDE.rows };
         let rows = hot_rows.clamp(fewest, BLOCK_ROWS).min(rows);
-        Blocking { rows, steps, packs_left, packs_right, beyond, fetches_rows: false, has_large_result: false }
+        let (fetches_rows, has_large_result) = (false, false);
+        Blocking { rows, steps, shape, packs_left, packs_right, beyond, fetches_rows, has_large_result }
+    }
+
+    /// How copies of so many steps of the left operand lie.
+    #[inline(always)]
+    fn copies<L: Lanes>(&self, steps: usize) -> pack::Copies {
+        let rows = self.shape.map_or(0, |shape| shape.rows);
+        pack::Copies::new::<L>(rows.max(L::TALL.rows).max(L::WIDE.rows), steps)
     }
 
     #[inline(always)]
     fn scratch_elements<L: Lanes>(&self) -> usize {
-        let left = if self.packs_left { pack::left_elements::<L>(self.rows, self.steps) } else { 0 };
+        let left = if self.packs_left { self.copies::<L>(self.steps).elements::<L>(self.rows) } else { 0 };
         let right = if self.packs_right { pack::right_elements::<L>(self.steps) } else { 0 };
         left + right
     }
@@ -178,10 +195,7 @@ impl<T: Float> Block<T> {
         mut offsets: Option<&mut Offsets<'_>>,
     ) {
         let vectors = self.columns.div_ceil(L::WIDTH);
-        let shape = match self.packed.is_some() || offsets.is_some() {
-            true => Shape::of_many_rows::<L>(vectors),
-            false => Shape::of::<L>(self.rows, vectors),
-        };
+        let shape = blocking.shape.unwrap_or_else(|| Shape::of::<L>(self.rows, vectors));
         let panels = Pieces::of(vectors, shape.vectors);
         let groups = Pieces::full(self.rows, shape.rows, shape::FEW);
         // No step at all is one empty block, whose tiles write zeros.
@@ -195,9 +209,11 @@ impl<T: Float> Block<T> {
             // a left operand of the blocking's rows and steps, then for the widest panel of its steps.
             unsafe {
                 let mut panel_scratch = scratch;
+                let copies = blocking.copies::<L>(steps.len());
                 if blocking.packs_left {
-                    pack::left::<L>(self.a.from(0, steps.start), groups, steps.len(), scratch);
-                    panel_scratch = scratch.add(pack::left_elements::<L>(blocking.rows, blocking.steps));
+                    pack::left::<L>(self.a.from(0, steps.start), groups, copies, scratch);
+                    let most = blocking.copies::<L>(blocking.steps);
+                    panel_scratch = scratch.add(most.elements::<L>(blocking.rows));
                 }
                 // What was packed for all is read again and again from the second-level cache by a few rows after the
                 // other; what is packed here, or lies where it is, is used by all of them while it is near.
@@ -227,7 +243,7 @@ impl<T: Float> Block<T> {
                             let rows = groups.get(group);
                             let (a, below) = match &offsets {
                                 Some(_) => (self.a, 0),
-                                None if blocking.packs_left => pack::packed_left::<L>(scratch, group, steps.len()),
+                                None if blocking.packs_left => copies.view(scratch.cast_const(), group),
                                 None => (self.a.from(rows.start, steps.start), rows.len() as isize * self.a.row),
                             };
                             if blocking.fetches_rows && group + 1 < groups.count {
@@ -306,7 +322,7 @@ impl Panel {
 #[cfg(test)]
 mod tests {
     use super::super::lanes::{Portable, Shapes};
-    use super::super::{MatMul, Operands};
+    use super::super::{MatMul, Operands, Strides};
     use super::*;
 
     /// The tiles of 512-bit vectors, for all machines.
@@ -316,6 +332,7 @@ mod tests {
     impl Shapes for ManyRegisters {
         const TALL: Shape = Shape { rows: 8, vectors: 3 };
         const WIDE: Shape = Shape { rows: 6, vectors: 4 };
+        const COPIED: Shape = Shape { rows: 12, vectors: 2 };
         const TAILS_COST: bool = true;
         const HAS_HALVES: bool = true;
     }
@@ -331,28 +348,49 @@ mod tests {
         // SAFETY: the slices have the rows and columns of the product, and `packed` has those of whole vectors.
         unsafe {
             if packs {
-                pack_right::<Vectors>(&task, 0..spec.k, packed.as_mut_ptr());
                 task.packed = Some(packed.as_ptr());
+                task.copies_rows = true;
+                pack_right::<Vectors>(&task, 0..spec.k, packed.as_mut_ptr());
             }
             assert_eq!(product::<Vectors>(&task), 0);
         }
         c
     }
 
+    fn numbers(count: usize) -> Vec<f32> {
+        (0..count).map(|i| (i * 37 % 101) as f32 / 16.0 - 3.0).collect()
+    }
+
+    /// The product of a left operand with rows so far apart and a right one without gaps, by the definition.
+    fn chains(spec: &MatMul, a: &[f32], b: &[f32]) -> Vec<f32> {
+        let [row, k, n] = [spec.a.row.cast_unsigned(), spec.k, spec.n];
+        let chain = |i: usize, j: usize| (0..k).fold(0.0f32, |acc, p| a[i * row + p].mul_add(b[p * n + j], acc));
+        (0..spec.m).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| chain(i, j)).collect()
+    }
+
     #[test]
     fn wide_and_tall_tiles_of_all_sizes_give_the_same_chains() {
-        let numbers = |count: usize| (0..count).map(|i| (i * 37 % 101) as f32 / 16.0 - 3.0).collect::<Vec<_>>();
         for (m, k) in [(1, 3), (2, 1), (5, 9), (6, 4), (7, 8), (13, 5), (16, 6), (25, 7), (32, 12)] {
             for n in (1..90).chain([127, 128]) {
                 let (a, b) = (numbers(m * k), numbers(k * n));
-                let chain =
-                    |i: usize, j: usize| (0..k).fold(0.0f32, |acc, step| a[i * k + step].mul_add(b[step * n + j], acc));
-                let expected: Vec<f32> =
-                    (0..m).flat_map(|i| (0..n).map(move |j| (i, j))).map(|(i, j)| chain(i, j)).collect();
                 let spec = MatMul::row_major(m, k, n);
+                let expected = chains(&spec, &a, &b);
                 for packs in [false, true] {
                     assert_eq!(multiplied(&spec, &a, &b, packs), expected, "{m} x {k} x {n}, packed: {packs}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_of_rows_copied_for_many_columns_give_the_same_chains() {
+        let (k, row) = (9, FAR_APART / size_of::<f32>());
+        for m in (1..30).chain([48, 61]) {
+            for n in [VECTORS_FOR_ROWS * Vectors::WIDTH, 193, 198, 200] {
+                let (a, b) = (numbers(m * row), numbers(k * n));
+                let plain = MatMul::row_major(m, k, n);
+                let spec = MatMul { a: Strides { row: row as isize, ..plain.a }, ..plain };
+                assert_eq!(multiplied(&spec, &a, &b, true), chains(&spec, &a, &b), "{m} x {k} x {n}");
             }
         }
     }

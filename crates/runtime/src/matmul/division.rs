@@ -1,8 +1,9 @@
 //! How a product is divided into tasks. Nothing in here changes a bit of the result.
 
 use super::limits::{
-    FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROWS_OF_GROUPS, ROWS_OF_LINES,
-    SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, WIDE_BYTES, WIDE_STEPS, WORTH_A_TASK,
+    FAR_APART, FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROWS_OF_GROUPS,
+    ROWS_OF_LINES, SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, VECTORS_FOR_ROWS, WIDE_BYTES,
+    WIDE_STEPS, WORTH_A_TASK,
 };
 use super::{Element, How, MatMul, Order};
 use crate::cpu::Path;
@@ -98,11 +99,18 @@ impl Division {
 
 impl Blocks {
     fn of<T: Element>(spec: &MatMul, how: &How) -> Blocks {
-        // Machines with larger second caches, and wider vectors, were no faster by copies of rows.
-        let copies_rows = how.path.or_best() == Path::Avx2;
+        let path = how.path.or_best();
+        let is_far = spec.a.row.unsigned_abs().saturating_mul(size_of::<T>()) >= FAR_APART;
+        // Machines with larger second caches, and wider vectors, are faster by copies of rows only for many columns.
+        let copies_rows = match path {
+            Path::Avx2 => true,
+            Path::Avx512 => is_far && spec.n.saturating_mul(size_of::<T>()) >= VECTORS_FOR_ROWS * 64,
+            Path::Scalar => false,
+        };
         // A thread packs and uses columns of its own until it helps others; an epilogue wants rows of all columns.
         let (shares, bytes, most_steps) = match how.epilogue {
-            _ if copies_rows => (1, WIDE_BYTES, WIDE_STEPS),
+            _ if path == Path::Avx2 => (1, WIDE_BYTES, WIDE_STEPS),
+            _ if copies_rows => (1, WIDE_BYTES, PACKED_STEPS),
             Some(_) => (1, NEAR_BYTES, PACKED_STEPS),
             None => (how.threads.clamp(1, MOST_SHARES), NEAR_BYTES, PACKED_STEPS),
         };

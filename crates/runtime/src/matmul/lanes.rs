@@ -47,6 +47,9 @@ pub(super) trait Lanes: Copy {
     /// The largest tiles whose sums fit into the registers: of few vectors, and of more.
     const TALL: Shape;
     const WIDE: Shape;
+    /// Of rows that were copied for many columns: what a tile reads of them lies close, and what it reads of the columns
+    /// comes from further away.
+    const COPIED: Shape;
 
     /// Whether reading some lanes costs more than reading all, so that tiles read all wherever there is something to read.
     const TAILS_COST: bool = true;
@@ -126,6 +129,7 @@ pub(super) struct Portable<T, S = FewRegisters>([T; 4], PhantomData<S>);
 pub(super) trait Shapes: Copy {
     const TALL: Shape;
     const WIDE: Shape;
+    const COPIED: Shape;
     const TAILS_COST: bool;
     const HAS_HALVES: bool;
 }
@@ -137,6 +141,7 @@ pub(super) struct FewRegisters;
 impl Shapes for FewRegisters {
     const TALL: Shape = Shape { rows: 4, vectors: 2 };
     const WIDE: Shape = Shape { rows: 4, vectors: 2 };
+    const COPIED: Shape = Self::WIDE;
     const TAILS_COST: bool = false;
     const HAS_HALVES: bool = false;
 }
@@ -147,6 +152,7 @@ impl<T: Float, S: Shapes> Lanes for Portable<T, S> {
     const WIDTH: usize = 4;
     const TALL: Shape = S::TALL;
     const WIDE: Shape = S::WIDE;
+    const COPIED: Shape = S::COPIED;
     const TAILS_COST: bool = S::TAILS_COST;
     const HAS_HALVES: bool = S::HAS_HALVES;
 

@@ -31,8 +31,8 @@ pub(super) const STEPS_TO_PACK: usize = 64;
 /// as many times these bytes.
 pub(super) const NEAR_BYTES: usize = 1 << 20;
 pub(super) const MOST_SHARES: usize = 4;
-/// Bytes and steps of a packed block where rows of the left operand are copied: for each block anew, so blocks are as wide
-/// as the last cache of most processors allows, all threads use all columns, and partial sums are few.
+/// Bytes of a packed block where rows of the left operand are copied: for each block anew, so blocks are as wide as the last
+/// cache of most processors allows, and all threads use all columns. On AVX2 it has so many steps: partial sums are few.
 pub(super) const WIDE_BYTES: usize = 4 << 20;
 pub(super) const WIDE_STEPS: usize = 1024;
 

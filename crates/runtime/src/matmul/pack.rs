@@ -29,20 +29,39 @@ impl<T> View<T> {
     }
 }
 
-/// From one step of a packed group of rows to the next.
-fn left_pitch<L: Lanes>() -> usize {
-    L::TALL.rows.max(L::WIDE.rows)
+/// How copies of groups of rows of a left operand lie.
+#[derive(Clone, Copy)]
+pub(super) struct Copies {
+    steps: usize,
+    /// From one step of a group to the next.
+    step: usize,
+    /// From one group to the next: a line further than the elements need, since groups a power of two apart would compete
+    /// for places of the cache, and whole vectors are stored at the end.
+    group: usize,
 }
 
-/// From one packed group of so many steps to the next: a line further than the elements need, since groups a power of two
-/// apart would compete for places of the cache, and whole vectors are stored at the end.
-fn group_pitch<L: Lanes>(steps: usize) -> usize {
-    steps * left_pitch::<L>() + 64 / size_of::<L::Float>()
-}
+impl Copies {
+    /// Those of so many steps of groups for tiles of so many rows.
+    pub(super) fn new<L: Lanes>(rows: usize, steps: usize) -> Copies {
+        Copies { steps, step: rows, group: steps * rows + 64 / size_of::<L::Float>() }
+    }
 
-/// Elements of scratch for a left operand of `rows` and `steps`.
-pub(super) fn left_elements<L: Lanes>(rows: usize, steps: usize) -> usize {
-    rows.div_ceil(L::WIDE.rows) * group_pitch::<L>(steps)
+    /// Elements of scratch for groups of at most so many rows together.
+    pub(super) fn elements<L: Lanes>(self, rows: usize) -> usize {
+        rows.div_ceil(L::WIDE.rows.min(self.step)) * self.group
+    }
+
+    /// A group of those at `first`, and how far after it the next one is.
+    ///
+    /// # Safety
+    ///
+    /// [`left`] must have made a copy of this group there.
+    #[inline(always)]
+    pub(super) unsafe fn view<T>(self, first: *const T, group: usize) -> (View<T>, isize) {
+        // SAFETY: handed on from the caller.
+        let first = unsafe { first.add(group * self.group) };
+        (View { first, row: 1, col: self.step as isize }, self.group as isize)
+    }
 }
 
 /// Elements of scratch for the widest panel of a right operand of `steps`.
@@ -54,20 +73,20 @@ pub(super) fn right_elements<L: Lanes>(steps: usize) -> usize {
 ///
 /// # Safety
 ///
-/// `view` must have these rows and steps, `to` room for [`left_elements`], and a group at most the rows of a tile.
+/// `view` must have these rows and the steps of `copies`, `to` room for their elements, and a group at most the rows of a tile.
 #[inline(always)]
-pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps: usize, to: *mut L::Float) {
+pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, copies: Copies, to: *mut L::Float) {
+    let (steps, step_pitch, pitch) = (copies.steps, copies.step, copies.group);
     if view.col == 1 {
         for (idx, rows) in groups.iter().enumerate() {
             // SAFETY: the rows lie in the operand, and their copies in the place of their group.
             unsafe {
-                let group = to.add(idx * group_pitch::<L>(steps));
-                transpose::<L>(view.from(rows.start, 0), rows.len(), steps, group, left_pitch::<L>());
+                transpose::<L>(view.from(rows.start, 0), rows.len(), steps, to.add(idx * pitch), step_pitch);
             }
         }
         return;
     }
-    let (all, length, pitch) = (groups.extent, groups.get(0).len(), group_pitch::<L>(steps));
+    let (all, length) = (groups.extent, groups.get(0).len());
     // Whole vectors are read from full groups that have as many rows after them.
     let mut whole = 0;
     while view.row == 1
@@ -80,7 +99,7 @@ pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps:
         // SAFETY: the rows lie in the operand, and their copies in the place of their group and step. Lanes after them
         // are stored where the next step is copied later, or in the line after the last one.
         unsafe {
-            let (mut from, mut line) = (view.from(0, step).first, to.add(step * left_pitch::<L>()));
+            let (mut from, mut line) = (view.from(0, step).first, to.add(step * step_pitch));
             let mut row = 0;
             while row < all {
                 L::prefetch(from.wrapping_offset(AHEAD * view.col + row as isize * view.row));
@@ -101,23 +120,6 @@ pub(super) unsafe fn left<L: Lanes>(view: View<L::Float>, groups: Pieces, steps:
             }
         }
     }
-}
-
-/// The copy of a group of rows that [`left`] has made, and how far after it that of the next one is.
-///
-/// # Safety
-///
-/// It must have made one of this group and so many steps.
-#[inline(always)]
-pub(super) unsafe fn packed_left<L: Lanes>(
-    copies: *const L::Float,
-    group: usize,
-    steps: usize,
-) -> (View<L::Float>, isize) {
-    let pitch = group_pitch::<L>(steps);
-    // SAFETY: handed on from the caller.
-    let first = unsafe { copies.add(group * pitch) };
-    (View { first, row: 1, col: left_pitch::<L>() as isize }, pitch as isize)
 }
 
 /// Copies a panel of the right operand, `steps` by `columns`, into rows of `vectors`.

@@ -38,7 +38,7 @@ impl Shape {
         }
     }
 
-    /// The rows of the tile that computes `rows` of `vectors`.
+    /// The rows of the tile that computes `rows` of `vectors`: no more than those of the largest shape there may be.
     #[inline(always)]
     pub(super) fn rows_for<L: Lanes, A: Left>(rows: usize, vectors: usize) -> usize {
         if rows == 1 && !A::IS_SPREAD {
@@ -49,7 +49,8 @@ impl Shape {
             // Also of fewer vectors: the last panel of columns may have no more.
             L::WIDE.rows
         } else {
-            Shape::of_many_rows::<L>(vectors).rows
+            let full = Shape::of_many_rows::<L>(vectors).rows;
+            if rows <= full { full } else { L::COPIED.rows }
         }
     }
 
@@ -60,7 +61,8 @@ impl Shape {
             !A::IS_SPREAD && self.vectors <= Shape::LONE_ROW.vectors
         } else {
             let is_kind = self.rows == FEW || self.rows == L::WIDE.rows || self.rows == full.rows;
-            is_kind && self.vectors <= full.vectors
+            let is_copied = !A::IS_SPREAD && self.rows == L::COPIED.rows && self.vectors <= L::COPIED.vectors;
+            (is_kind && self.vectors <= full.vectors) || is_copied
         }
     }
 
@@ -71,8 +73,8 @@ impl Shape {
         let is_kind = match last {
             Last::Masked => has_masks,
             Last::Whole => !has_masks,
-            // What is to gain must be worth the code: not for few rows.
-            Last::Half => L::HAS_HALVES && !has_masks && self.rows > FEW,
+            // What is to gain must be worth the code: not for few rows, nor for one of many panels.
+            Last::Half => L::HAS_HALVES && !has_masks && self.rows > FEW && self.rows <= L::TALL.rows,
         };
         is_kind && self.is_used::<L, A>()
     }

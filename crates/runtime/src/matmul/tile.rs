@@ -181,6 +181,7 @@ pub(super) unsafe fn compute<L: Lanes, A: Left>(
             4 x [1 2 3 4]
             6 x [1 2 3 4]
             8 x [1 2 3]
+            12 x [1 2]
         }
     }
 }

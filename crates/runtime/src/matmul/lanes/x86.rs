@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 /// One vector type: the instructions that it has and, where it takes more than one, how to say it.
 macro_rules! lanes {
     (
-        $features:literal $vector:ty: $width:literal of $float:ty, tiles of $tall_rows:literal x $tall_vectors:literal and $wide_rows:literal x $wide_vectors:literal;
+        $features:literal $vector:ty: $width:literal of $float:ty, tiles of $tall_rows:literal x $tall_vectors:literal, $wide_rows:literal x $wide_vectors:literal and $copied_rows:literal x $copied_vectors:literal;
         $zero:ident $splat:ident $load:ident $store:ident $mul_add:ident $add:ident;
         tail($lanes:ident) -> $tail:ty = $make_tail:expr;
         load_tail($from:ident, $load_mask:ident) = $load_tail:expr;
@@ -25,6 +25,7 @@ macro_rules! lanes {
             const WIDTH: usize = $width;
             const TALL: Shape = Shape { rows: $tall_rows, vectors: $tall_vectors };
             const WIDE: Shape = Shape { rows: $wide_rows, vectors: $wide_vectors };
+            const COPIED: Shape = Shape { rows: $copied_rows, vectors: $copied_vectors };
 
             unsafe fn tile<A: Left, E: LastVector, const ROWS: usize, const VECTORS: usize>(
                 tile: &Tile<$float>,
@@ -149,7 +150,7 @@ macro_rules! lanes {
 }
 
 lanes! {
-    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512: 16 of f32, tiles of 8 x 3 and 6 x 4;
+    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512: 16 of f32, tiles of 8 x 3, 6 x 4 and 12 x 2;
     _mm512_setzero_ps _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_fmadd_ps _mm512_add_ps;
     tail(lanes) -> __mmask16 = _cvtu32_mask16((1 << lanes) - 1);
     load_tail(from, tail) = _mm512_maskz_loadu_ps(tail, from);
@@ -160,7 +161,7 @@ lanes! {
     halves = _mm256_loadu_ps _mm256_fmadd_ps _mm512_castps512_ps256 _mm512_castps256_ps512;
 }
 lanes! {
-    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512d: 8 of f64, tiles of 8 x 3 and 6 x 4;
+    "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" __m512d: 8 of f64, tiles of 8 x 3, 6 x 4 and 12 x 2;
     _mm512_setzero_pd _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_fmadd_pd _mm512_add_pd;
     tail(lanes) -> __mmask8 = _cvtu32_mask8((1 << lanes) - 1);
     load_tail(from, tail) = _mm512_maskz_loadu_pd(tail, from);
@@ -170,7 +171,7 @@ lanes! {
     load_transposed = transposed_f64x8;
 }
 lanes! {
-    "avx2,fma" __m256: 8 of f32, tiles of 6 x 2 and 6 x 2;
+    "avx2,fma" __m256: 8 of f32, tiles of 6 x 2, 6 x 2 and 6 x 2;
     _mm256_setzero_ps _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_fmadd_ps _mm256_add_ps;
     tail(lanes) -> Some256 = Some256 {
         mask: _mm256_cmpgt_epi32(_mm256_set1_epi32(lanes as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
@@ -183,7 +184,7 @@ lanes! {
     load_transposed = transposed_f32x8;
 }
 lanes! {
-    "avx2,fma" __m256d: 4 of f64, tiles of 6 x 2 and 6 x 2;
+    "avx2,fma" __m256d: 4 of f64, tiles of 6 x 2, 6 x 2 and 6 x 2;
     _mm256_setzero_pd _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_fmadd_pd _mm256_add_pd;
     tail(lanes) -> Some256 = Some256 {
         mask: _mm256_cmpgt_epi64(_mm256_set1_epi64x(lanes as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
