@@ -19,6 +19,7 @@ pub mod driver;
 mod run;
 
 pub use abi::{FAULT_DIVIDE_BY_ZERO, KernelAbi, KernelFn, STATUS_OK};
+pub use caches::second_cache;
 pub use code::{Code, live_code_bytes};
 pub use compile::{Inspection, NativeKernel, compile_kernels, inspect_kernel};
 pub use options::{CodegenOptions, OptLevel, Wide};

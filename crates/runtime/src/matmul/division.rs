@@ -1,13 +1,14 @@
 //! How a product is divided into tasks. Nothing in here changes a bit of the result.
 
 use super::limits::{
-    FAR_APART, FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROWS_OF_GROUPS,
-    ROWS_OF_LINES, SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK, VECTORS_FOR_ROWS, WIDE_BYTES,
-    WIDE_STEPS, WORTH_A_TASK,
+    FAR_APART, FEWEST_COLUMNS, LARGE_TASK, MOST_SHARES, NEAR_BYTES, PACKED_STEPS, PANEL_COLUMNS, ROOMY_CACHE,
+    ROWS_OF_GROUPS, ROWS_OF_LINES, SHARING_ROWS, SHARING_ROWS_OF_FEW, SHARING_STEPS_OF_FEW, SHARING_WORK,
+    VECTORS_FOR_ROWS, WIDE_BYTES, WIDE_STEPS, WORTH_A_TASK,
 };
 use super::{Element, How, MatMul, Order};
 use crate::cpu::Path;
 use std::ops::Range;
+use tracelift_codegen::second_cache;
 
 /// What is divided among the threads.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Division {
         let is_wide = spec.n >= 2 * FEWEST_COLUMNS || spec.b.col != 1;
         let is_deep = spec.m >= SHARING_ROWS_OF_FEW && spec.k >= SHARING_STEPS_OF_FEW;
         if is_chain && (is_wide || is_deep) && spec.m >= SHARING_ROWS && of_matrix >= SHARING_WORK {
-            return Division::Shared(Blocks::of::<T>(spec, how));
+            return Division::Shared(Blocks::of::<T>(spec, how, second_cache()));
         }
         if how.threads <= 1 {
             return Division::Rows(Rows::undivided(rows));
@@ -98,13 +99,16 @@ impl Division {
 }
 
 impl Blocks {
-    fn of<T: Element>(spec: &MatMul, how: &How) -> Blocks {
+    /// Those for machines with second caches of so many bytes.
+    fn of<T: Element>(spec: &MatMul, how: &How, second_cache: u64) -> Blocks {
         let path = how.path.or_best();
         let is_far = spec.a.row.unsigned_abs().saturating_mul(size_of::<T>()) >= FAR_APART;
-        // Machines with larger second caches, and wider vectors, are faster by copies of rows only for many columns.
+        // A second cache that has room for a block and for all that goes by needs no copies; wide vectors want many columns.
         let copies_rows = match path {
             Path::Avx2 => true,
-            Path::Avx512 => is_far && spec.n.saturating_mul(size_of::<T>()) >= VECTORS_FOR_ROWS * 64,
+            Path::Avx512 => {
+                is_far && spec.n.saturating_mul(size_of::<T>()) >= VECTORS_FOR_ROWS * 64 && second_cache < ROOMY_CACHE
+            }
             Path::Scalar => false,
         };
         // A thread packs and uses columns of its own until it helps others; an epilogue wants rows of all columns.
@@ -165,10 +169,19 @@ mod tests {
         let spec = MatMul::row_major(2048, 2048, 2048);
         for path in Path::ALL {
             for threads in [1, 2, 16] {
-                let blocks = Blocks::of::<f32>(&spec, &How { path, threads, epilogue: None });
-                let most = if blocks.copies_rows { WIDE_BYTES } else { NEAR_BYTES };
-                assert!(blocks.task_columns * blocks.steps * 4 <= most, "{blocks:?}");
-                assert!(blocks.columns * blocks.steps * 4 <= WIDE_BYTES.max(MOST_SHARES * NEAR_BYTES), "{blocks:?}");
+                for second_cache in [1 << 20, 2 << 20] {
+                    let blocks = Blocks::of::<f32>(&spec, &How { path, threads, epilogue: None }, second_cache);
+                    let copies = match path.or_best() {
+                        Path::Scalar => false,
+                        Path::Avx2 => true,
+                        Path::Avx512 => second_cache < ROOMY_CACHE,
+                    };
+                    assert_eq!(blocks.copies_rows, copies, "{path:?}");
+                    let most = if blocks.copies_rows { WIDE_BYTES } else { NEAR_BYTES };
+                    assert!(blocks.task_columns * blocks.steps * 4 <= most, "{blocks:?}");
+                    let most = WIDE_BYTES.max(MOST_SHARES * NEAR_BYTES);
+                    assert!(blocks.columns * blocks.steps * 4 <= most, "{blocks:?}");
+                }
             }
         }
         let scalar = |spec: MatMul| Division::of::<f32>(&spec, &How { path: Path::Scalar, threads: 2, epilogue: None });
