@@ -178,7 +178,7 @@ fn functions_that_are_not_called_hold_no_large_intermediate_values() {
     let x = Tensor::full([600, 8], 0.01f32);
     let concrete = f.concrete(&x).unwrap();
     let arena = concrete.memory_plan(&[&x]).unwrap().arena_bytes;
-    assert!(arena > memory::POOLED_BYTES);
+    assert!(arena > 1 << 20);
     let first = concrete.call([&x]).unwrap()[0].to_vec::<f32>().unwrap();
     assert!(memory::pooled_bytes() >= arena);
     // Where the memory lies next time is no matter.

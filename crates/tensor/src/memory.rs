@@ -21,8 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use crate::array::Block;
 use crate::array::Storage;
 
-/// Blocks of this size and more are kept.
-pub const POOLED_BYTES: usize = 1 << 20;
+/// Blocks of this size and more are kept. Smaller ones the allocator keeps, as a rule.
+pub const POOLED_BYTES: usize = 128 << 10;
 
 /// What [`pool_limit`] is at first: 256 MiB.
 pub const DEFAULT_POOL_LIMIT: usize = 256 << 20;

@@ -14,6 +14,9 @@ use tracelift_kernel::program::*;
 use tracelift_tensor::memory::{self, Block};
 use tracelift_tensor::{Array, Error, Result};
 
+/// Arenas of so many bytes are in the pool between calls.
+const LARGE_ARENA: usize = 1 << 20;
+
 /// One cache line of a stack.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
@@ -143,7 +146,7 @@ impl Lease {
     /// Gives a large arena to the pool until the next call. Where the pool has no room it stays.
     pub(super) fn part_with_arena(&mut self) {
         let bytes = self.arena.as_ref().map_or(0, |arena| arena.bytes().len());
-        if bytes >= memory::POOLED_BYTES && memory::has_room(bytes) {
+        if bytes >= LARGE_ARENA && memory::has_room(bytes) {
             self.arena = None;
         }
     }
