@@ -108,6 +108,12 @@ fn packed_operands_are_read_to_their_ends() {
 }
 
 #[test]
+fn rows_copied_for_many_columns_are_read_to_their_ends() {
+    check(&MatMul::row_major(131, 519, 775), None, |x| x as f32);
+    check(&MatMul::row_major(131, 519, 390), None, |x| x);
+}
+
+#[test]
 fn windows_are_read_to_their_ends() {
     let axis = |size, stride| Axis { size, stride };
     for n in [1, 4, 7, 8, 9, 12, 16, 20, 24, 33, 100] {

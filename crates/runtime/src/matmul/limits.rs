@@ -34,9 +34,9 @@ pub(super) const MOST_SHARES: usize = 4;
 /// Bytes of a packed block where rows of the left operand are copied: for each block anew, so blocks are as wide as the last
 /// cache of most processors allows, and all threads use all columns. On AVX2 it has so many steps: partial sums are few.
 pub(super) const WIDE_BYTES: usize = 4 << 20;
+pub(super) const WIDE_STEPS: usize = 1024;
 /// Bytes of a second cache that holds a near block beside all that goes by, so that 512-bit tiles need no copies of rows.
 pub(super) const ROOMY_CACHE: u64 = 2 << 20;
-pub(super) const WIDE_STEPS: usize = 1024;
 
 // Blocks of one thread.
 
